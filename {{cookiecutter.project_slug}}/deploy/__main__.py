@@ -1,0 +1,98 @@
+"""The command line of ./deploy.sh: which verb, on which stage, and how it ends."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy import config
+from deploy.aws import Aws, explain
+from deploy.problem import Problem, UsageProblem
+from deploy.verbs import deploy, destroy, logs, secret, status
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells mistakes as everything else is told: one line what, one line what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageProblem(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help")
+
+
+def parser() -> Parser:
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--stage", help="which copy of the service: prod, dev, pr-12 … (default: prod)")
+    common.add_argument("--debug", action="store_true", help="show tracebacks and all that docker prints")
+    image = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    image.add_argument("--image", metavar="URI", help="deploy this image from ECR instead of building one")
+    top = Parser(
+        prog="./deploy.sh",
+        description="Deploys this service to AWS Lambda and looks after it. Without a verb: deploy.",
+        parents=[common, image],
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="verb")
+    verbs.add_parser("deploy", parents=[common, image], help="build, push, release and check (the default)")
+    verbs.add_parser("status", parents=[common], help="what is live, since when, and how it fares")
+    log = verbs.add_parser("logs", parents=[common], help="what the service wrote, as readable lines")
+    log.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    log.add_argument("--errors", action="store_true", help="errors only")
+    log.add_argument("--hours", type=float, default=1.0, help="how far back (default: 1)")
+    secrets = verbs.add_parser("secret", parents=[common], help="set, list or remove the service's secrets")
+    actions = secrets.add_subparsers(dest="action", metavar="set|list|remove", required=True)
+    for action, told in (("set", "read its value from standard input or a hidden prompt"), ("remove", "delete it")):
+        actions.add_parser(action, parents=[common], help=told).add_argument("name")
+    actions.add_parser("list", parents=[common], help="names, versions and dates, never values")
+    verbs.add_parser("destroy", parents=[common], help="take everything of a stage down, after asking")
+    return top
+
+
+def run(arguments: argparse.Namespace) -> None:
+    service = config.load(PROJECT / "deploy.toml", getattr(arguments, "stage", "prod"))
+    aws = Aws(service.region)
+    match arguments.verb:
+        case "status":
+            status.run(service, aws)
+        case "logs":
+            logs.run(service, aws, follow=arguments.follow, errors_only=arguments.errors, hours=arguments.hours)
+        case "secret" if arguments.action == "set":
+            secret.set_(service, aws, arguments.name)
+        case "secret" if arguments.action == "remove":
+            secret.remove(service, aws, arguments.name)
+        case "secret":
+            secret.list_(service, aws)
+        case "destroy":
+            destroy.run(service, aws)
+        case _:
+            image = getattr(arguments, "image", None)
+            deploy.run(service, aws, PROJECT, image=image, debug=getattr(arguments, "debug", False))
+
+
+def main(argv: list[str]) -> int:
+    """The exit code: 0 done, 1 something failed, 2 a mistake in deploy.toml or the arguments, 130 interrupted."""
+    region = "this Region"
+    try:
+        arguments = parser().parse_args(argv)
+        run(arguments)
+    except (BotoCoreError, ClientError, Problem) as error:
+        if "--debug" in argv:
+            raise
+        problem = error if isinstance(error, Problem) else explain(error, region)
+        if problem.details:
+            print("\n".join(f"    {line}" for line in problem.details.splitlines()), file=sys.stderr)
+        print(f"{problem.what}\n{problem.fix}", file=sys.stderr)
+        return problem.exit_code
+    except KeyboardInterrupt:
+        print("Interrupted. What was live still is; the same command goes on from here.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # as in: ./deploy.sh logs | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""deploy.toml as a checked model: everything about the deployment that is not a secret."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from deploy.problem import UsageProblem
+
+# The values that PutRetentionPolicy takes (CloudWatch Logs API reference).
+RetentionDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
+VariableName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]+$")]
+UrlPath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
+
+OUR_VARIABLES = {"STAGE", "SECRETS_PATH", "SECRET_NAMES", "SECRETS_CHANGED"}
+
+
+class Service(BaseModel):
+    """One stage of the service: deploy.toml with that stage's overrides applied."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    architecture: Literal["arm64", "x86_64"] = "arm64"
+    memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
+    timeout_s: Annotated[int, Field(ge=1, le=900)] = 30
+    log_level: Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"] = "INFO"
+    log_retention_days: RetentionDays = 30
+    alarm_email: Annotated[str, Field(pattern=r"^$|^[^@\s]+@[^@\s]+$")] = ""
+    auth: Literal["none", "iam"] = "none"
+    smoke_path: UrlPath = "/health"
+    check_path: UrlPath = "/"
+    keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
+    reserved_concurrency: Annotated[int, Field(ge=0)] | None = None
+    secrets: list[SecretName] = []
+    environment: dict[VariableName, str] = {}
+
+    @model_validator(mode="after")
+    def _environment_is_ours_to_set(self) -> Self:
+        for name in self.environment:
+            if name in OUR_VARIABLES or name.startswith(("AWS_", "LAMBDA_")):
+                raise ValueError(f"environment.{name}: this name is taken by Lambda or by the deploy tool")
+            if name.upper() in self.secrets:
+                raise ValueError(f"environment.{name}: {name.upper()} is listed in secrets too")
+        if len(set(self.secrets)) < len(self.secrets):
+            raise ValueError("secrets: a name is listed twice")
+        return self
+
+    @property
+    def full_name(self) -> str:
+        """The name of the function and of nearly everything else in AWS."""
+        return f"{self.name}-{self.stage}"
+
+    @property
+    def log_group(self) -> str:
+        return f"/aws/lambda/{self.full_name}"
+
+    @property
+    def secrets_path(self) -> str:
+        return f"/{self.name}/{self.stage}/"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """On everything that can hold tags; what lacks them was not made by this tool and is never touched."""
+        return {"service": self.name, "stage": self.stage, "managed-by": "deploy.sh"}
+
+
+def load(path: Path, stage: str) -> Service:
+    """The service as deploy.toml describes it for this stage; raises UsageProblem that names the key."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageProblem(f"There is no {path.name} here.", "Run ./deploy.sh in the project's folder.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"{path.name} is not valid TOML: {error}.", f"Correct that line of {path.name}.") from None
+    stages = data.pop("stages", {})
+    if not isinstance(stages, dict) or not all(isinstance(overrides, dict) for overrides in stages.values()):
+        raise UsageProblem(f"{path.name}: stages must be tables.", "Write [stages.dev] and the keys that differ below.")
+    for other, overrides in stages.items():  # a mistake in a stage shows before that stage is needed
+        _check(path, other, data, overrides)
+    return _check(path, stage, data, stages.get(stage, {}))
+
+
+def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Service:
+    merged = data | overrides
+    if isinstance(data.get("environment"), dict) and isinstance(overrides.get("environment"), dict):
+        merged["environment"] = data["environment"] | overrides["environment"]
+    for key, meant in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():
+        if key in overrides or (key == "stage" and key in data):
+            where = f"stages.{stage}." if key in overrides else ""
+            raise UsageProblem(f"{path.name}: {where}{key}: cannot be set here: {meant}.", "Remove that line.")
+    try:
+        return Service.model_validate(merged | {"stage": stage})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise _explain(path, stage, overrides, first["type"], first["loc"], first["msg"], first["input"]) from None
+
+
+def _explain(
+    path: Path, stage: str, overrides: dict[str, Any], kind: str, loc: tuple[int | str, ...], msg: str, given: object
+) -> UsageProblem:
+    if not loc:  # from the validator above, which names the key itself
+        return UsageProblem(f"{path.name}: {msg.removeprefix('Value error, ')}.", f"Correct that key in {path.name}.")
+    if loc == ("stage",):
+        return UsageProblem(
+            f"{stage!r} cannot be a stage's name.", "Use at most 16 lower-case letters, digits and dashes."
+        )
+    key = ".".join(str(part) for part in loc if part != "[key]")
+    where = f"stages.{stage}.{key}" if loc[0] in overrides else key
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(key, list(Service.model_fields), 1)
+        return UsageProblem(
+            f"{path.name}: {where}: unknown key.", f"Did you mean {near[0]}?" if near else f"Remove {where}."
+        )
+    if kind == "missing":
+        return UsageProblem(f"{path.name}: {where}: is missing.", f"Add {where} to {path.name}.")
+    wanted = re.sub(r"^(Input|String) should ", "must ", msg)
+    return UsageProblem(f"{path.name}: {where}: {wanted}; it is {given!r}.", f"Correct {where} in {path.name}.")

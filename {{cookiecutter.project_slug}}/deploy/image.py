@@ -1,0 +1,169 @@
+"""The container image: its tag is the hash of what goes in, so an image that is there already is not built again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+
+from deploy.aws import Aws, absent_is_none
+from deploy.config import Service
+from deploy.problem import Problem
+
+# Lambda takes a plain image and rejects an index ("image manifest media type not supported", docker/buildx#1533).
+PLAIN_IMAGE = {
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+}
+DOCKER_ARCHITECTURE = {"arm64": "arm64", "x86_64": "amd64"}
+
+
+def content_tag(project: Path, service: Service) -> str:
+    """16 hex digits over the platform and every file that Docker would be sent, with its name and mode."""
+    digest = hashlib.sha256(service.architecture.encode())
+    for file in build_context(project):
+        executable = os.access(file, os.X_OK)
+        digest.update(f"\0{file.relative_to(project).as_posix()}\0{executable}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def build_context(project: Path) -> list[Path]:
+    """The Dockerfile and the files that .dockerignore lets through, sorted."""
+    ignore = project / ".dockerignore"
+    lines = (line.strip() for line in ignore.read_text(encoding="utf-8").splitlines()) if ignore.exists() else ()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+
+    def sent(path: Path) -> bool:
+        names = [path, *path.parents][:-1]  # a pattern that matches a folder holds for what is in it
+        kept = True
+        for pattern in patterns:  # the last one that matches decides
+            wanted = pattern.lstrip("!").strip("/")
+            anywhere = wanted.removeprefix("**/")
+            if any(fnmatch(name.as_posix(), wanted) or fnmatch(name.as_posix(), anywhere) for name in names):
+                kept = pattern.startswith("!")
+        return kept
+
+    skipped = {".git", ".venv"}
+    files = []
+    for folder, folders, names in os.walk(project):
+        folders[:] = sorted(set(folders) - skipped)
+        files += [Path(folder, name) for name in sorted(names)]
+    return [file for file in files if sent(file.relative_to(project)) or file == project / "Dockerfile"]
+
+
+def digest_in_ecr(aws: Aws, repository: str, tag: str) -> str | None:
+    """The digest of the image with this tag; None when there is none. Raises Problem for one that Lambda rejects."""
+    with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException"):
+        found = aws.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"][0]
+        return checked(found.get("imageManifestMediaType", ""), found["imageDigest"])
+    return None
+
+
+def checked(media_type: str, digest: str) -> str:
+    if media_type not in PLAIN_IMAGE:
+        raise Problem(
+            f"The image is a {media_type}, which Lambda does not take.",
+            "Build it for one platform, without attestations: --provenance=false --sbom=false --platform linux/…",
+        )
+    return digest
+
+
+def resolve(aws: Aws, uri: str) -> str:
+    """The URI of an image that is in ECR, by digest instead of by tag."""
+    name, _, digest = uri.partition("@")
+    name, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
+    repository = name.partition("/")[2]
+    if not repository:
+        raise Problem(f"{uri} is not the URI of an image in ECR.", "Give it as <registry>/<repository>:<tag>.")
+    image = {"imageDigest": digest} if digest else {"imageTag": tag}
+    with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException", "InvalidParameterException"):
+        found = aws.ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]  # type: ignore[list-item]
+        return f"{name}@{checked(found.get('imageManifestMediaType', ''), found['imageDigest'])}"
+    raise Problem(f"There is no image {uri} in ECR.", f"Push it to ECR in {aws.region} first, or leave --image out.")
+
+
+def build(project: Path, service: Service, reference: str, *, debug: bool) -> None:
+    """Builds the image under this local name, for the architecture of deploy.toml."""
+    platform = f"linux/{DOCKER_ARCHITECTURE[service.architecture]}"
+    _docker(["build", "--platform", platform, "--tag", reference, str(project)], debug=debug)
+    built = json.loads(_docker(["image", "inspect", reference], debug=False))[0]["Architecture"]
+    if built != DOCKER_ARCHITECTURE[service.architecture]:
+        # The legacy builder ignores --platform without a word.
+        raise Problem(
+            f"Docker built the image for {built}, not for {service.architecture}.",
+            "Install Docker's buildx plugin, or set architecture in deploy.toml to this machine's.",
+        )
+
+
+def push(aws: Aws, reference: str, repository: str, uri: str, *, debug: bool) -> str:
+    """Pushes the local image to its place in ECR and returns the digest that ECR gave it."""
+    _docker(["tag", reference, uri], debug=False)
+    with _signed_in(aws, registry=uri.partition("/")[0]) as environment:
+        _docker(["push", uri], debug=debug, environment=environment)
+    digest = digest_in_ecr(aws, repository, uri.rpartition(":")[2])
+    if digest is None:
+        raise Problem(f"ECR does not know {uri} after its push.", "Run ./deploy.sh again.")
+    return digest
+
+
+def need_docker() -> None:
+    """Raises Problem when no container engine answers."""
+    if not shutil.which("docker"):
+        raise Problem(
+            "Docker is not installed, and the image has to be built.",
+            "Install Docker (docs.docker.com/get-docker), or deploy a built one with --image.",
+        )
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        raise Problem(
+            "Docker is installed, but its engine does not answer.",
+            "Start Docker, or deploy a built image with --image.",
+        )
+
+
+@contextmanager
+def _signed_in(aws: Aws, registry: str) -> Iterator[dict[str, str]]:
+    """Docker's configuration with a fresh ECR token, in a folder of its own: the user's own sign-ins stay untouched."""
+    token = aws.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    own = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
+    config = json.loads((own / "config.json").read_text(encoding="utf-8")) if (own / "config.json").exists() else {}
+    for key in ("auths", "credsStore", "credHelpers"):
+        config.pop(key, None)
+    config["auths"] = {registry: {"auth": base64.b64encode(base64.b64decode(token)).decode()}}
+    with tempfile.TemporaryDirectory(prefix="docker-config-") as folder:
+        for part in ("contexts", "cli-plugins"):  # the engine in use and its plugins are found through these
+            if (own / part).exists():
+                Path(folder, part).symlink_to(own / part)
+        file = Path(folder, "config.json")
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(config), encoding="utf-8")
+        yield {"DOCKER_CONFIG": folder}
+
+
+def _docker(arguments: list[str], *, debug: bool, environment: dict[str, str] | None = None) -> str:
+    """What docker printed; raises Problem with its last lines when it fails."""
+    # Attestations off by the variable, because older builders do not know --provenance and --sbom.
+    settings = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    done = subprocess.run(
+        ["docker", *arguments],
+        env=os.environ | settings | (environment or {}),
+        capture_output=not debug,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = f"{done.stdout or ''}{done.stderr or ''}".strip().splitlines()
+        raise Problem(
+            f"docker {arguments[0]} failed.",
+            "Correct what docker names above; --debug shows all of its output.",
+            details="\n".join(said[-20:]),
+        )
+    return done.stdout or ""

@@ -1,0 +1,53 @@
+"""Lambda's JSON log records as lines for a person."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
+
+
+@dataclass(frozen=True)
+class Line:
+    text: str
+    is_error: bool
+
+
+def readable(message: str) -> Line | None:
+    """One record as text (more lines when it carries a traceback); None for Lambda's uneventful bookkeeping."""
+    try:
+        record = json.loads(message)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):  # something printed
+        return Line(message.rstrip(), is_error=False) if message.strip() else None
+    if str(record.get("type", "")).startswith("platform."):
+        return _platform(record["type"], str(record.get("time", "")), record.get("record", {}))
+    level = str(record.get("level") or record.get("log_level") or "INFO")
+    text = f"{_when(record.get('timestamp', ''))} {level:5} {_what(record)}"
+    if record.get("errorType"):
+        trace = "".join(record.get("stackTrace") or []).rstrip()
+        text += (f"\n{trace}" if trace else "") + f"\n{record['errorType']}: {record.get('errorMessage', '')}"
+    return Line(text.replace("\n", "\n    "), is_error=level in ERROR_LEVELS)
+
+
+def _what(record: dict[str, Any]) -> str:
+    if "status" in record and "duration_ms" in record:
+        call = f"{record.get('method')} {record.get('route') or '-'} {record['status']} {record['duration_ms']} ms"
+        return call + ("  (cold start)" if record.get("cold_start") else "")
+    return str(record.get("message", "")).rstrip()
+
+
+def _platform(kind: str, when: str, record: dict[str, Any]) -> Line | None:
+    status = record.get("status", "success")
+    if kind not in ("platform.report", "platform.initReport") or status == "success":
+        return None
+    metrics = record.get("metrics", {})
+    reason = f": {record['errorType']}" if record.get("errorType") else ""
+    memory = f", {metrics['maxMemoryUsedMB']} of {metrics['memorySizeMB']} MB" if "maxMemoryUsedMB" in metrics else ""
+    ran = f" after {metrics['durationMs']:,.0f} ms" if "durationMs" in metrics else ""
+    return Line(f"{_when(when)} ERROR Lambda: {status}{reason}{ran}{memory}", is_error=True)
+
+
+def _when(timestamp: object) -> str:
+    return str(timestamp)[:19].replace("T", " ")

@@ -1,0 +1,38 @@
+"""The log group of the function."""
+
+from deploy.resource import Resource, State
+
+
+class LogGroup(Resource):
+    """Made before the function: one that Lambda makes itself never expires."""
+
+    kind = "log group"
+
+    @property
+    def name(self) -> str:
+        return self.service.log_group
+
+    @property
+    def _arn(self) -> str:
+        return self.aws.arn("logs", f"log-group:{self.name}")
+
+    def desired(self) -> State:
+        return {"retentionInDays": self.service.log_retention_days}
+
+    def read(self) -> State | None:
+        groups = self.aws.logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]
+        found = next((group for group in groups if group["logGroupName"] == self.name), None)
+        if found is None:
+            return None
+        tags = self.aws.logs.list_tags_for_resource(resourceArn=self._arn)["tags"]
+        return {"retentionInDays": found.get("retentionInDays"), "tags": tags}
+
+    def create(self) -> None:
+        self.aws.logs.create_log_group(logGroupName=self.name, tags=self.service.tags)
+        self.update(self.desired())
+
+    def update(self, changed: State) -> None:
+        self.aws.logs.put_retention_policy(logGroupName=self.name, **changed)
+
+    def delete(self) -> None:
+        self.aws.logs.delete_log_group(logGroupName=self.name)

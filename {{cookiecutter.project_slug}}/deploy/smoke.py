@@ -1,0 +1,92 @@
+"""Calls a version by its number before it gets any traffic, with the event that a real GET would bring."""
+
+import base64
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from deploy.aws import Aws
+from deploy.config import Service
+from deploy.log_lines import readable
+from deploy.problem import Problem
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """The first call of a new execution environment: its wall time, and what Lambda itself measured."""
+
+    wall_ms: float
+    init_ms: float | None
+    memory_used_mb: int | None
+
+
+def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
+    """Calls `smoke_path` on this version; raises Problem, with the log lines that explain it, unless it answers 200."""
+    started = time.perf_counter()
+    answer = aws.invoker.invoke(
+        FunctionName=service.full_name,
+        Qualifier=version,
+        LogType="Tail",
+        Payload=json.dumps(http_event(service.smoke_path)),
+    )
+    payload = answer["Payload"].read()
+    wall_ms = (time.perf_counter() - started) * 1000
+    tail = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
+    try:
+        said = json.loads(payload)
+    except ValueError:
+        said = {}
+    status = said.get("statusCode") if isinstance(said, dict) else None
+    if "FunctionError" in answer or status != 200:
+        what = said.get("errorMessage", "it crashed") if "FunctionError" in answer else f"it answered {status}"
+        lines = [line.text for record in tail if (line := readable(record))]
+        raise Problem(
+            f"Version {version} failed its smoke test, GET {service.smoke_path}: {what}",
+            "What was live still is. Correct the error and deploy again.",
+            details="\n".join(lines[-30:]),
+        )
+    report = next((found for record in tail if (found := _report(record))), {})
+    return ColdStart(wall_ms, report.get("initDurationMs"), report.get("maxMemoryUsedMB"))
+
+
+def _report(record: str) -> dict[str, Any]:
+    try:
+        event = json.loads(record)
+        return dict(event["record"]["metrics"]) if event.get("type") == "platform.report" else {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # a line of the service's own
+
+
+def http_event(path: str) -> dict[str, Any]:
+    """A payload 2.0 event (docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html)."""
+    now = datetime.now(UTC)
+    host = "smoke-test.internal"
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": host, "accept": "*/*", "user-agent": "deploy.sh", "x-forwarded-proto": "https"},
+        "requestContext": {
+            "accountId": "anonymous",
+            "apiId": "smoke-test",
+            "domainName": host,
+            "domainPrefix": "smoke-test",
+            "http": {
+                "method": "GET",
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "deploy.sh",
+            },
+            "requestId": str(uuid.uuid4()),
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(now.timestamp() * 1000),
+        },
+        "isBase64Encoded": False,
+    }

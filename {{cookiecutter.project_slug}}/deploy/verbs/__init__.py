@@ -1,0 +1,1 @@
+"""One file a verb: what ./deploy.sh can do."""

@@ -1,0 +1,115 @@
+"""./deploy.sh: from the working tree to a public URL. What is live stays live until the step that moves the alias."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy import image as images
+from deploy import resources
+from deploy.aws import Aws
+from deploy.check_url import Answer, check_url
+from deploy.config import Service
+from deploy.problem import Problem
+from deploy.prune import prune
+from deploy.release import Live, is_live, live, move_alias, publish
+from deploy.resource import apply, compare, read_all
+from deploy.resources.function import Function
+from deploy.resources.repository import Repository
+from deploy.secrets import secrets_changed
+from deploy.smoke import ColdStart, smoke_test
+from deploy.terminal import Steps
+
+
+def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: bool) -> None:
+    """Deploys the working tree, or the image given; raises Problem with what was live still live."""
+    print(f"{service.name} · {service.stage} · {service.region}")
+    steps = Steps(6)
+    repository, function = Repository(service, aws), Function(service, aws)
+    before = resources.before_release(service, aws, repository, function)
+    after = resources.after_release(service, aws)
+    states = read_all([*before, *after])  # refuses a name that is not ours before anything is changed
+    was = live(service, aws)
+    function.secrets_changed = secrets_changed(service, aws)
+
+    with steps.step("Building image") as step:
+        tag = images.content_tag(project, service)
+        local = f"{service.full_name}:{tag}"
+        digest = None if image else images.digest_in_ecr(aws, service.full_name, tag)
+        if image:
+            step.skip("skipped: --image is given")
+        elif digest:
+            step.skip("unchanged")
+        else:
+            images.need_docker()
+            images.build(project, service, local, debug=debug)
+
+    with steps.step("Pushing to ECR") as step:
+        if image:
+            function.image = images.resolve(aws, image)
+            step.skip(f"{_short(function.image)} is there")
+        else:
+            apply(compare([repository], states))
+            states[repository] = repository.read()
+            if digest:
+                step.skip(f"{_short(digest)} is there")
+            else:
+                digest = images.push(aws, local, service.full_name, f"{repository.uri()}:{tag}", debug=debug)
+                step.outcome = f"{_short(digest)} pushed"
+            function.image = f"{repository.uri()}@{digest}"
+
+    with steps.step("Preparing resources") as step:
+        step.outcome = apply(compare(before, states))
+
+    cold_start = None
+    with steps.step("Releasing") as step:
+        if was and is_live(function, was):
+            now = was
+            step.title = f"Releasing version {now.version}"
+            step.skip("is live already")
+        else:
+            function.settle()  # an interrupted run may have left an update under way
+            version = publish(service, aws, project)
+            step.title = f"Releasing version {version}"
+            cold_start = smoke_test(service, aws, version)
+            now = move_alias(service, aws, version, previous=_fallback(was, version), now=was)
+            step.outcome = "smoke test passed, live"
+        apply(compare(after, states))
+
+    url = resources.public_url(service, aws)
+    with steps.step("Checking the URL") as step:
+        step.skip("")
+        try:
+            answer = check_url(service, aws, url)
+        except Problem as problem:
+            if was and now.version != was.version:
+                move_alias(service, aws, was.version, previous=was.previous, now=now)
+                problem.fix += f" (version {was.version} is live again)."
+            raise
+        step.below += _transcript(service, url, answer, cold_start)
+
+    with steps.step("Cleaning up") as step:
+        step.skip(prune(service, aws, now))
+
+    verb = "Deployed" if now != was else "Nothing to deploy:"
+    print(f"{verb} {service.name} in {steps.elapsed_s:.0f}s.  {url}")
+
+
+def _fallback(was: Live | None, version: str) -> str | None:
+    """The version to record as the one to go back to."""
+    if was is None:
+        return None
+    return was.version if was.version != version else was.previous
+
+
+def _short(digest: str) -> str:
+    return f"sha256:{digest.rpartition('sha256:')[2][:4]}…"
+
+
+def _transcript(service: Service, url: str, answer: Answer, cold_start: ColdStart | None) -> list[str]:
+    figures = [f"warm: {answer.warm_ms:,.0f} ms"]
+    if cold_start:
+        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
+        if cold_start.memory_used_mb:
+            figures.append(f"memory: {cold_start.memory_used_mb} of {service.memory_mb} MB")
+    signed = " --aws-sigv4 …" if service.auth == "iam" else ""
+    return [f"$ curl -s{signed} {url.rstrip('/')}{service.check_path}", answer.body[:500], "  ·  ".join(figures)]

@@ -1,0 +1,52 @@
+"""./deploy.sh secret set/list/remove: values come from standard input or a hidden prompt and are never shown."""
+
+import getpass
+import re
+import sys
+
+from deploy.aws import Aws
+from deploy.config import Service
+from deploy.problem import Problem, UsageProblem
+from deploy.release import live
+from deploy.resources.function import Function
+from deploy.secrets import read_secrets, remove_secret, set_secret
+
+
+def set_(service: Service, aws: Aws, name: str) -> None:
+    """Reads the value, stores it and says what is needed for it to take effect."""
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
+        raise UsageProblem(f"{name!r} cannot be a secret's name.", "Use capitals, digits and underscores: API_KEY")
+    value = getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+    version = set_secret(service, aws, name, value)
+    print(f"{name} is set for stage {service.stage} (version {version}).")
+    if name not in service.secrets:
+        print(f'Next: add "{name}" to secrets in deploy.toml, a field {name.lower()} to app/settings.py, and deploy.')
+    else:
+        print("What is running keeps the old value until the next ./deploy.sh")
+
+
+def list_(service: Service, aws: Aws) -> None:
+    """Names, versions and dates; of values, nothing."""
+    known = {secret.name: secret for secret in read_secrets(service, aws)}
+    for secret in known.values():
+        unused = "" if secret.name in service.secrets else "  (not in deploy.toml)"
+        print(f"{secret.name:24} version {secret.version:<4} set {secret.changed:%Y-%m-%d %H:%M}{unused}")
+    missing = [name for name in service.secrets if name not in known]
+    for name in missing:
+        print(f"{name:24} has no value: ./deploy.sh --stage {service.stage} secret set {name}")
+    if not known and not missing:
+        print(f"No secrets in stage {service.stage}.")
+
+
+def remove(service: Service, aws: Aws, name: str) -> None:
+    """Raises Problem while the live version or deploy.toml needs it: the next cold start would fail."""
+    now = live(service, aws)
+    running = (Function(service, aws).read_version(now.version) if now else None) or {}
+    if name in service.secrets or name in running.get("environment", {}).get("SECRET_NAMES", "").split(","):
+        raise Problem(
+            f"{name} is in use: the service reads it at every cold start.",
+            "Take it out of secrets in deploy.toml, deploy, and then remove it.",
+        )
+    if not remove_secret(service, aws, name):
+        raise Problem(f"There is no secret {name} in stage {service.stage}.", "See ./deploy.sh secret list")
+    print(f"{name} is removed from stage {service.stage}.")

@@ -1,0 +1,50 @@
+"""./deploy.sh status: what is live, since when and from which commit, and how it fares."""
+
+import time
+
+from deploy import resources
+from deploy.aws import Aws
+from deploy.config import Service
+from deploy.log_lines import readable
+from deploy.problem import Problem
+from deploy.release import live
+from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm
+from deploy.resources.function import Function
+
+ERRORS_SHOWN = 5
+DAY_S = 24 * 3600
+
+
+def run(service: Service, aws: Aws) -> None:
+    """Raises Problem when nothing is live."""
+    print(f"{service.name} · {service.stage} · {service.region}")
+    now = live(service, aws)
+    version = Function(service, aws).read_version(now.version) if now else None
+    if now is None or version is None:
+        raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
+    since = version["last_modified"][:16].replace("T", " ")
+    facts = [f"version {now.version}", version["description"], f"published {since} UTC"]
+    _tell("live", " · ".join(fact for fact in facts if fact))
+    _tell("before it", f"version {now.previous}" if now.previous else "nothing")
+    _tell("URL", resources.public_url(service, aws) or "none yet: run ./deploy.sh")
+    _tell("state", f"{version['state']} {version['state_reason']}".strip())
+    _tell("image", version["image"])
+    alarms = [ErrorsAlarm(service, aws), ServerErrorsAlarm(service, aws)]
+    states = {alarm.name: (alarm.read() or {}).get("StateValue", "missing: run ./deploy.sh") for alarm in alarms}
+    _tell("alarms", " · ".join(f"{name} {state}" for name, state in states.items()))
+    errors = _last_errors(service, aws)
+    _tell("errors", "none in the last 24 hours" if not errors else "the last in 24 hours (more: ./deploy.sh logs)")
+    for text in errors[-ERRORS_SHOWN:]:
+        print(f"  {text}")
+
+
+def _tell(what: str, fact: str) -> None:
+    print(f"{what:10} {fact}")
+
+
+def _last_errors(service: Service, aws: Aws) -> list[str]:
+    pages = aws.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=service.log_group, startTime=int((time.time() - DAY_S) * 1000)
+    )
+    lines = [readable(event["message"]) for page in pages for event in page["events"]]
+    return [line.text for line in lines if line and line.is_error]

@@ -1,0 +1,67 @@
+"""deploy.toml is checked strictly, and each mistake is told by the name of its key."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.config import Service, load
+from deploy.problem import UsageProblem
+
+MINIMAL = 'name = "my-api"\nregion = "us-east-1"\n'
+
+
+def configured(folder: Path, text: str, stage: str = "prod") -> Service:
+    file = folder / "deploy.toml"
+    file.write_text(text, encoding="utf-8")
+    return load(file, stage)
+
+
+def test_the_file_of_this_project_is_valid() -> None:
+    service = load(Path(__file__).resolve().parents[2] / "deploy.toml", "prod")
+    assert service.full_name == f"{service.name}-prod"
+
+
+def test_a_stage_overrides_what_it_names(tmp_path: Path) -> None:
+    text = (
+        MINIMAL
+        + '[environment]\nLEFT = "1"\nRIGHT = "1"\n[stages.dev]\nmemory_mb = 256\n[stages.dev.environment]\nRIGHT = "2"\n'
+    )
+    assert configured(tmp_path, text).memory_mb == 512
+    dev = configured(tmp_path, text, "dev")
+    assert (dev.full_name, dev.memory_mb, dev.environment) == ("my-api-dev", 256, {"LEFT": "1", "RIGHT": "2"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name = ", "not valid TOML"),
+        (MINIMAL + "memroy_mb = 512", "memroy_mb: unknown key"),
+        (MINIMAL + 'memory_mb = "512"', "memory_mb: must be a valid integer; it is '512'"),
+        (MINIMAL + "memory_mb = 64", "memory_mb: must be greater than or equal to 128; it is 64"),
+        (MINIMAL + "log_retention_days = 31", "log_retention_days: must be 1, 3,"),
+        (MINIMAL + 'auth = "public"', "auth: must be 'none' or 'iam'"),
+        (MINIMAL + 'secrets = ["api-key"]', "secrets.0: must match pattern"),
+        (MINIMAL + 'secrets = ["A", "A"]', "secrets: a name is listed twice"),
+        (MINIMAL + "[environment]\nA_NUMBER = 1", "environment.A_NUMBER: must be a valid string"),
+        (MINIMAL + '[environment]\nAWS_REGION = "x"', "environment.AWS_REGION: this name is taken"),
+        (MINIMAL + 'secrets = ["KEY"]\n[environment]\nKEY = "x"', "KEY is listed in secrets too"),
+        (MINIMAL + "[stages.dev]\nmemory_mb = 64", "stages.dev.memory_mb: must be"),
+        (MINIMAL + '[stages.dev]\nname = "other"', "stages.dev.name: cannot be set here"),
+        (MINIMAL + "[stages.Dev]\nmemory_mb = 256", "'Dev' cannot be a stage's name"),
+        (MINIMAL + "stages = 1", "stages must be tables"),
+        ('name = "my-api"', "region: is missing"),
+        ('name = "My API"\nregion = "us-east-1"', "name: must match pattern"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        configured(tmp_path, text)
+    assert told in caught.value.what
+    assert "\n" not in caught.value.what
+    assert caught.value.exit_code == 2
+
+
+def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        configured(tmp_path, MINIMAL + "memroy_mb = 512")
+    assert caught.value.fix == "Did you mean memory_mb?"
