@@ -1,0 +1,108 @@
+"""Which AWS call is this request? Service, operation, parameters, caller and resources, read by AWS's own models."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.core.model import OperationModel
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.request import Request, determine_request_protocol
+from moto.core.routing import get_service_router
+from moto.core.utils import get_service_model
+from werkzeug.exceptions import HTTPException
+
+SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+# Signing names that are not the service's name in botocore.
+SERVICES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter", "Head", "Lookup", "Simulate", "Test")
+ACTIONS = {("lambda", "Invoke"): "lambda:InvokeFunction"}
+TAGGING = {"lambda", "ecr", "ssm", "logs", "iam", "sns", "cloudwatch", "secretsmanager"}
+DEPLOYER = "deployer"
+
+
+@dataclass
+class Call:
+    """One AWS call. `caller` is "deployer" or the ARN of the role whose credentials a function used."""
+
+    service: str
+    operation: str
+    params: dict[str, Any]
+    status: int = 0
+    mutating: bool = False
+    caller: str = DEPLOYER
+    region: str = "us-east-1"
+    model: OperationModel | None = field(default=None, repr=False)
+    protocol: str = field(default="json", repr=False)
+
+    @property
+    def action(self) -> str:
+        """The IAM action, such as lambda:CreateFunction."""
+        return ACTIONS.get((self.service, self.operation), f"{self.service}:{self.operation}")
+
+    @property
+    def actions(self) -> list[str]:
+        """Every action that AWS checks for this call."""
+        also = ["iam:PassRole"] if self.service == "lambda" and "Role" in self.params else []
+        tags = self.params.get("Tags") or self.params.get("tags")
+        if tags and self.service in TAGGING and "Tag" not in self.operation:
+            verb = {"ssm": "AddTagsToResource", "iam": "TagRole"}.get(self.service, "TagResource")
+            also.append(f"{self.service}:{verb}")
+        return [self.action, *also]
+
+
+def identify(request: Request, body: bytes) -> Call:
+    """The call. Its operation is empty when the request is not one that AWS's models know."""
+    found = SCOPE.search(request.headers.get("Authorization", ""))
+    if not found:
+        return Call("", "", {}, caller="")
+    region, signed_for = found[2], found[3].lower()
+    service = SERVICES.get(signed_for, signed_for)
+    if service == "apigateway" and request.path.startswith("/v2/"):
+        service = "apigatewayv2"
+    try:
+        model = get_service_model(service)
+        operation, uri_params = get_service_router(service).match(request)
+    except (HTTPException, NotImplementedError, LookupError, ValueError):
+        return Call(service, "", {}, region=region)
+    protocol = determine_request_protocol(model, request.content_type)
+    parsed = PROTOCOL_PARSERS[protocol](operation).parse(
+        {
+            "method": request.method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": body,
+            "url_path": request.path,
+            "url_params": uri_params,
+        }
+    )
+    params = {key: value for key, value in dict(parsed).items() if value is not None}
+    mutating = not operation.name.startswith(READS)
+    return Call(service, operation.name, params, 0, mutating, DEPLOYER, region, operation, protocol)
+
+
+def access_key(request: Request) -> str:
+    found = SCOPE.search(request.headers.get("Authorization", ""))
+    return found[1] if found else ""
+
+
+def resources(call: Call, account: str) -> list[str]:
+    """The ARNs that the call is about, as IAM sees them; "*" when it names none."""
+    p, here = call.params, f"{call.region}:{account}"
+    if call.service == "lambda" and "FunctionName" in p:
+        name = str(p["FunctionName"]).rpartition(":function:")[2]
+        qualifier = f":{p['Qualifier']}" if p.get("Qualifier") else ""
+        return [f"arn:aws:lambda:{here}:function:{name}{qualifier}"]
+    if call.service == "ssm" and (names := p.get("Names") or [p.get("Name") or p.get("Path")]) and names[0]:
+        return [f"arn:aws:ssm:{here}:parameter/{name.strip('/')}" for name in names]
+    for key, arn in {
+        "RoleName": f"arn:aws:iam::{account}:role/",
+        "repositoryName": f"arn:aws:ecr:{here}:repository/",
+        "logGroupName": f"arn:aws:logs:{here}:log-group:",
+        "AlarmName": f"arn:aws:cloudwatch:{here}:alarm:",
+    }.items():
+        if key in p:
+            return [arn + str(p[key])]
+    for key in ("Resource", "resourceArn", "TopicArn", "ResourceARN", "SecretId"):
+        if str(p.get(key, "")).startswith("arn:"):
+            return [str(p[key])]
+    return ["*"]

@@ -1,0 +1,255 @@
+"""Who handles this invocation? A warm execution environment of the version or a new one, within the limits."""
+
+import json
+import random
+import secrets
+import threading
+import time
+import uuid
+from base64 import b64encode
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from .clock import Delays
+from .errors import AwsError, conflict
+from .execution_environment import ExecutionEnvironment, Outcome
+from .images import Registry
+from .lambda_state import Deployed, LambdaState
+from .launcher import Launcher
+from .logs import LogStream
+from .metrics import LambdaMetrics
+from .roles import Roles
+from .runtime_api import Invocation
+
+MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Result:
+    """An invocation's outcome as callers see it."""
+
+    outcome: Outcome
+    request_id: str
+    version: str
+    tail: bytes
+
+
+class DataPlane:
+    """Every execution environment there is."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        registry: Registry,
+        roles: Roles,
+        metrics: LambdaMetrics,
+        delays: Delays,
+        endpoint: str,
+    ) -> None:
+        self._launcher = launcher
+        self._registry = registry
+        self._roles = roles
+        self._metrics = metrics
+        self._delays = delays
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._idle: dict[Deployed, list[ExecutionEnvironment]] = {}
+        self._busy: set[ExecutionEnvironment] = set()
+        self._retired: set[Deployed] = set()
+        self._running: Counter[tuple[str, str]] = Counter()  # concurrent executions by Region and function
+        self._role_keys: dict[str, str] = {}  # access key id -> role
+        self._closed = False
+
+    def invoke(
+        self,
+        state: LambdaState,
+        name: str,
+        qualifier: str,
+        payload: bytes,
+        client_context: str = "",
+        trace_id: str = "",
+    ) -> Result:
+        """Runs the function once. Raises AwsError for what never reaches it: unknown, not ready, throttled."""
+        with state.lock:
+            function, _ = state.function({"FunctionName": name, "Qualifier": qualifier})
+            version = state.version(function, _routed(function.aliases.get(qualifier), qualifier))
+            now = state.clock.time()
+            if now < version.active_at:
+                because = "The operation cannot be performed at this time."
+                raise conflict(f"{because} The function is currently in the following state: Pending")
+            deployed, reserved = version.running(now), function.reserved_concurrency
+            stale = version.previous if version.previous is not deployed else None
+        self.forget(stale)
+        if not self._registry.exists(state.region, deployed.image_uri):
+            reason = "Lambda can't get the function's image: it has been deleted from its repository."
+            raise AwsError("ResourceNotReadyException", reason, 502)
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise AwsError(
+                "RequestTooLargeException",
+                f"Request must be smaller than {MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation",
+                413,
+            )
+        self._enter(state, name, qualifier, reserved)
+        try:
+            environment = self._acquire(state, deployed)
+            try:
+                invocation = Invocation(
+                    request_id=str(uuid.uuid4()),
+                    payload=payload or b"{}",
+                    function_arn=state.arn(name, qualifier),
+                    deadline_ms=int((time.time() + deployed.config["Timeout"]) * 1000),
+                    trace_id=trace_id or f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}",
+                    client_context=client_context,
+                )
+                outcome = environment.invoke(invocation)
+                tail = environment.log.take_tail()
+            finally:
+                self._release(environment)
+        finally:
+            with self._lock:
+                self._running[state.region, name] -= 1
+        errors = float(outcome.status != "success")
+        values = {"Invocations": 1.0, "Errors": errors, "Duration": outcome.duration_ms}
+        self._metrics.put(state.region, name, qualifier, values)
+        return Result(outcome, invocation.request_id, deployed.version, tail)
+
+    def role_of(self, access_key: str) -> str | None:
+        """The role whose credentials an execution environment was given."""
+        return self._role_keys.get(access_key)
+
+    def forget(self, deployed: Deployed | None) -> None:
+        """Stops the idle environments of something that is no longer deployed, and the busy ones when they finish."""
+        if deployed is None:
+            return
+        with self._lock:
+            self._retired.add(deployed)
+            idle = self._idle.pop(deployed, [])
+        for environment in idle:
+            environment.stop()
+
+    def environments(self, function: str | None = None) -> list[ExecutionEnvironment]:
+        with self._lock:
+            every = [*self._busy, *(e for idle in self._idle.values() for e in idle)]
+        return [e for e in every if function in (None, e.deployed.function)]
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            every = [*self._busy, *(e for idle in self._idle.values() for e in idle)]
+            self._idle.clear()
+        for environment in every:
+            environment.stop()
+
+    def _enter(self, state: LambdaState, name: str, qualifier: str, reserved: int | None) -> None:
+        with self._lock:
+            here = [n for (region, _), n in self._running.items() if region == state.region]
+            limit = state.account_concurrency if reserved is None else reserved
+            if (sum(here) if reserved is None else self._running[state.region, name]) < limit:
+                self._running[state.region, name] += 1
+                return
+        self._metrics.put(state.region, name, qualifier, {"Throttles": 1.0})
+        which = "ConcurrentInvocation" if reserved is None else "ReservedFunctionConcurrentInvocation"
+        raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429, Reason=f"{which}LimitExceeded")
+
+    def _acquire(self, state: LambdaState, deployed: Deployed) -> ExecutionEnvironment:
+        with self._lock:
+            if self._closed:
+                raise AwsError("ServiceException", "The embedded AWS is closing.", 500)
+            idle = self._idle.get(deployed, [])
+            while idle:
+                environment = idle.pop()
+                if environment.alive:
+                    self._busy.add(environment)
+                    return environment
+                environment.stop()
+            image = self._registry.image(deployed.image_digest)
+            log = LogStream(state.account, state.region, state.clock, self._roles, deployed)
+            environ = self._environ(state, deployed, log)
+            command = deployed.config.get("ImageConfig", {}).get("Command")
+            environment = ExecutionEnvironment(
+                deployed, image.with_command(command), environ, self._launcher, log, self._delays.init_timeout_s
+            )
+            self._busy.add(environment)
+            return environment
+
+    def _release(self, environment: ExecutionEnvironment) -> None:
+        with self._lock:
+            self._busy.discard(environment)
+            keep = environment.alive and environment.deployed not in self._retired and not self._closed
+            if keep:
+                self._idle.setdefault(environment.deployed, []).append(environment)
+        if not keep:
+            environment.stop()
+
+    def _environ(self, state: LambdaState, deployed: Deployed, log: LogStream) -> dict[str, str]:
+        """What Lambda sets, then what the function's configuration adds; nothing of this machine's."""
+        config = deployed.config
+        key = "ASIA" + secrets.token_hex(8).upper()
+        self._role_keys[key] = config["Role"]
+        variables = {
+            "AWS_LAMBDA_FUNCTION_NAME": deployed.function,
+            "AWS_LAMBDA_FUNCTION_VERSION": deployed.version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config["MemorySize"]),
+            "AWS_LAMBDA_LOG_GROUP_NAME": log.group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": log.name,
+            "AWS_LAMBDA_LOG_FORMAT": "JSON" if log.json else "Text",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_REGION": state.region,
+            "AWS_DEFAULT_REGION": state.region,
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
+            "AWS_SESSION_TOKEN": secrets.token_hex(20),
+            "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+            "AWS_ENDPOINT_URL": self._endpoint,
+        }
+        if log.json:
+            variables["AWS_LAMBDA_LOG_LEVEL"] = log.level
+        return {**config.get("Environment", {}).get("Variables", {}), **variables}
+
+
+class Invocations:
+    """The Invoke operation."""
+
+    def __init__(self, state: LambdaState, data_plane: DataPlane) -> None:
+        self.state = state
+        self._data_plane = data_plane
+
+    def invoke(self, params: dict[str, Any]) -> dict[str, Any]:
+        name, qualifier = self.state.locate(params)
+        payload, kind = params.get("Payload") or b"", params.get("InvocationType", "RequestResponse")
+        if payload:
+            try:
+                json.loads(payload)
+            except ValueError as error:
+                raise AwsError(
+                    "InvalidRequestContentException", f"Could not parse request body into json: {error}"
+                ) from error
+        if kind == "DryRun":
+            self.state.function(params)
+            return {"StatusCode": 204}
+        context = params.get("ClientContext", "")
+        if kind == "Event":
+            self.state.function(params)
+            run = threading.Thread(
+                target=self._data_plane.invoke, args=(self.state, name, qualifier, payload, context), daemon=True
+            )
+            run.start()
+            return {"StatusCode": 202}
+        result = self._data_plane.invoke(self.state, name, qualifier, payload, context)
+        out: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": result.version, "Payload": result.outcome.payload}
+        if result.outcome.status != "success":
+            out["FunctionError"] = "Unhandled"
+        if params.get("LogType") == "Tail":
+            out["LogResult"] = b64encode(result.tail).decode()
+        return out
+
+
+def _routed(alias: Any, qualifier: str) -> str:
+    """The version that an alias sends this invocation to."""
+    if alias is None:
+        return qualifier
+    for version, weight in alias.weights.items():
+        if random.random() < weight:  # noqa: S311
+            return str(version)
+    return str(alias.version)

@@ -1,0 +1,119 @@
+"""The one endpoint of every service: identifies the call, records it, lets faults hit it, and passes it on."""
+
+import io
+import os
+import socket
+import struct
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from moto.core.request import Request
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug import Response
+
+from . import calls, faults
+from .calls import DEPLOYER, Call
+from .errors import AwsError
+from .lambda_api import LambdaApi
+from .logs import moto_lock
+from .moto_corrections import Corrections
+from .roles import Roles
+
+DEPLOYER_ARN = "arn:aws:sts::{account}:user/moto"  # what moto's GetCallerIdentity answers
+
+
+class Front:
+    """A WSGI application."""
+
+    def __init__(
+        self,
+        account: str,
+        roles: Roles,
+        corrections: Corrections,
+        lambda_api: Callable[[str], LambdaApi],
+        role_of: Callable[[str], str | None],
+    ) -> None:
+        self.calls: list[Call] = []
+        self.faults = faults.Faults()
+        self.keys: Mapping[str, str] = {}
+        self._account = account
+        self._roles = roles
+        self._corrections = corrections
+        self._lambda_api = lambda_api
+        self._role_of = role_of
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        request = Request(environ)
+        call = calls.identify(request, body)
+        if call.caller == DEPLOYER and (role := self._role_of(calls.access_key(request))):
+            call.caller = role
+        environ["wsgi.input"] = io.BytesIO(body)
+        self.calls.append(call)
+        try:
+            response = self._answer(call, environ)
+        except faults.ConnectionReset:
+            _reset(environ)
+            raise
+        return response(environ, start_response)
+
+    def _answer(self, call: Call, environ: dict[str, Any]) -> Response:
+        request_id = str(uuid.uuid4())
+        try:
+            number, fault = self.faults.before(call)
+            if fault:
+                if fault.kind == "reset_before":
+                    raise faults.ConnectionReset
+                error = faults.error_of(fault, call, self._who(call), calls.resources(call, self._account)[0])
+                if error:
+                    raise error
+            self._check_role(call)
+            response = self._passed_on(call, environ)
+            if call.service == "lambda":
+                response.headers["x-amzn-RequestId"] = request_id
+        except AwsError as error:
+            response = faults.answer(error, call, request_id)
+            number, fault = 0, None
+        call.status = response.status_code
+        if number:
+            self.faults.after(call, number)
+        if fault and fault.kind == "reset_after":
+            raise faults.ConnectionReset
+        return response
+
+    def _passed_on(self, call: Call, environ: dict[str, Any]) -> Response:
+        if call.service == "lambda":
+            if call.model is None:
+                raise AwsError("UnknownOperationException", "Unknown operation", 404)
+            return self._lambda_api(call.region).answer(call.model, call.params)
+        with moto_lock:
+            afterwards = self._corrections.before(call)
+            response = Response.from_app(self._moto, environ, buffered=True)
+            if afterwards and response.status_code == 200:
+                afterwards(response)
+            if (call.service, call.operation) == ("iam", "CreateRole") and response.status_code == 200:
+                self._roles.created(call.params["RoleName"])
+            return response
+
+    def _check_role(self, call: Call) -> None:
+        """A function may do what its role allows. (The deployer may do everything that no fault denies.)"""
+        if call.caller in (DEPLOYER, ""):
+            return
+        for resource in calls.resources(call, self._account):
+            if not self._roles.allow(call.caller, call.action, resource):
+                raise faults.denied(call, self._who(call), call.action, resource)
+
+    def _who(self, call: Call) -> str:
+        if call.caller == DEPLOYER:
+            return DEPLOYER_ARN.format(account=self._account)
+        return f"arn:aws:sts::{self._account}:assumed-role/{call.caller.rpartition('/')[2]}/function"
+
+
+def _reset(environ: dict[str, Any]) -> None:
+    """Closes the connection with a TCP reset."""
+    connection: socket.socket = environ["werkzeug.socket"]
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(connection.detach())

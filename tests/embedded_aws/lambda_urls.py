@@ -1,0 +1,76 @@
+"""Function URL configurations: one URL for a function or an alias, never for a version number."""
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from .errors import conflict, not_found
+from .lambda_state import Config, Function, FunctionUrl, LambdaState
+
+Params = dict[str, Any]
+
+
+class Opens(Protocol):
+    def __call__(self, function: str, qualifier: str) -> tuple[str, Any]:
+        """Starts to listen. Returns the URL and what closes it."""
+
+
+class FunctionUrls:
+    def __init__(self, state: LambdaState, opens: Opens) -> None:
+        self.state = state
+        self._open = opens
+
+    def create_function_url_config(self, params: Params) -> Config:
+        function, qualifier = self.state.function(params)
+        self.state.check_qualifier(function, qualifier)
+        if qualifier in function.urls:
+            raise conflict(
+                "Failed to create function url config for "
+                f"[functionArn = {self.state.arn(function.name, qualifier)}]. "
+                "Error message:  FunctionUrlConfig exists for this Lambda function"
+            )
+        now = self.state.clock.time()
+        url, close = self._open(function.name, qualifier)
+        mode, cors = params.get("InvokeMode", "BUFFERED"), params.get("Cors") or {}
+        function.urls[qualifier] = FunctionUrl(qualifier, params["AuthType"], mode, cors, now, now, url, close)
+        return self._describe(function, function.urls[qualifier])
+
+    def get_function_url_config(self, params: Params) -> Config:
+        return self._describe(*self._found(params))
+
+    def update_function_url_config(self, params: Params) -> Config:
+        function, url = self._found(params)
+        url.auth_type = params.get("AuthType", url.auth_type)
+        url.invoke_mode = params.get("InvokeMode", url.invoke_mode)
+        url.cors = params.get("Cors", url.cors)
+        url.modified_at = self.state.clock.time()
+        return self._describe(function, url)
+
+    def delete_function_url_config(self, params: Params) -> Config:
+        function, url = self._found(params)
+        function.urls.pop(url.qualifier).close()
+        return {}
+
+    def list_function_url_configs(self, params: Params) -> Config:
+        function, _ = self.state.function(params)
+        return {"FunctionUrlConfigs": [self._describe(function, url) for url in function.urls.values()]}
+
+    def _found(self, params: Params) -> tuple[Function, FunctionUrl]:
+        function, qualifier = self.state.function(params)
+        if qualifier not in function.urls:
+            raise not_found("The resource you requested does not exist.")
+        return function, function.urls[qualifier]
+
+    def _describe(self, function: Function, url: FunctionUrl) -> Config:
+        out: Config = {
+            "FunctionUrl": url.url,
+            "FunctionArn": self.state.arn(function.name, url.qualifier),
+            "AuthType": url.auth_type,
+            "CreationTime": _iso(url.created_at),
+            "LastModifiedTime": _iso(url.modified_at),
+            "InvokeMode": url.invoke_mode,
+        }
+        return out | ({"Cors": url.cors} if url.cors else {})
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,205 @@
+"""AWS inside this process: moto for most services, Lambda's control and data plane of our own, one endpoint for all."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.config import Config
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.base_backend import BackendDict
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from . import moto_corrections
+from .calls import DEPLOYER, Call
+from .clock import Clock, Delays, RealClock
+from .data_plane import DataPlane, Invocations
+from .execution_environment import ExecutionEnvironment
+from .faults import Fault, Hook, Kind
+from .front import Front
+from .function_url import FunctionUrlServer
+from .images import DOCKER_MANIFEST, Registry
+from .lambda_aliases import Aliases
+from .lambda_api import LambdaApi
+from .lambda_functions import Functions
+from .lambda_permissions import Permissions
+from .lambda_settings import Settings
+from .lambda_state import LambdaState
+from .lambda_urls import FunctionUrls
+from .launcher import Launcher, ProcessLauncher
+from .loopback import serve, stop
+from .metrics import LambdaMetrics, alarm_state
+from .roles import Roles
+
+ACCOUNT = "123456789012"
+ACCESS_KEY, SECRET_KEY = "AKIAEMBEDDEDAWS00000", "embedded-aws-secret-key"
+
+
+class EmbeddedAws:
+    """Use as a context manager. One at a time in a process, since moto keeps its state in the process."""
+
+    account = ACCOUNT
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        delays: Delays | None = None,
+        region: str = "us-east-1",
+        launcher: Launcher | None = None,
+    ) -> None:
+        self.clock: Clock = clock or RealClock()
+        self.delays = delays or Delays()
+        self.region = region
+        self.registry = Registry(ACCOUNT)
+        self._launcher = launcher or ProcessLauncher()
+        self._roles = Roles(ACCOUNT, self.clock, self.delays)
+        self._apis: dict[str, LambdaApi] = {}
+        self._urls: dict[str, FunctionUrlServer] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        BackendDict.reset()
+        self._corrected = moto_corrections.applied()
+        self._corrected.__enter__()
+        self._metrics = LambdaMetrics(self.clock)
+        corrections = moto_corrections.Corrections(ACCOUNT, self.clock)
+        self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of)
+        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._front, threaded=True, request_handler=_Handler)
+        self._data_plane = DataPlane(self._launcher, self.registry, self._roles, self._metrics, self.delays, self.url)
+        serve(self._server)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for urls in self._urls.values():
+            urls.close()
+        stop(self._server)
+        self._data_plane.close()
+        self._launcher.close()
+        LambdaMetrics.current = None
+        self._corrected.__exit__(None, None, None)
+
+    @property
+    def url(self) -> str:
+        """The endpoint of every service."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a child process needs in its environment to reach this AWS and nothing of the user's."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call so far, in order, the functions' own calls included (`caller`)."""
+        return list(self._front.calls)
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A boto3 client that never retries."""
+        return moto_corrections.session().client(
+            service,  # type: ignore[call-overload]
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name=region or self.region,
+            endpoint_url=self.url,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=960),
+        )
+
+    def deny(self, action: str, caller: str = DEPLOYER) -> Fault:
+        """From now on answers AccessDenied to calls that need this IAM action ("lambda:Create*" will do)."""
+        return self._front.faults.add(Fault(action, "deny", times=None, caller=caller))
+
+    def fail(self, action: str = "*", kind: Kind = "server_error", *, call: int = 1, times: int | None = 1) -> Fault:
+        """Lets the `call`-th of the deployer's matching calls from now on fail, and the `times` - 1 after it."""
+        return self._front.faults.add(Fault(action, kind, call, times))
+
+    def hook(self, hook: Hook) -> Callable[[], None]:
+        """Calls hook(call, number, "before" | "after") around each of the deployer's calls; number counts from 1.
+
+        Returns what takes the hook away again.
+        """
+        self._front.faults.hooks.append(hook)
+        return lambda: self._front.faults.hooks.remove(hook)
+
+    def clear_faults(self) -> None:
+        """Lets every call succeed again. Hooks stay."""
+        self._front.faults.clear()
+
+    def push_image(
+        self,
+        repository: str,
+        task_root: Path,
+        command: list[str] | None = None,
+        architecture: str = "arm64",
+        *,
+        tag: str | None = None,
+        media_type: str = DOCKER_MANIFEST,
+        region: str | None = None,
+    ) -> str:
+        """Puts an image that runs this task root into the embedded ECR. Returns its URI with the digest."""
+        command = command or ["app.main.handler"]
+        return self.registry.push(region or self.region, repository, task_root, command, architecture, tag, media_type)
+
+    def alarm_fires(self, name: str, region: str | None = None) -> bool:
+        """True when the alarm's own definition, applied to the metrics there are, says ALARM."""
+        backend = cloudwatch_backends[ACCOUNT][region or self.region]
+        return alarm_state(backend, backend.alarms[name], self.clock.time()) == "ALARM"
+
+    def log_messages(self, group: str, region: str | None = None) -> list[str]:
+        """Every message in a log group, in order of time."""
+        return moto_corrections.log_messages(ACCOUNT, region or self.region, group)
+
+    def environments(self, function: str | None = None) -> list[ExecutionEnvironment]:
+        """The execution environments there are now, of one function or of all."""
+        return self._data_plane.environments(function)
+
+    def lambda_state(self, region: str | None = None) -> LambdaState:
+        """What Lambda knows, for tests that set limits such as `account_concurrency`."""
+        return self._lambda_api(region or self.region).state
+
+    def _role_of(self, access_key: str) -> str | None:
+        return self._data_plane.role_of(access_key)
+
+    def _lambda_api(self, region: str) -> LambdaApi:
+        with self._lock:
+            if region not in self._apis:
+                self._apis[region] = self._new_lambda_api(region)
+            return self._apis[region]
+
+    def _new_lambda_api(self, region: str) -> LambdaApi:
+        state = LambdaState(ACCOUNT, region, self.clock, self.delays, self.registry, self._roles.can_assume)
+        plane = self._data_plane
+        urls = FunctionUrlServer(state, plane, self._metrics, lambda: {ACCESS_KEY: SECRET_KEY})
+        self._urls[region] = urls
+        groups = (
+            Functions(state, plane.forget),
+            Aliases(state),
+            Permissions(state),
+            Settings(state),
+            FunctionUrls(state, urls.open),
+            Invocations(state, plane),
+        )
+        return LambdaApi(state, groups)
+
+
+class _Handler(MotoRequestHandler):
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):  # a connection that a fault has broken
+            super().handle()
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Nobody reads werkzeug's access log."""
