@@ -10,8 +10,7 @@ from botocore.exceptions import ClientError
 from deploy.aws import Aws, absent_is_none, error_code
 from deploy.config import Service
 from deploy.problem import Problem
-from deploy.resources.function import Function
-from deploy.resources.function_url import ALIAS
+from deploy.resources.function import ALIAS, Function
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from deploy.aws import absent_is_none
 from deploy.resource import Resource, State
-from deploy.resources.function_url import ALIAS
+from deploy.resources.function import ALIAS
 
 
 class Topic(Resource):

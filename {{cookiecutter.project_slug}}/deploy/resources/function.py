@@ -15,6 +15,7 @@ from deploy.resources.role import Role
 if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import GetFunctionResponseTypeDef, LoggingConfigTypeDef
 
+ALIAS = "live"  # what the public calls
 CODE = {"image", "architecture"}
 ROLE_PROPAGATION_S = 120  # a fresh role "cannot be assumed by Lambda" for some seconds
 

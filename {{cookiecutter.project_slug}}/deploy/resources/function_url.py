@@ -5,8 +5,8 @@ from typing import Any
 
 from deploy.aws import absent_is_none
 from deploy.resource import Resource, State
+from deploy.resources.function import ALIAS
 
-ALIAS = "live"
 # A public URL needs both since October 2025; the condition of the second keeps direct Invoke closed to the world
 # (docs.aws.amazon.com/lambda/latest/dg/urls-auth.html).
 PUBLIC: dict[str, dict[str, Any]] = {

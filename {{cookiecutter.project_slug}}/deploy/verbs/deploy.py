@@ -82,7 +82,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             answer = check_url(service, aws, url)
         except Problem as problem:
             if was and now.version != was.version:
-                move_alias(service, aws, was.version, previous=was.previous, now=now)
+                move_alias(service, aws, was.version, previous=was.previous, now=live(service, aws))
                 problem.fix += f" (version {was.version} is live again)."
             raise
         step.below += _transcript(service, url, answer, cold_start)

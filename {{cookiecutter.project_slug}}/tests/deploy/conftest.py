@@ -1,14 +1,25 @@
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
 import deploy.__main__ as command_line
 from tests.deploy.cloud import Cloud, complete_moto, record_calls
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """Each of botocore's sessions reads AWS's models anew, which would take most of these tests' time."""
+    loader = JSONFileLoader()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(JSONFileLoader, "load_file", staticmethod(cache(loader.load_file)))
+        yield
 
 
 @pytest.fixture
