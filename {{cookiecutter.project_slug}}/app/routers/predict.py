@@ -1,0 +1,31 @@
+"""A prediction by a model that is loaded only when it is needed."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+router = APIRouter(tags=["predict"])
+
+Centimetres = Annotated[float, Field(gt=0, lt=100)]
+
+
+class Flower(BaseModel):
+    sepal_length: Centimetres = Field(examples=[5.1])
+    sepal_width: Centimetres = Field(examples=[3.5])
+    petal_length: Centimetres = Field(examples=[1.4])
+    petal_width: Centimetres = Field(examples=[0.2])
+
+
+class Prediction(BaseModel):
+    species: str
+    probability: float
+
+
+@router.post("/predict")
+async def predict(flower: Flower) -> Prediction:
+    """The species of an iris, by the size of its sepals and petals in centimetres."""
+    from app.model import classify  # imported by the first prediction, so that no other request waits for it
+
+    species, probability = classify(flower.sepal_length, flower.sepal_width, flower.petal_length, flower.petal_width)
+    return Prediction(species=species, probability=probability)

@@ -1,0 +1,39 @@
+"""Everything that configures the service: plain variables from `[environment]` in deploy.toml, and its secrets."""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The field `page_size` is the variable PAGE_SIZE; a field that holds a secret is a SecretStr."""
+
+    model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
+
+    stage: str = "local"  # set by the deploy tool
+    docs: bool = True  # false: no /docs and no /openapi.json
+
+
+class SettingsError(Exception):
+    """The environment does not fit Settings; the message names each variable, and no value."""
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this execution environment, read once; raises SettingsError, which fails a release early."""
+    secrets: dict[str, Any] = {}
+    if os.environ.get("SECRET_NAMES"):
+        from app.secrets import read_secrets  # a service without secrets does not load it
+
+        secrets = read_secrets()
+    if unknown := secrets.keys() - Settings.model_fields.keys():
+        fields = ", ".join(f"`{name}: SecretStr`" for name in sorted(unknown))
+        raise SettingsError(f"Settings in app/settings.py has no field for a secret: add {fields}")
+    try:
+        return Settings(**secrets)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise SettingsError("; ".join(problems)) from None

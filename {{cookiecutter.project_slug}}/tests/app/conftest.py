@@ -1,0 +1,51 @@
+"""The service as its callers see it: through the Lambda handler."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter
+
+from tests.lambda_transport import LambdaTransport
+
+os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "my-function"  # before app.main is imported: it starts as on Lambda
+
+
+@pytest.fixture(scope="session", autouse=True)
+def event_loop() -> Iterator[None]:
+    """One loop for all tests, closed at the end: what a lifespan opens belongs to the loop it was entered on."""
+    loop = asyncio.new_event_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", lambda: loop)
+        yield
+    loop.close()
+
+
+@pytest.fixture
+def routes() -> APIRouter:
+    """Routes added to the service for a test; a module that needs some overrides this."""
+    return APIRouter()
+
+
+@pytest.fixture
+def access_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """Returns the access log's records of this test, each as a dictionary of its fields."""
+    caplog.set_level(logging.INFO)
+    return lambda: [vars(record) for record in caplog.records if record.name == "app.access"]
+
+
+@pytest.fixture
+def client(routes: APIRouter) -> Iterator[httpx.Client]:
+    from app.main import app, handler
+
+    own_routes = list(app.router.routes)
+    app.include_router(routes)
+    with httpx.Client(
+        transport=LambdaTransport(handler), base_url="https://abc123.lambda-url.us-east-1.on.aws"
+    ) as client:
+        yield client
+    app.router.routes[:] = own_routes

@@ -1,0 +1,107 @@
+"""One record for each request, with the fields that queries and the `logs` verb read."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from mangum import Mangum
+from starlette.routing import Host, Mount, Route
+
+from app.lifespan import Lifespan
+from app.logs import AccessLog
+from tests.lambda_transport import LambdaTransport
+
+AccessLogRecords = Callable[[], list[dict[str, Any]]]
+
+
+def nested_service() -> FastAPI:
+    async def item(item_id: int) -> int:
+        return item_id
+
+    inner = APIRouter(prefix="/shelves/{shelf}")
+    inner.add_api_route("/items/{item_id:int}", item)
+    outer = APIRouter(prefix="/v1")
+    outer.include_router(inner)
+    outer.add_api_route("/items/{item_id}", item)
+    mounted = FastAPI()
+    mounted.add_api_route("/items/{item_id}", item)
+    mounted.include_router(inner, prefix="/in")
+    plain = Mount("/plain", routes=[Route("/{name}", lambda request: None)])
+    service = FastAPI(routes=[plain, Host("other.example", app=mounted)])
+    service.add_api_route("/items/{item_id}", item)
+    service.include_router(outer)
+    service.include_router(outer, prefix="/beta")
+    service.mount("/mounted", mounted)
+    return service
+
+
+def client_of(service: FastAPI) -> httpx.Client:
+    handler = Mangum(AccessLog(Lifespan(service)), lifespan="off")
+    return httpx.Client(transport=LambdaTransport(handler), base_url="https://test")
+
+
+def test_fields(client: httpx.Client, access_log: AccessLogRecords) -> None:
+    client.get("/health?token=secret")
+    (fields,) = access_log()
+    assert (fields["method"], fields["route"], fields["status"]) == ("GET", "/health", 200)
+    assert 0 < fields["duration_ms"] < 1000
+    assert isinstance(fields["cold_start"], bool)
+    assert "secret" not in str(fields)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "route"),
+    [
+        ("POST", "/predict", 422, "/predict"),
+        ("GET", "/predict", 405, "/predict"),
+        ("GET", "/nowhere", 404, None),
+        ("GET", "/docs", 200, None),
+    ],
+)
+def test_status_and_route(
+    client: httpx.Client, access_log: AccessLogRecords, method: str, path: str, status: int, route: str | None
+) -> None:
+    client.request(method, path)
+    (fields,) = access_log()
+    assert (fields["status"], fields["route"]) == (status, route)
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/items/7", "/items/{item_id}"),
+        ("/items/x", "/items/{item_id}"),
+        ("/v1/items/7", "/v1/items/{item_id}"),
+        ("/beta/v1/items/7", "/beta/v1/items/{item_id}"),
+        ("/v1/shelves/a/items/7", "/v1/shelves/{shelf}/items/{item_id}"),
+        ("/mounted/items/7", "/mounted/items/{item_id}"),
+        ("/mounted/in/shelves/a/items/7", "/mounted/in/shelves/{shelf}/items/{item_id}"),
+        ("/mounted/nowhere", None),
+        ("/v1/nowhere", None),
+    ],
+)
+def test_route_is_the_whole_template(access_log: AccessLogRecords, path: str, route: str | None) -> None:
+    client_of(nested_service()).get(path)
+    assert access_log()[-1]["route"] == route
+
+
+def test_cold_start_is_the_first_request_only(access_log: AccessLogRecords) -> None:
+    client = client_of(nested_service())
+    for path in ["/items/1", "/items/2", "/items/3"]:
+        client.get(path)
+    assert [fields["cold_start"] for fields in access_log()] == [True, False, False]
+
+
+def test_request_id_is_a_header(client: httpx.Client) -> None:
+    first, second = (client.get("/health").headers["x-request-id"] for _ in range(2))
+    assert len(first) == len(second) == 36
+    assert first != second
+
+
+def test_mangum_does_not_log_requests_too(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    client.get("/health")
+    assert not [record for record in caplog.records if record.name.startswith("mangum")]

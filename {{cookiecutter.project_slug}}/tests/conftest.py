@@ -1,0 +1,15 @@
+"""Nothing of this machine's own AWS account or service settings reaches a test."""
+
+import os
+
+for name in [name for name in os.environ if name.startswith(("AWS_", "SECRET"))]:
+    del os.environ[name]
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_REGION="us-east-1",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_EC2_METADATA_DISABLED="true",
+)
