@@ -1,0 +1,31 @@
+# Every target makes .venv on first use; the first of these that is Python 3.11 or newer is taken, or say PYTHON=...
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-6s  %s\n", $$1, $$2}'
+
+demo: .venv/requirements.txt ## bake, deploy to the embedded AWS and call the URL; ARGS="endpoint=http_api" for answers, ENGINE=docker for a real image
+	@.venv/bin/python -m tests.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+serve: .venv/requirements.txt ## the same, and keep the URL up until Ctrl-C
+	@.venv/bin/python -m tests.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+test: .venv/requirements.txt ## all tests, in every combination of options; ARGS="-k hostile" for some
+	@.venv/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: .venv/requirements.txt ## ruff and mypy on the template's own code
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with hashes, here and in the generated project
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m tools.lock
+
+.venv/requirements.txt: requirements.txt
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@echo "Installing what requirements.txt pins into .venv (first use, or it changed; takes about a minute)..." >&2
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
+	@cp requirements.txt .venv/
+
+.PHONY: help demo serve test lint lock

@@ -1,0 +1,59 @@
+"""Bakes each project once for the whole run, whichever of the parallel workers asks first."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.baking import CHOICES, COMBINATIONS, Answers, Project, bake_into, lend_venv, name_of
+
+
+class Bake(Protocol):
+    def __call__(self, **answers: str) -> Project: ...
+
+
+@pytest.fixture(scope="session")
+def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
+    """`bake(endpoint="function_url")`: the project for these answers, shared by all tests; copy() it to change it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def bake(**answers: str) -> Project:
+        answers = {name: answer for name, answer in answers.items() if answer != CHOICES.get(name, [None])[0]}
+        folder = shared / f"baked-{hashlib.sha256(repr(sorted(answers.items())).encode()).hexdigest()[:8]}"
+        return bake_once(folder, answers)
+
+    return bake
+
+
+def bake_once(folder: Path, answers: Answers) -> Project:
+    """Bake, or wait for the worker that is baking the same, or read what was baked."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        record = folder / "project.json"
+        if not record.exists():
+            project = bake_into(folder / "out", answers)
+            lend_venv(project.path)
+            record.write_text(json.dumps([str(project.path), project.files]), encoding="utf-8")
+        path, files = json.loads(record.read_text("utf-8"))
+        return Project(Path(path), answers, tuple(files))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each combination: what a person wants to know first."""
+    for combination in map(name_of, COMBINATIONS):
+        counts = Counter(
+            outcome
+            for outcome in ("passed", "failed", "error")
+            for report in terminalreporter.getreports(outcome)
+            if combination in report.nodeid
+        )
+        if counts:
+            said = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+            terminalreporter.write_line(f"{combination}: {said}")

@@ -1,0 +1,53 @@
+"""Is the template's own repository in order?"""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.baking import TEMPLATE
+
+
+def run(*command: str, folder: Path = TEMPLATE) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+
+
+@pytest.mark.parametrize("check", ["ruff check .", "ruff format --check .", "mypy"])
+def test_the_templates_own_code_is_clean(check: str) -> None:
+    result = run(*f"{TEMPLATE}/.venv/bin/{check}".split())
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_shell_scripts_are_clean() -> None:
+    scripts = [str(file) for file in TEMPLATE.glob(".ci/*") if file.is_file() and file.read_bytes().startswith(b"#!")]
+    result = run(f"{TEMPLATE}/.venv/bin/shellcheck", "-x", *scripts)
+    assert scripts
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_changelog_begins_with_the_version() -> None:
+    version = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    versions = re.findall(
+        r"^## \[(.+?)\] - (?:Unreleased|\d{4}-\d\d-\d\d)$", (TEMPLATE / "CHANGELOG.md").read_text(), re.M
+    )
+    assert versions[0] == version
+    assert len(set(versions)) == len(versions)
+
+
+def test_make_alone_says_what_there_is() -> None:
+    said = run("make", "--no-print-directory").stdout
+    for target in ("demo", "serve", "test", "lint", "lock"):
+        assert f"make {target} " in said
+
+
+@pytest.mark.parametrize("python", ["", "false", "/no/such/python"])
+def test_make_refuses_without_a_python_that_is_new_enough(tmp_path: Path, python: str) -> None:
+    for file in ("Makefile", "requirements.txt"):
+        shutil.copy(TEMPLATE / file, tmp_path)
+    result = run("make", "lint", f"PYTHON={python}", folder=tmp_path)
+    assert result.returncode != 0
+    assert "Python 3.11 or newer" in result.stderr
+    assert not (tmp_path / ".venv").exists()
