@@ -1,0 +1,228 @@
+"""`make demo` bakes a project, deploys it to the embedded AWS by its own ./deploy.sh and calls the URL.
+
+`make serve` does the same and stays up. Caches (image layers, the deploy tool's .venv) are under .cache/.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.baking import PROMPTS, TEMPLATE
+from tests.embedded_aws import EmbeddedAws
+from tests.embedded_aws.docker import docker_aws, engine_architecture
+from tests.embedded_aws.docker_registry import EngineMissing
+from tests.embedded_aws.dockerfile import DockerfileError
+from tests.embedded_aws.task_root import build_task_root
+
+CACHE = TEMPLATE / ".cache"
+PROGRAM = "demo"
+
+
+class Failed(Exception):
+    """Says in one line why there is no URL."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
+    parser.add_argument("answers", nargs="*", metavar="name=answer", help="answers to the template's prompts")
+    parser.add_argument(
+        "--engine", choices=["none", "docker"], default="none", help="docker: a real image, in containers"
+    )
+    parser.add_argument("--serve", action="store_true", help="keep the URL up until Ctrl-C")
+    given = parser.parse_intermixed_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends it as Ctrl-C does
+    try:
+        answers = read_answers(given.answers)
+        if given.engine == "docker":
+            with_engine(answers, serve=given.serve)
+        else:
+            without_engine(answers, serve=given.serve)
+    except (Failed, DockerfileError, EngineMissing) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def read_answers(given: Sequence[str]) -> dict[str, str]:
+    """`name=answer` words as answers; raises Failed for what no prompt asks."""
+    answers = {}
+    prompts = [name for name in PROMPTS if not name.startswith("_")]
+    for word in given:
+        name, equals, answer = word.partition("=")
+        if not equals or name not in prompts:
+            raise Failed(f"{word!r} is no answer; give name=answer, with a name of {', '.join(prompts)}")
+        choices = PROMPTS[name]
+        if isinstance(choices, list) and answer not in choices:
+            raise Failed(f"{name} is one of {', '.join(choices)}, not {answer!r}")
+        answers[name] = answer
+    return answers
+
+
+def without_engine(answers: dict[str, str], *, serve: bool) -> None:
+    began = time.monotonic()
+    with baked(answers) as project, EmbeddedAws() as aws:
+        python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        say(f"Laying out the files of the image as the Dockerfile says, for this machine's {python}:")
+        task_root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
+        image = aws.push_image(
+            "built-elsewhere", task_root.path, command=task_root.command, architecture=deployed(project, "architecture")
+        )
+        deploy(project, aws, ["--image", image])
+        call(project, aws)
+        say()
+        say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws), the URL, and the image: its files,")
+        say(
+            f"run by {python} on {platform.machine()}. Real: the project, its ./deploy.sh, AWS's Lambda runtime client."
+        )
+        say(f"No AWS account and no container engine was used. All of it took {time.monotonic() - began:.0f}s.")
+        if serve:
+            stay_up(project, aws)
+
+
+def with_engine(answers: dict[str, str], *, serve: bool) -> None:
+    began = time.monotonic()
+    architecture = engine_architecture()
+    if "architecture" not in answers:
+        say(f"The container engine runs {architecture} without emulation, so the project is baked for that.")
+        answers = {**answers, "architecture": architecture}
+    with baked(answers) as project, docker_aws() as aws:
+        deploy(project, aws, [])
+        call(project, aws)
+        say()
+        say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws) and the URL.")
+        say("Real: the project, its ./deploy.sh, the image that docker built, the registry, the containers.")
+        say(f"No AWS account was used. All of it took {time.monotonic() - began:.0f}s.")
+        if serve:
+            stay_up(project, aws)
+
+
+@contextmanager
+def baked(answers: dict[str, str]) -> Iterator[Path]:
+    """The project of these answers, in a folder that goes when the demo ends."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        options = ["--no-input", *(f"{name}={answer}" for name, answer in answers.items())]
+        say("$ " + shlex.join(["cookiecutter", TEMPLATE.name, *options]))
+        result = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "cookiecutter",
+                str(TEMPLATE),
+                "--default-config",
+                "-o",
+                f"{folder}/baked",
+                *options,
+            ],
+            env={**os.environ, "HOME": folder, "TMPDIR": folder},  # where cookiecutter leaves what it does not delete
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            said = (result.stderr.strip().splitlines() or ["cookiecutter said nothing"])[-1]
+            raise Failed(re.sub(r".* has no attribute '(.*)'$", r"\1", said))
+        (project,) = Path(folder, "baked").iterdir()
+        yield project
+
+
+def deployed(project: Path, key: str) -> Any:
+    with open(project / "deploy.toml", "rb") as file:
+        return tomllib.load(file)[key]
+
+
+def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str]) -> None:
+    """The project's own deploy, as its owner sees it."""
+    say()
+    say(f"$ cd {project.name} && {shlex.join(['./deploy.sh', *arguments])}")
+    with kept_venv(project):
+        code = subprocess.run(["./deploy.sh", *arguments], cwd=project, env=environment(aws), check=False).returncode
+    if code:
+        raise Failed(f"./deploy.sh ended with exit code {code}; what it printed above says why")
+
+
+def call(project: Path, aws: EmbeddedAws) -> None:
+    """Fetches the URL that ./deploy.sh status names, from outside."""
+    command = ["./deploy.sh", "status"]
+    status = subprocess.run(command, cwd=project, env=environment(aws), capture_output=True, text=True, check=False)
+    found = re.search(r"https?://\S+/", status.stdout)
+    if status.returncode or not found:
+        raise Failed(f"./deploy.sh status names no URL: {status.stdout}{status.stderr}")
+    say()
+    say(f"$ curl -s {found[0]}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(found[0], timeout=30) as answer:
+            say(answer.read().decode())
+    except OSError as error:
+        raise Failed(f"{found[0]} does not answer: {error}") from error
+
+
+def stay_up(project: Path, aws: EmbeddedAws) -> None:
+    variables = project.parent / "environment"
+    variables.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in aws.environ.items()))
+    say()
+    say("The URL stays up until Ctrl-C. To try more, in another terminal:")
+    say(f"  cd {shlex.quote(str(project))} && . ../environment")
+    for command in ("./deploy.sh status", "./deploy.sh logs", "./deploy.sh secret set API_KEY", "./deploy.sh destroy"):
+        say(f"  {command}")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        say("Stopped.")
+
+
+@contextmanager
+def kept_venv(project: Path) -> Iterator[None]:
+    """Lends the .venv that ./deploy.sh made for these requirements last time, or keeps the one it makes now."""
+    requirements = (project / "requirements-deploy.txt").read_bytes()
+    kept = CACHE / "venv" / hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:16]
+    lent = project / ".venv"
+    if (kept / "bin/python").exists():  # false, too, when the Python it was made from is gone
+        lent.symlink_to(kept)
+        yield
+        return
+    yield
+    if (lent / "requirements-deploy.txt").exists():
+        draft = kept.with_name(f"draft-{uuid.uuid4().hex}")
+        shutil.copytree(lent, draft, symlinks=True)
+        if not (kept / "bin/python").exists():
+            shutil.rmtree(kept, ignore_errors=True)
+        try:
+            draft.rename(kept)
+        except OSError:  # another demo was faster
+            shutil.rmtree(draft)
+
+
+def environment(aws: EmbeddedAws) -> dict[str, str]:
+    """This machine's, with the embedded AWS for any other and this Python as python3."""
+    here = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "VIRTUAL_ENV"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**here, **aws.environ, "PATH": path}
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""Runs a baked project's deploy tool on the embedded AWS: as its owner does, or in this process and on AWS's own clock."""
+
+import contextlib
+import importlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from tests.baking import TEMPLATE, Project, environment
+from tests.embedded_aws import EmbeddedAws
+from tests.embedded_aws.task_root import build_task_root
+
+CACHE = TEMPLATE / ".cache"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of ./deploy.sh ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def url(self) -> str:
+        """The URL in the last line of a deploy."""
+        return self.out.split()[-1]
+
+
+def push(project: Project, aws: EmbeddedAws, tag: str | None = None) -> str:
+    """The project's image in the embedded ECR; its URI."""
+    root = build_task_root(project.path, CACHE, lambda line: None)
+    architecture = project.answers.get("architecture", "arm64")
+    return aws.push_image("built-elsewhere", root.path, command=root.command, architecture=architecture, tag=tag)
+
+
+def deploy_sh(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = "") -> Run:
+    """./deploy.sh in a process of its own."""
+    done = subprocess.run(
+        ["./deploy.sh", *arguments],
+        cwd=project.path,
+        env=environment(project.path) | aws.environ,
+        input=typed,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+class InProcess:
+    """The deploy tool in this process; waiting advances the embedded AWS's clock, so a run takes well under a second."""
+
+    def __init__(self, project: Project, aws: EmbeddedAws) -> None:
+        self.aws = aws
+        with _importable(project.path):
+            self._command_line = importlib.import_module("deploy.__main__")
+            self._aws_of_tool = importlib.import_module("deploy.aws").Aws
+
+    def __call__(self, *arguments: str, typed: str = "") -> Run:
+        clock = self.aws.clock
+
+        def on_its_clock(region: str) -> Any:
+            return self._aws_of_tool(region, sleep=clock.sleep, clock=clock.time)
+
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, kept | self.aws.environ, clear=True),
+            patch.object(self._command_line, "Aws", on_its_clock),
+            patch.object(sys, "stdin", io.StringIO(typed)),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = self._command_line.main(list(arguments))
+        return Run(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _importable(project: Path) -> Iterator[None]:
+    """Lets `deploy` mean this project's; a copy imported from another project is forgotten first."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "deploy"]:
+        del sys.modules[name]
+    with patch.object(sys, "path", [str(project), *sys.path]):
+        yield
+
+
+def write_handler(folder: Path, source: str) -> Path:
+    """A task root with a handler of a few lines, for tests that are about the deploy and not about the service."""
+    package = folder / "app"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "main.py").write_text(source, encoding="utf-8")
+    return folder
+
+

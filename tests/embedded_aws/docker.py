@@ -1,0 +1,131 @@
+"""ENGINE=docker: a real registry behind the embedded ECR, and execution environments that are real containers."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import IO, Self
+
+from moto.ecr.models import ecr_backends
+
+from .calls import Call
+from .docker_registry import EngineMissing, RunningRegistry, running_registry
+from .images import Image, Registry
+from .server import ACCOUNT, EmbeddedAws
+
+READS_IMAGES = {("lambda", "CreateFunction"), ("lambda", "UpdateFunctionCode")}
+
+
+def engine_architecture() -> str:
+    """What the container engine runs without emulation, as Lambda names it. Raises EngineMissing."""
+    if not shutil.which("docker"):
+        raise EngineMissing("docker is not installed")
+    said = docker("version", "--format", "{{.Server.Arch}}")
+    if not said:
+        raise EngineMissing("docker is installed, but its engine does not answer")
+    return {"amd64": "x86_64"}.get(said, said)
+
+
+@contextmanager
+def docker_aws() -> Iterator["DockerAws"]:
+    """An embedded AWS that images are really pushed to and really run on. Raises EngineMissing."""
+    with running_registry("AWS", f"{ACCOUNT}-auth-token") as running:  # what moto's GetAuthorizationToken hands out
+        try:
+            with DockerAws(running) as aws:
+                yield aws
+        finally:
+            pushed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={running.host}/*")
+            for name in pushed.split():  # and the name that it was built under
+                docker("rmi", name, name.removeprefix(f"{running.host}/"))
+
+
+class DockerAws(EmbeddedAws):
+    def __init__(self, running: RunningRegistry) -> None:
+        super().__init__(launcher=ContainerLauncher())
+        self.running = running
+        self.registry = _MirroredRegistry(running)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.hook(self._around)
+        return self
+
+    def _around(self, call: Call, number: int, when: str) -> None:
+        if call.service == "ecr" or (call.service, call.operation) in READS_IMAGES:
+            assert isinstance(self.registry, _MirroredRegistry)
+            if when == "before":
+                self.registry.read(call.region)
+            elif call.operation in ("BatchDeleteImage", "DeleteRepository"):
+                self.registry.delete_what_ecr_deleted(call.region)
+
+
+class _MirroredRegistry(Registry):
+    """The embedded ECR holds what the running registry holds, and names that one's address as its own."""
+
+    def __init__(self, running: RunningRegistry) -> None:
+        super().__init__(ACCOUNT)
+        self._running = running
+
+    def uri(self, region: str, repository: str) -> str:
+        return f"{self._running.host}/{repository}"
+
+    def read(self, region: str) -> None:
+        repositories = ecr_backends[ACCOUNT][region].repositories
+        for name, repository in repositories.items():
+            repository.uri = self.uri(region, name)
+        for name, tag, manifest, media_type, image in self._running.images():
+            if name in repositories:
+                self.put(region, name, tag, manifest, media_type, image)
+
+    def delete_what_ecr_deleted(self, region: str) -> None:
+        for name, _, _, _, image in list(self._running.images()):
+            if self._find(region, name, image.digest, "") is None:
+                self._running.delete(name, image.digest)
+
+
+class Container(subprocess.Popen[bytes]):
+    """The client of a running container; killing it removes the container by name."""
+
+    name = ""
+
+    @cached_property
+    def runtime_pid(self) -> int:
+        """The process in the container, as this machine numbers it; 0 when it does not run."""
+        return int(docker("inspect", "--format", "{{.State.Pid}}", self.name) or 0)
+
+    def kill(self) -> None:
+        docker("rm", "--force", self.name)
+        super().kill()
+
+
+class ContainerLauncher:
+    """Starts images as Lambda does: with a Runtime API, so that their entrypoint runs AWS's client and no emulator."""
+
+    def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> Container:
+        name = f"execution-environment-{uuid.uuid4().hex[:12]}"
+        variables = {**environ, "AWS_LAMBDA_RUNTIME_API": runtime_api}
+        # On AWS, too, only /tmp can be written to. Values go by the client's environment, which `ps` does not show.
+        command = ["docker", "run", "--rm", "--name", name, "--network", "host", "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
+        for variable in variables:
+            command += ["--env", variable]
+        process = Container(
+            [*command, image.reference, *image.command],
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C at the demo is for the demo, which then removes its containers
+        )
+        process.name = name
+        return process
+
+    def close(self) -> None:
+        """Containers go with their processes."""
+
+
+def docker(*arguments: str) -> str:
+    """What docker says; nothing when it fails."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,138 @@
+"""Does `make demo` show a stranger, on a machine with nothing but Python, a deploy that ends in JSON from a URL?"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.baking import TEMPLATE
+
+TRANSCRIPT = r"""
+my-api · prod · us-east-1
+(\[\d/\d\] .+
+)+.*
+\[\d/\d\] Checking the URL\.\.\..*
+      \$ curl -s (?P<url>http://127\.0\.0\.1:\d+/)
+      \{"ok":true\}
+      cold start: (?P<cold>[\d,]+) ms  ·  warm: (?P<warm>[\d,]+) ms  ·  memory: [\d,]+ of 512 MB
+\[\d/\d\] Cleaning up\.\.\. +nothing to remove
+Deployed my-api in \d+s\.  (?P=url)
+
+\$ curl -s (?P=url)
+\{"ok":true\}
+"""
+DEMO = [sys.executable, "-m", "tests.demo"]
+
+
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A fresh HOME, no AWS settings, and a mark by which every process that the demo starts can be found."""
+    here = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    for folder in ("home", "temporary"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    return {
+        **here,
+        "HOME": str(tmp_path / "home"),
+        "TMPDIR": str(tmp_path / "temporary"),
+        "DEMO_MARK": str(tmp_path),
+    }
+
+
+def left_over(tmp_path: Path) -> list[str]:
+    """The processes that carry the mark."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"DEMO_MARK={tmp_path}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it has ended, or is not ours
+    return found
+
+
+def test_default_answers(tmp_path: Path) -> None:
+    done = subprocess.run(DEMO, cwd=TEMPLATE, env=environment(tmp_path), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(TRANSCRIPT, done.stdout)
+    assert found, done.stdout
+    assert int(found["cold"].replace(",", "")) > int(found["warm"].replace(",", ""))
+    assert "No AWS account and no container engine was used." in done.stdout
+    assert "\x1b" not in done.stdout
+    assert left_over(tmp_path) == []
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+def test_serve_stays_up_until_ctrl_c(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*DEMO, "--serve", "project_name=Other API", "architecture=x86_64"],
+        cwd=TEMPLATE, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as demo:  # fmt: skip
+        assert demo.stdout
+        said = ""
+        while "./deploy.sh destroy" not in said:
+            line = demo.stdout.readline()
+            assert line, f"ended early:\n{said}"
+            said += line
+        (there,) = re.findall(r"^  (cd .+)$", said, re.MULTILINE)
+        tried = subprocess.run(
+            ["/bin/sh", "-c", f"{there} && ./deploy.sh status"],
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+        )
+        demo.send_signal(signal.SIGINT)
+        rest = demo.stdout.read()
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "other-api · prod" in tried.stdout + said
+    assert "http://127.0.0.1:" in tried.stdout
+    assert (demo.returncode, rest) == (0, "Stopped.\n")
+    assert left_over(tmp_path) == []
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    with subprocess.Popen(
+        DEMO, cwd=TEMPLATE, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        assert demo.stdout
+        while "./deploy.sh" not in demo.stdout.readline():
+            assert demo.poll() is None
+        time.sleep(1)
+        demo.send_signal(how)
+        _, error = demo.communicate(timeout=30)
+    assert demo.returncode == 130
+    assert "demo: stopped" in error
+    assert "Traceback" not in error
+    assert left_over(tmp_path) == []
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("colour=blue", "demo: 'colour=blue' is no answer; give name=answer, with a name of project_name, "),
+        ("arm64", "demo: 'arm64' is no answer"),
+        ("_new_lines=x", "demo: '_new_lines=x' is no answer"),
+        ("architecture=mips", "demo: architecture is one of arm64, x86_64, not 'mips'"),
+        ("project_slug=My_API", "demo: project_slug names the AWS resources, so it must be "),
+        ("project_slug=my/api", "demo: project_slug: 3 to 40 "),
+    ],
+)
+def test_bad_answers_get_one_line(tmp_path: Path, answer: str, said: str) -> None:
+    command = [*DEMO, answer]
+    done = subprocess.run(command, cwd=TEMPLATE, env=environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+def test_engine_that_is_not_there_gets_one_line(tmp_path: Path) -> None:
+    nothing = {**environment(tmp_path), "PATH": str(tmp_path)}
+    done = subprocess.run([*DEMO, "--engine", "docker"], cwd=TEMPLATE, env=nothing, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "demo: docker is not installed\n")
