@@ -163,7 +163,6 @@ def lend_venv(project: Path, *, check: bool = True) -> None:
         if check and (missing := not_installed(requirements)):
             raise AssertionError(f"{requirements.name} is not what .venv holds; `make lock`, then try again: {missing}")
         shutil.copyfile(requirements, folder / requirements.name)
-    (folder / "bin/.installed").touch()
 
 
 def pins(requirements: Path) -> Iterator[Requirement]:

@@ -1,4 +1,4 @@
-"""Runs a baked project's deploy tool on the embedded AWS: as its owner does, or in this process and on AWS's own clock."""
+"""Runs a baked project's deploy tool on the embedded AWS: as its owner does, or in this process on AWS's own clock."""
 
 import contextlib
 import importlib
@@ -8,15 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from botocore.loaders import JSONFileLoader
 
 from tests.baking import TEMPLATE, Project, environment
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.task_root import build_task_root
 
 CACHE = TEMPLATE / ".cache"
+MODELS = staticmethod(cache(JSONFileLoader().load_file))  # each of botocore's sessions would read AWS's models anew
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def deploy_sh(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = 
 
 
 class InProcess:
-    """The deploy tool in this process; waiting advances the embedded AWS's clock, so a run takes well under a second."""
+    """The deploy tool in this process; waiting advances the embedded AWS's clock, so a run takes under a second."""
 
     def __init__(self, project: Project, aws: EmbeddedAws) -> None:
         self.aws = aws
@@ -74,6 +78,7 @@ class InProcess:
         with (
             patch.dict(os.environ, kept | self.aws.environ, clear=True),
             patch.object(self._command_line, "Aws", on_its_clock),
+            patch.object(JSONFileLoader, "load_file", MODELS),
             patch.object(sys, "stdin", io.StringIO(typed)),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -98,5 +103,3 @@ def write_handler(folder: Path, source: str) -> Path:
     (package / "__init__.py").touch()
     (package / "main.py").write_text(source, encoding="utf-8")
     return folder
-
-

@@ -1,4 +1,4 @@
-"""Does every combination deploy by its own ./deploy.sh, answer over HTTP, stay as it is when nothing changed, and go?"""
+"""Does every combination deploy by its own ./deploy.sh, answer over HTTP, stay when nothing changed, and go?"""
 
 import json
 import re

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.baking import PROMPTS, Project, cookiecutter, lend_venv
+from tests.baking import OTHER_ANSWERS, PROMPTS, Project, cookiecutter, lend_venv
 from tests.conftest import Bake
 
 TEXTS = {
@@ -31,14 +31,19 @@ NAME_LENGTH, DESCRIPTION_LENGTH = 80, 200
 
 
 def typed(answers: dict[str, str]) -> str:
-    """What a person types at the prompts: these answers, and Enter for the rest."""
-    return "".join(f"{answers.get(name, '')}\n" for name in PROMPTS if not name.startswith("_"))
+    """What a person types at the prompts: these answers, a choice by its number, and Enter for the rest."""
+
+    def keys(name: str) -> str:
+        answer = answers.get(name, "")
+        return str(PROMPTS[name].index(answer) + 1) if answer and isinstance(PROMPTS[name], list) else answer
+
+    return "".join(f"{keys(name)}\n" for name in PROMPTS if not name.startswith("_"))
 
 
-def project_of(folder: Path, text: str) -> tuple[Project, str, str]:
+def project_of(folder: Path, text: str, **choices: str) -> tuple[Project, str, str]:
     """A project whose name and description are this text, with what they were."""
     name, description = text[:NAME_LENGTH].strip(), text[:DESCRIPTION_LENGTH].strip()
-    answers = {"project_name": name, "project_slug": "hostile", "description": description}
+    answers = {"project_name": name, "project_slug": "hostile", "description": description, **choices}
     result = cookiecutter(folder, typed=typed(answers))
     assert result.returncode == 0, result.stdout + result.stderr
     path = folder / "hostile"
@@ -79,7 +84,7 @@ def readme_begins_with(project: Project) -> list[str]:
 
 
 def test_a_project_of_all_of_it_passes_its_own_tests(tmp_path: Path) -> None:
-    project, _, _ = project_of(tmp_path, "".join(text[:14] for text in TEXTS.values()))
+    project, _, _ = project_of(tmp_path, "".join(text[:14] for text in TEXTS.values()), **OTHER_ANSWERS[0])
     project.run("pytest -q")
     project.run("mypy")
 

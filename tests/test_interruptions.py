@@ -1,4 +1,4 @@
-"""Refused or interrupted anywhere: is what is live left alone, and does the next run end where an undisturbed one does?"""
+"""Refused or interrupted anywhere: does what is live go on, and does the next run end as an undisturbed one?"""
 
 import contextlib
 import itertools
@@ -21,6 +21,7 @@ def handler(event, context):
     return {{"statusCode": 200, "headers": {{"content-type": "application/json"}}, "body": "{body}"}}
 """
 RELEASES = ("old", "new")
+SETTINGS = ("MemorySize", "Timeout", "Role", "LoggingConfig", "Environment")
 
 
 class Scene:
@@ -41,20 +42,22 @@ class Scene:
 
     def state(self) -> str:
         """What there is in AWS, without what differs from run to run."""
-        function = self.aws.client("lambda").get_function(FunctionName="my-api-prod", Qualifier="live")
+        live = {"FunctionName": "my-api-prod", "Qualifier": "live"}
+        function = self.aws.client("lambda").get_function(**live)
         configuration = function["Configuration"]
-        policy = json.loads(self.aws.client("lambda").get_policy(FunctionName="my-api-prod", Qualifier="live")["Policy"])
+        policy = json.loads(self.aws.client("lambda").get_policy(**live)["Policy"])
+        role = self.aws.client("iam").get_role_policy(RoleName="my-api-prod", PolicyName="service")
         alarms = self.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
         state = {
             "image": function["Code"]["ImageUri"],
-            "settings": [configuration[key] for key in ("MemorySize", "Timeout", "Role", "LoggingConfig", "Environment")],
+            "settings": [configuration[key] for key in SETTINGS],
             "statements": sorted(statement["Sid"] for statement in policy["Statement"]),
             "alarms": sorted(alarm["AlarmName"] for alarm in alarms),
             "log groups": [
                 (group["logGroupName"], group["retentionInDays"])
                 for group in self.aws.client("logs").describe_log_groups()["logGroups"]
             ],
-            "policy": self.aws.client("iam").get_role_policy(RoleName="my-api-prod", PolicyName="service")["PolicyDocument"],
+            "policy": role["PolicyDocument"],
         }
         return json.dumps(state, indent=1)
 

@@ -115,8 +115,8 @@ def test_one_venv_serves_the_template_and_the_project(bake: Bake, answers: Answe
 @every_combination
 def test_pip_takes_the_locked_files(bake: Bake, answers: Answers) -> None:
     """In the lent venv everything is there already, so that pip checks the files and downloads nothing."""
-    for file in FILES:
-        bake(**answers).run(f"python -m pip install --dry-run --no-index --require-hashes -r {file}")
+    files = [argument for file in FILES for argument in ("-r", file)]
+    bake(**answers).run(["python", "-m", "pip", "install", "--dry-run", "--no-index", "--require-hashes", *files])
 
 
 def test_variants_become_one_file_with_conditions() -> None:

@@ -99,14 +99,14 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ssm]:
         monkeypatch.setenv("SECRET_NAMES", "API_KEY,DATABASE_URL")
         monkeypatch.setattr(aws, "RETRY_AFTER_S", 0)
         monkeypatch.setattr(aws, "TIMEOUT_S", 0.5)
-        server.values = {"/my-api/prod/API_KEY": "s3cr3t", "/my-api/prod/DATABASE_URL": "postgresql://grün"}
+        server.values = {"/my-api/prod/API_KEY": "s3cr3t", "/my-api/prod/DATABASE_URL": "db://grün"}
         yield server
         server.stopped.set()
         server.shutdown()
 
 
 def test_one_signed_request(ssm: Ssm) -> None:
-    assert read_secrets() == {"api_key": "s3cr3t", "database_url": "postgresql://grün"}
+    assert read_secrets() == {"api_key": "s3cr3t", "database_url": "db://grün"}
     (request,) = ssm.requests
     assert request["Names"] == ["/my-api/prod/API_KEY", "/my-api/prod/DATABASE_URL"]
     assert request["WithDecryption"] is True
@@ -194,7 +194,7 @@ def test_signature_is_botocores(seed: int) -> None:
     if some.random() < 0.5:
         headers["x-amz-security-token"] = text("ABCabc123/+=", 800)
     arguments = (
-        some.choice(["ssm", "secretsmanager"]),
+        some.choice(["ssm", "sts"]),
         some.choice(["us-east-1", "eu-central-1", "ap-southeast-7"]),
         headers,
         text('{}":aäß€🎉\n ', 300).encode(),
