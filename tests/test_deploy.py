@@ -58,7 +58,7 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         assert first.url in status.out
         logs = deploy_sh(project, aws, "logs")
         assert "GET /health 200" in logs.out
-        assert "GET - 404" in logs.out
+        assert "GET /nothing-here 404" in logs.out
 
         gone = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
         assert gone.code == 0

@@ -26,7 +26,6 @@ RUN --mount=type=cache,target=/root/.cache/pip \\
 COPY app app/
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /build/app
 FROM public.ecr.aws/lambda/python:${VERSION}
-ENV SETTING=on
 COPY --from=build /build/installed ${LAMBDA_TASK_ROOT}/
 COPY --from=build /build/app ${LAMBDA_TASK_ROOT}/app
 CMD ["app.main.handler"]
@@ -76,7 +75,7 @@ def test_holds_what_the_dockerfile_copies_and_no_more(lay_out: Callable[[], Task
         "app/deep/module.py",
         *(pyc(name) for name in ("app/main.py", "app/deep/module.py")),
     }
-    assert (task_root.command, task_root.environment) == (["app.main.handler"], {"SETTING": "on"})
+    assert task_root.command == ["app.main.handler"]
 
 
 def test_second_time_nothing_runs(lay_out: Callable[[], TaskRoot], lines: list[str]) -> None:
@@ -126,6 +125,7 @@ def test_layers_are_shared_by_projects(project: Path, tmp_path: Path, lines: lis
         ("RUN rm -rf /", "/ is this machine's"),
         ("RUN exit 3", "failed here"),
         ("CMD app.main.handler", "CMD ["),
+        ("ENV SETTING=on", "ENV in the last stage is not understood: SETTING"),
         ("WORKDIR /elsewhere\nCOPY app app", "files outside /var/task: elsewhere"),
     ],
 )

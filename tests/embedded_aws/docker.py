@@ -6,7 +6,6 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import IO, Self
 
 from moto.ecr.models import ecr_backends
@@ -90,11 +89,14 @@ class Container(subprocess.Popen[bytes]):
     """The client of a running container; killing it removes the container by name."""
 
     name = ""
+    _runtime_pid = 0
 
-    @cached_property
+    @property
     def runtime_pid(self) -> int:
-        """The process in the container, as this machine numbers it; 0 when it does not run."""
-        return int(docker("inspect", "--format", "{{.State.Pid}}", self.name) or 0)
+        """The process in the container, as this machine numbers it; 0 until it runs."""
+        if not self._runtime_pid:
+            self._runtime_pid = int(docker("inspect", "--format", "{{.State.Pid}}", self.name) or 0)
+        return self._runtime_pid
 
     def kill(self) -> None:
         docker("rm", "--force", self.name)

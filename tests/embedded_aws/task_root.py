@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -56,7 +56,6 @@ class TaskRoot:
 
     path: Path
     command: list[str]
-    environment: Mapping[str, str]  # the image's ENV
 
 
 @dataclass
@@ -81,8 +80,12 @@ def build_task_root(project: Path, cache: Path, say: Callable[[str], object] = p
     strangers = [path.name for path in build.layers[stage.key].iterdir() if path.name != TASK_ROOT.parts[1]]
     if strangers:
         raise DockerfileError(f"Dockerfile: the last stage has files outside {TASK_ROOT}: {', '.join(strangers)}")
+    if stage.image_environment:  # which nothing hands to the function's process
+        raise DockerfileError(
+            f"Dockerfile: ENV in the last stage is not understood: {', '.join(stage.image_environment)}"
+        )
     build.layers.forget()
-    return TaskRoot(_below(build.layers[stage.key], TASK_ROOT), stage.command, stage.image_environment)
+    return TaskRoot(_below(build.layers[stage.key], TASK_ROOT), stage.command)
 
 
 class _Build:

@@ -23,6 +23,13 @@ class Parser(argparse.ArgumentParser):
         raise UsageProblem(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help")
 
 
+def hours(text: str) -> float:
+    given = float(text)
+    if not 0 < given < 100_000:
+        raise ValueError
+    return given
+
+
 def parser() -> Parser:
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--stage", help="which copy of the service: prod, dev, pr-12 … (default: prod)")
@@ -40,7 +47,7 @@ def parser() -> Parser:
     log = verbs.add_parser("logs", parents=[common], help="what the service wrote, as readable lines")
     log.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     log.add_argument("--errors", action="store_true", help="errors only")
-    log.add_argument("--hours", type=float, default=1.0, help="how far back (default: 1)")
+    log.add_argument("--hours", type=hours, default=1.0, help="how far back (default: 1)")
     secrets = verbs.add_parser("secret", parents=[common], help="set, list or remove the service's secrets")
     actions = secrets.add_subparsers(dest="action", metavar="set|list|remove", required=True)
     for action, told in (("set", "read its value from standard input or a hidden prompt"), ("remove", "delete it")):
@@ -86,7 +93,7 @@ def main(argv: list[str]) -> int:
         print(f"{problem.what}\n{problem.fix}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
-        print("Interrupted. What was live still is; the same command goes on from here.", file=sys.stderr)
+        print("Interrupted. Run the same command again: it goes on from here.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # as in: ./deploy.sh logs | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -28,7 +28,7 @@ class Service(BaseModel):
 
     stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
     timeout_s: Annotated[int, Field(ge=1, le=900)] = 30

@@ -33,8 +33,8 @@ def readable(message: str) -> Line | None:
 
 def _what(record: dict[str, Any]) -> str:
     if "status" in record and "duration_ms" in record:
-        call = f"{record.get('method')} {record.get('route') or '-'} {record['status']} {record['duration_ms']} ms"
-        return call + ("  (cold start)" if record.get("cold_start") else "")
+        cold = "  (cold start)" if record.get("cold_start") else ""
+        return f"{record.get('message', '')} {record['status']} {record['duration_ms']} ms{cold}"
     return str(record.get("message", "")).rstrip()
 
 

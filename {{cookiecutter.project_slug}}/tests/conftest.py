@@ -4,7 +4,7 @@ import os
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "SECRET"))]:
     del os.environ[name]
-os.environ.update(
+os.environ.update(  # a variable or secret that Settings requires gets its value for the tests here too
     AWS_ACCESS_KEY_ID="testing",
     AWS_SECRET_ACCESS_KEY="testing",
     AWS_REGION="us-east-1",

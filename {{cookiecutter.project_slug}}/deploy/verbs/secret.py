@@ -16,13 +16,21 @@ def set_(service: Service, aws: Aws, name: str) -> None:
     """Reads the value, stores it and says what is needed for it to take effect."""
     if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
         raise UsageProblem(f"{name!r} cannot be a secret's name.", "Use capitals, digits and underscores: API_KEY")
-    value = getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
-    version = set_secret(service, aws, name, value)
+    version = set_secret(service, aws, name, _value(name))
     print(f"{name} is set for stage {service.stage} (version {version}).")
     if name not in service.secrets:
         print(f'Next: add "{name}" to secrets in deploy.toml, a field {name.lower()} to app/settings.py, and deploy.')
     else:
         print("What is running keeps the old value until the next ./deploy.sh")
+
+
+def _value(name: str) -> str:
+    try:
+        return getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+    except EOFError:
+        return ""
+    except UnicodeDecodeError:
+        raise UsageProblem(f"The value of {name} is not text.", "Encode it first, such as with base64.") from None
 
 
 def list_(service: Service, aws: Aws) -> None:

@@ -13,6 +13,7 @@ from tests.deploy.cloud import Cloud
         (["deplyo"], "invalid choice: 'deplyo'"),
         (["--stgae=dev"], "nrecognized arguments: --stgae"),
         (["--stage", "Prod!"], "'Prod!' cannot be a stage's name"),
+        (["logs", "--hours", "nan"], "invalid hours value: 'nan'"),
         (["secret"], "he following arguments are required"),
         (["secret", "set", "api-key"], "'api-key' cannot be a secret's name"),
     ],

@@ -30,6 +30,8 @@ def test_a_value_is_stored_encrypted_and_never_shown(
 def test_an_empty_or_oversized_value_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set_secret(cloud, monkeypatch, "") == 2
     assert set_secret(cloud, monkeypatch, "x" * 4097) == 2
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"))
+    assert cloud.run("secret", "set", "API_KEY") == 2
 
 
 def test_a_deploy_needs_the_value_of_every_secret(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:

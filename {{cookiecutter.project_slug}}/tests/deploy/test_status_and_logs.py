@@ -44,7 +44,7 @@ def write_logs(cloud: Cloud, *records: object) -> None:
 
 
 def test_records_become_lines() -> None:
-    assert readable(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/{id} 200 12.3 ms  (cold start)"  # type: ignore[union-attr]
+    assert readable(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"  # type: ignore[union-attr]
     failure, timeout = readable(json.dumps(FAILURE)), readable(json.dumps(TIMEOUT))
     assert failure
     assert failure.is_error
@@ -80,7 +80,7 @@ def test_logs_and_errors_only(cloud: Cloud, capsys: pytest.CaptureFixture[str]) 
     write_logs(cloud, ACCESS, FAILURE, TIMEOUT)
     capsys.readouterr()
     assert cloud.run("logs") == 0
-    assert "GET /items/{id} 200" in capsys.readouterr().out
+    assert "GET /items/1 200" in capsys.readouterr().out
     assert cloud.run("logs", "--errors") == 0
     shown = capsys.readouterr().out
     assert "GET /items" not in shown
