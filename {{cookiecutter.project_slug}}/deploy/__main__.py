@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -80,14 +81,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str]) -> int:
     """The exit code: 0 done, 1 something failed, 2 a mistake in deploy.toml or the arguments, 130 interrupted."""
-    region = "this Region"
     try:
         arguments = parser().parse_args(argv)
         run(arguments)
     except (BotoCoreError, ClientError, Problem) as error:
         if "--debug" in argv:
-            raise
-        problem = error if isinstance(error, Problem) else explain(error, region)
+            traceback.print_exc()
+        problem = error if isinstance(error, Problem) else explain(error)
         if problem.details:
             print("\n".join(f"    {line}" for line in problem.details.splitlines()), file=sys.stderr)
         print(f"{problem.what}\n{problem.fix}", file=sys.stderr)
@@ -102,4 +102,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that stderr comes after it in a pipe
     sys.exit(main(sys.argv[1:]))

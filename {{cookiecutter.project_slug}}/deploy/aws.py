@@ -144,7 +144,7 @@ def absent_is_none(*codes: str) -> Iterator[None]:
             raise
 
 
-def explain(error: BotoCoreError | ClientError, region: str) -> Problem:
+def explain(error: BotoCoreError | ClientError) -> Problem:
     """AWS's refusal as what happened and what to do."""
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return Problem(
@@ -167,8 +167,8 @@ def explain(error: BotoCoreError | ClientError, region: str) -> Problem:
         )
     if code in BAD_CREDENTIALS:
         return Problem(
-            f"AWS does not accept these credentials in {region}: {message or code}",
-            f"Sign in again (aws sts get-caller-identity shows who you are) and see that {region} is enabled.",
+            f"AWS does not accept these credentials: {message or code}",
+            "Sign in again (aws sts get-caller-identity shows who you are), and see that the region is enabled.",
         )
     return Problem(
         f"AWS answered {code} to {error.operation_name}: {message}", "Correct what it names, and run it again."

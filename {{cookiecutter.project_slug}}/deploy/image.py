@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,8 +17,9 @@ from pathlib import Path
 
 from deploy.aws import Aws, absent_is_none
 from deploy.config import Service
-from deploy.problem import Problem
+from deploy.problem import Problem, UsageProblem
 
+IMAGE_URI = re.compile(r"([^/]+/([a-z0-9][a-z0-9._/-]+))(?::([\w.-]{1,128})|@(sha256:[0-9a-f]{64}))?")
 # Lambda takes a plain image and rejects an index ("image manifest media type not supported", docker/buildx#1533).
 PLAIN_IMAGE = {
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -79,12 +81,11 @@ def checked(media_type: str, digest: str) -> str:
 
 def resolve(aws: Aws, uri: str) -> str:
     """The URI of an image that is in ECR, by digest instead of by tag."""
-    name, _, digest = uri.partition("@")
-    name, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
-    repository = name.partition("/")[2]
-    if not repository:
-        raise Problem(f"{uri} is not the URI of an image in ECR.", "Give it as <registry>/<repository>:<tag>.")
-    image = {"imageDigest": digest} if digest else {"imageTag": tag}
+    parts = IMAGE_URI.fullmatch(uri)
+    if not parts:
+        raise UsageProblem(f"{uri!r} is not the URI of an image in ECR.", "Give it as <registry>/<repository>:<tag>")
+    name, repository, tag, digest = parts.groups()
+    image = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
     with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException", "InvalidParameterException"):
         found = aws.ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]  # type: ignore[list-item]
         return f"{name}@{checked(found.get('imageManifestMediaType', ''), found['imageDigest'])}"

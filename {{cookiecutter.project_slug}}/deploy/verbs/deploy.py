@@ -34,17 +34,17 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
     with steps.step("Building image") as step:
         tag = images.content_tag(project, service)
         local = f"{service.full_name}:{tag}"
-        digest = None if image else images.digest_in_ecr(aws, service.full_name, tag)
-        if image:
+        digest = None
+        if image is not None:
             step.skip("skipped: --image is given")
-        elif digest:
+        elif digest := images.digest_in_ecr(aws, service.full_name, tag):
             step.skip("unchanged")
         else:
             images.need_docker()
             images.build(project, service, local, debug=debug)
 
     with steps.step("Pushing to ECR") as step:
-        if image:
+        if image is not None:
             function.image = images.resolve(aws, image)
             step.skip(f"{_short(function.image)} is there")
         else:

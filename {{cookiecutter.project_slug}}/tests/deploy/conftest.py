@@ -1,4 +1,3 @@
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,8 +8,6 @@ from moto import mock_aws
 
 import deploy.__main__ as command_line
 from tests.deploy.cloud import Cloud, complete_moto, record_calls
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,11 +21,10 @@ def _models_are_read_once() -> Iterator[None]:
 
 @pytest.fixture
 def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    """An empty account, and a copy of what the deploy tool reads of the project."""
-    for name in ("deploy.toml", "Dockerfile", ".dockerignore"):
-        (tmp_path / name).write_bytes((PROJECT / name).read_bytes())
-    settings = tomllib.loads((tmp_path / "deploy.toml").read_text(encoding="utf-8"))
-    cloud = Cloud(tmp_path, region=settings["region"], name=f"{settings['name']}-prod")
+    """An empty account, and a project with no settings of its own."""
+    (tmp_path / "deploy.toml").write_text('name = "my-api"\nregion = "us-east-1"\n', encoding="utf-8")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
+    cloud = Cloud(tmp_path, region="us-east-1", name="my-api-prod")
     monkeypatch.setattr(command_line, "PROJECT", tmp_path)
     for variable in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(variable, raising=False)

@@ -74,7 +74,7 @@ def test_a_version_that_fails_its_smoke_test_never_goes_live(
     assert "Version 2 failed its smoke test" in capsys.readouterr().err
 
     cloud.answer = service_answers
-    assert cloud.run("--image", cloud.push_image("good again")) == 0
+    assert cloud.run("--image", cloud.push_image("mended")) == 0
     assert cloud.live_version() == "3"
 
 

@@ -51,6 +51,20 @@ def test_no_container_engine(cloud: Cloud, capsys: pytest.CaptureFixture[str], m
     assert cloud.mutations == []
 
 
+@pytest.mark.parametrize("image", ["", "x", "x/y z", "registry/Upper:tag"])
+def test_an_image_that_cannot_be_one(cloud: Cloud, capsys: pytest.CaptureFixture[str], image: str) -> None:
+    assert cloud.run("--image", image) == 2
+    assert f"{image!r} is not the URI of an image" in capsys.readouterr().err
+    assert cloud.mutations == []
+
+
+def test_debug_shows_the_traceback_too(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cloud.run("--debug", "--image", "x") == 2
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("Give it as <registry>/<repository>:<tag>\n")
+
+
 def test_an_image_that_is_not_there(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     image = cloud.push_image()
     assert cloud.run("--image", image + "-not") == 1
