@@ -66,7 +66,10 @@ class Aws:
     def _client(self, name: Any, **options: Any) -> Any:
         with self._making_a_client:
             retries = {"mode": "standard", "total_max_attempts": 5}
-            return self.session.client(name, config=Config(**({"retries": retries} | options)))
+            try:
+                return self.session.client(name, config=Config(**({"retries": retries} | options)))
+            except ValueError as error:  # of AWS_ENDPOINT_URL, the one setting that botocore does not check earlier
+                raise UsageProblem(f"{error}.", "Correct or unset AWS_ENDPOINT_URL.") from None
 
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:

@@ -44,11 +44,13 @@ class Service(BaseModel):
     environment: dict[VariableName, str] = {}
 
     @model_validator(mode="after")
-    def _environment_is_ours_to_set(self) -> Self:
-        for name in self.environment:
-            if name in OUR_VARIABLES or name.startswith(("AWS_", "LAMBDA_")):
-                raise ValueError(f"environment.{name}: this name is taken by Lambda or by the deploy tool")
-            if name.upper() in self.secrets:
+    def _names_are_free(self) -> Self:
+        for where, name in [("environment", key) for key in self.environment] + [
+            ("secrets", key) for key in self.secrets
+        ]:
+            if name.upper() in OUR_VARIABLES or name.upper().startswith(("AWS_", "LAMBDA_")):
+                raise ValueError(f"{where}.{name}: this name is taken by Lambda or by the deploy tool")
+            if where == "environment" and name.upper() in self.secrets:
                 raise ValueError(f"environment.{name}: {name.upper()} is listed in secrets too")
         if len(set(self.secrets)) < len(self.secrets):
             raise ValueError("secrets: a name is listed twice")
@@ -77,8 +79,8 @@ def load(path: Path, stage: str) -> Service:
     """The service as deploy.toml describes it for this stage; raises UsageProblem that names the key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageProblem(f"There is no {path.name} here.", "Run ./deploy.sh in the project's folder.") from None
+    except OSError as error:
+        raise UsageProblem(f"{path.name} cannot be read: {error.strerror}.", "Put it beside deploy.sh.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageProblem(f"{path.name} is not valid TOML: {error}.", f"Correct that line of {path.name}.") from None
     stages = data.pop("stages", {})

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+# For FilterLogEvents: every record that may be an error, and few others.
+MAYBE_ERRORS = "?ERROR ?CRITICAL ?FATAL ?error ?failure ?timeout"
 ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
 
 

@@ -34,7 +34,7 @@ def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
     )
     payload = answer["Payload"].read()
     wall_ms = (time.perf_counter() - started) * 1000
-    tail = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
+    tail = _whole_lines(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"))
     try:
         said = json.loads(payload)
     except ValueError:
@@ -42,14 +42,20 @@ def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
     status = said.get("statusCode") if isinstance(said, dict) else None
     if "FunctionError" in answer or status != 200:
         what = said.get("errorMessage", "it crashed") if "FunctionError" in answer else f"it answered {status}"
-        lines = [line.text for record in tail if (line := readable(record))]
+        lines = dict.fromkeys(line.text for record in tail if (line := readable(record)))  # each once
         raise Problem(
             f"Version {version} failed its smoke test, GET {service.smoke_path}: {what}",
             "What was live still is. Correct the error and deploy again.",
-            details="\n".join(lines[-30:]),
+            details="\n".join(lines),
         )
     report = next((found for record in tail if (found := _report(record))), {})
     return ColdStart(wall_ms, report.get("initDurationMs"), report.get("maxMemoryUsedMB"))
+
+
+def _whole_lines(tail: str) -> list[str]:
+    """Lambda gives the last 4 KB, so the first of its lines may have lost its beginning."""
+    lines = tail.splitlines()
+    return lines[1:] if lines and len(tail) > 4000 and not lines[0].startswith("{") else lines
 
 
 def _report(record: str) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             function.image = f"{repository.uri()}@{digest}"
 
     with steps.step("Preparing resources") as step:
-        step.outcome = apply(compare(before, states))
+        changes = compare(before, states)
+        step.outcome = apply(changes)
 
     cold_start = None
     with steps.step("Releasing") as step:
@@ -73,7 +74,8 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             cold_start = smoke_test(service, aws, version)
             now = move_alias(service, aws, version, previous=_fallback(was, version), now=was)
             step.outcome = "smoke test passed, live"
-        apply(compare(after, states))
+        changes += compare(after, states)
+        apply(change for change in changes if change.resource in after)
 
     url = resources.public_url(service, aws)
     with steps.step("Checking the URL") as step:
@@ -90,7 +92,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
     with steps.step("Cleaning up") as step:
         step.skip(prune(service, aws, now))
 
-    verb = "Deployed" if now != was else "Nothing to deploy:"
+    verb = "Deployed" if changes or now != was else "Nothing to deploy:"
     print(f"{verb} {service.name} in {steps.elapsed_s:.0f}s.  {url}")
 
 

@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from deploy.aws import Aws, error_code
 from deploy.config import Service
-from deploy.log_lines import readable
+from deploy.log_lines import MAYBE_ERRORS, readable
 from deploy.problem import Problem
 
 HOUR_S = 3600
@@ -27,7 +27,9 @@ def run(service: Service, aws: Aws, *, follow: bool, errors_only: bool, hours: f
 
 
 def _print_since(service: Service, aws: Aws, start_ms: int, seen: set[str], errors_only: bool) -> None:
-    pages = aws.logs.get_paginator("filter_log_events").paginate(logGroupName=service.log_group, startTime=start_ms)
+    pages = aws.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=service.log_group, startTime=start_ms, filterPattern=MAYBE_ERRORS if errors_only else ""
+    )
     try:
         for page in pages:
             for event in page["events"]:

@@ -5,7 +5,7 @@ import time
 from deploy import resources
 from deploy.aws import Aws
 from deploy.config import Service
-from deploy.log_lines import readable
+from deploy.log_lines import MAYBE_ERRORS, readable
 from deploy.problem import Problem
 from deploy.release import live
 from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm
@@ -34,17 +34,17 @@ def run(service: Service, aws: Aws) -> None:
     _tell("alarms", " · ".join(f"{name} {state}" for name, state in states.items()))
     errors = _last_errors(service, aws)
     _tell("errors", "none in the last 24 hours" if not errors else "the last in 24 hours (more: ./deploy.sh logs)")
-    for text in errors[-ERRORS_SHOWN:]:
-        print(f"  {text}")
+    for lines in errors[-ERRORS_SHOWN:]:
+        print(f"  {lines[0]}" + (f": {lines[-1].strip()}" if len(lines) > 1 else ""))
 
 
 def _tell(what: str, fact: str) -> None:
     print(f"{what:10} {fact}")
 
 
-def _last_errors(service: Service, aws: Aws) -> list[str]:
+def _last_errors(service: Service, aws: Aws) -> list[list[str]]:
     pages = aws.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=service.log_group, startTime=int((time.time() - DAY_S) * 1000)
+        logGroupName=service.log_group, startTime=int((time.time() - DAY_S) * 1000), filterPattern=MAYBE_ERRORS
     )
     lines = [readable(event["message"]) for page in pages for event in page["events"]]
-    return [line.text for line in lines if line and line.is_error]
+    return [line.text.splitlines() for line in lines if line and line.is_error]
