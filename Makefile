@@ -24,7 +24,7 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "No Python 3.11 or newer found: install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	@echo "Installing what requirements.txt pins into .venv (first use, or it changed; takes about a minute)..." >&2
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 

@@ -48,3 +48,11 @@ def test_a_venv_whose_python_is_gone_is_made_anew(project: Project) -> None:
     result = project.run("./deploy.sh --help", check=False)
     assert "Installing the deploy tool into .venv" in result.stderr
     assert python.resolve().exists()
+
+
+def test_a_venv_left_half_made_is_made_anew(project: Project) -> None:
+    shutil.rmtree(project.path / ".venv")
+    project.run(["python3", "-m", "venv", "--without-pip", ".venv"])  # as after Ctrl-C in the first run
+    (project.path / "requirements-deploy.txt").write_text("", encoding="utf-8")
+    project.run("./deploy.sh --help", check=False)
+    project.run(".venv/bin/python -m pip --version")

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ MACHINE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "
 # here, so wheels are for here too, and pip may use the cache it has here.
 PYTHON = """\
 #!/bin/sh
-'''exec' "{python}" "$0" "$@"
+'''exec' {python} "$0" "$@"
 ' '''
 import os, sys
 given = [*(["-m", "pip"] if "pip" in os.path.basename(sys.argv[0]) else []), *sys.argv[1:]]
@@ -242,7 +243,7 @@ def _this_machines_python() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="task-root-") as folder:
         for name in ("pip", "pip3", "python", "python3"):
             tool = Path(folder, name)
-            tool.write_text(PYTHON.format(python=sys.executable))
+            tool.write_text(PYTHON.format(python=shlex.quote(sys.executable)))
             tool.chmod(0o755)
         yield Path(folder)
 
