@@ -114,3 +114,51 @@ def test_a_standard_parameter_holds_four_kilobytes(aws: EmbeddedAws) -> None:
     with refused("ValidationException", "maximum parameter value of 4096 characters"):
         ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4097)
     ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4096)
+
+
+def test_the_current_version_of_a_secret_is_the_one_with_the_label(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    first = secrets.create_secret(Name="a", SecretString="one")["VersionId"]
+    second = secrets.put_secret_value(SecretId="a", SecretString="two", VersionStages=["DRAFT"])["VersionId"]
+    third = secrets.put_secret_value(SecretId="a", SecretString="three", VersionStages=["DRAFT"])["VersionId"]
+    move = {"SecretId": "a", "VersionStage": "AWSCURRENT"}
+    assert secrets.get_secret_value(SecretId="a")["SecretString"] == "one"
+    secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=second)
+    assert secrets.get_secret_value(SecretId="a")["SecretString"] == "two"
+    with refused("InvalidParameterException"):
+        secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=third)
+    assert secrets.get_secret_value(SecretId="a")["VersionId"] == second
+
+
+def test_a_secret_that_is_being_deleted_can_only_be_restored(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="a", SecretString="one")
+    secrets.delete_secret(SecretId="a", RecoveryWindowInDays=30)
+    for change in (
+        lambda: secrets.get_secret_value(SecretId="a"),
+        lambda: secrets.put_secret_value(SecretId="a", SecretString="two"),
+        lambda: secrets.tag_resource(SecretId="a", Tags=[{"Key": "k", "Value": "v"}]),
+        lambda: secrets.create_secret(Name="a", SecretString="two"),
+    ):
+        with refused("InvalidRequestException"):
+            change()
+    assert secrets.describe_secret(SecretId="a")["DeletedDate"]
+    secrets.restore_secret(SecretId="a")
+    assert secrets.get_secret_value(SecretId="a")["SecretString"] == "one"
+
+
+def test_the_name_of_a_secret_deleted_at_once_is_free_some_seconds_later(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="a", SecretString="one")
+    secrets.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
+    with refused("InvalidRequestException", "already scheduled for deletion"):
+        secrets.create_secret(Name="a", SecretString="two")
+    aws.clock.advance(10)
+    secrets.create_secret(Name="a", SecretString="two")
+
+
+def test_a_secret_holds_64_kilobytes(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    with refused("ValidationException", "65536"):
+        secrets.create_secret(Name="a", SecretString="x" * 65_537)
+    secrets.create_secret(Name="a", SecretString="x" * 65_536)

@@ -9,6 +9,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
+from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.exceptions import HTTPException
 
 SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
@@ -92,6 +93,9 @@ def resources(call: Call, account: str) -> list[str]:
         name = str(p["FunctionName"]).rpartition(":function:")[2]
         qualifier = f":{p['Qualifier']}" if p.get("Qualifier") else ""
         return [f"arn:aws:lambda:{here}:function:{name}{qualifier}"]
+    if call.service == "secretsmanager" and (name := p.get("SecretId") or p.get("Name")):
+        secret: Any = secretsmanager_backends[account][call.region].secrets.get(str(name))
+        return [secret.arn if secret else str(name)]  # AWS knows no ARN of a secret that is not there
     if call.service == "ssm" and (names := p.get("Names") or [p.get("Name") or p.get("Path")]) and names[0]:
         return [f"arn:aws:ssm:{here}:parameter/{name.strip('/')}" for name in names]
     for key, arn in {

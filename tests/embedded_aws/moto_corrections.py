@@ -22,6 +22,7 @@ from .calls import Call
 from .clock import Clock
 from .errors import AwsError
 from .metrics import alarm_state, get_metric_statistics
+from .secrets_manager import SecretsManager
 
 Afterwards = Callable[[Response], None]
 
@@ -67,6 +68,7 @@ class Corrections:
             ("sns", "Subscribe"): self._subscribe,
             ("sns", "Unsubscribe"): self._unsubscribe,
             ("ssm", "PutParameter"): self._put_parameter,
+            **SecretsManager(account, clock).corrections(),
         }
 
     def before(self, call: Call) -> Afterwards | None:
