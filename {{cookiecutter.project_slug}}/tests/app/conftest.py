@@ -4,12 +4,15 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter
 
+from app import aws
+from tests.app.aws_server import AwsServer
 from tests.lambda_transport import LambdaTransport
 
 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "my-function"  # before app.main is imported: it starts as on Lambda
@@ -49,3 +52,16 @@ def client(routes: APIRouter) -> Iterator[httpx.Client]:
     ) as client:
         yield client
     app.router.routes[:] = own_routes
+
+
+@pytest.fixture
+def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
+    """Stands for AWS; a test that needs another service than "store" says so and gives it an `answer`."""
+    with AwsServer("store", lambda request: {"Got": request["Name"]}) as server:
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setattr(aws, "RETRY_AFTER_S", 0)
+        monkeypatch.setattr(aws, "TIMEOUT_S", 0.5)
+        yield server
+        server.stopped.set()
+        server.shutdown()

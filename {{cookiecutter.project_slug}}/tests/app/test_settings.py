@@ -16,7 +16,7 @@ class ExampleSettings(settings.Settings):
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """What SSM holds; the service has ExampleSettings."""
+    """The secrets there are; the service has ExampleSettings."""
     values = {"api_key": "s3cr3t"}
     monkeypatch.setenv("SECRET_NAMES", "API_KEY")
     monkeypatch.setattr(secrets, "read_secrets", lambda: values)
