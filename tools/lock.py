@@ -2,7 +2,7 @@
 
 One resolution covers both, so that one virtual environment can run the template's tests and every baked project's.
 Each baked project that depends on something of its own is then locked by its own `make lock`, within those versions;
-packages that only some of them need are put between Jinja conditions.
+packages that only some of them need, or that some do not, are put between Jinja conditions.
 """
 
 import os
@@ -58,15 +58,17 @@ def dependencies(project: Path) -> object:
 
 
 def merged(texts: Mapping[str, str]) -> str:
-    """One locked file out of those of all variants; a package that the default has not stands under its condition."""
+    """One locked file out of those of all variants; a package that some of them have not stands under a condition."""
     locked = {condition: blocks(text) for condition, text in texts.items()}
     lines = [line for line in texts[""].splitlines(keepends=True) if line.startswith("#")]
     for package in sorted({name for names in locked.values() for name in names}):
         pinned = {condition: names[package] for condition, names in locked.items() if package in names}
-        if len(set(pinned.values())) > 1 or ("" in pinned and len(pinned) < len(locked)):
+        if len(set(pinned.values())) > 1:
             raise SystemExit(f"{package} differs between variants, not just present or absent: {sorted(pinned)}")
         block = next(iter(pinned.values()))
-        lines.append(block if "" in pinned else f"{{% if {' or '.join(pinned)} %}}\n{block}{{% endif %}}\n")
+        absent = [condition.replace("==", "!=") for condition in locked if condition not in pinned]
+        condition = " and ".join(absent) if "" in pinned else " or ".join(pinned)
+        lines.append(f"{{% if {condition} %}}\n{block}{{% endif %}}\n" if condition else block)
     return "".join(lines)
 
 

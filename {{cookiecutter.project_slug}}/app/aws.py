@@ -21,7 +21,11 @@ class AwsError(Exception):
 
 
 def call(service: str, target: str, request: Mapping[str, object]) -> Any:
+{% if cookiecutter.secrets == 'ssm' %}
     """The answer of AWS to one call of a JSON API such as `AmazonSSM.GetParameters`; raises AwsError."""
+{% else %}
+    """The answer of AWS to one call of a JSON API such as `secretsmanager.GetSecretValue`; raises AwsError."""
+{% endif %}
     body = json.dumps(request).encode()
     try:
         return _post(service, target, body)

@@ -54,7 +54,12 @@ def parser() -> Parser:
     for action, told in (("set", "read its value from standard input or a hidden prompt"), ("remove", "delete it")):
         actions.add_parser(action, parents=[common], help=told).add_argument("name")
     actions.add_parser("list", parents=[common], help="names, versions and dates, never values")
+{% if cookiecutter.secrets == 'ssm' %}
     verbs.add_parser("destroy", parents=[common], help="take everything of a stage down, after asking")
+{% else %}
+    end = verbs.add_parser("destroy", parents=[common], help="take everything of a stage down, after asking")
+    end.add_argument("--purge", action="store_true", help="delete the secret at once, so that nobody can bring it back")
+{% endif %}
     return top
 
 
@@ -73,7 +78,11 @@ def run(arguments: argparse.Namespace) -> None:
         case "secret":
             secret.list_(service, aws)
         case "destroy":
+{% if cookiecutter.secrets == 'ssm' %}
             destroy.run(service, aws)
+{% else %}
+            destroy.run(service, aws, purge=arguments.purge)
+{% endif %}
         case _:
             image = getattr(arguments, "image", None)
             deploy.run(service, aws, PROJECT, image=image, debug=getattr(arguments, "debug", False))

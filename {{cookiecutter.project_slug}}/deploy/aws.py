@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+{% if cookiecutter.secrets == 'secrets_manager' %}
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+{% endif %}
     from mypy_boto3_sns import SNSClient
+{% if cookiecutter.secrets == 'ssm' %}
     from mypy_boto3_ssm import SSMClient
+{% endif %}
 
 POLL_S = 1.0
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
@@ -96,13 +101,21 @@ class Aws:
     def logs(self) -> CloudWatchLogsClient:
         return self._client("logs")  # type: ignore[no-any-return]
 
+{% if cookiecutter.secrets == 'secrets_manager' %}
+    @cached_property
+    def secretsmanager(self) -> SecretsManagerClient:
+        return self._client("secretsmanager")  # type: ignore[no-any-return]
+
+{% endif %}
     @cached_property
     def sns(self) -> SNSClient:
         return self._client("sns")  # type: ignore[no-any-return]
+{% if cookiecutter.secrets == 'ssm' %}
 
     @cached_property
     def ssm(self) -> SSMClient:
         return self._client("ssm")  # type: ignore[no-any-return]
+{% endif %}
 
     @cached_property
     def _identity(self) -> str:

@@ -18,7 +18,11 @@ SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
 VariableName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]+$")]
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
 
+{% if cookiecutter.secrets == 'ssm' %}
 OUR_VARIABLES = {"STAGE", "SECRETS_PATH", "SECRET_NAMES", "SECRETS_CHANGED"}
+{% else %}
+OUR_VARIABLES = {"STAGE", "SECRET_ID", "SECRET_NAMES", "SECRETS_CHANGED"}
+{% endif %}
 
 
 class Service(BaseModel):
@@ -66,8 +70,13 @@ class Service(BaseModel):
         return f"/aws/lambda/{self.full_name}"
 
     @property
+{% if cookiecutter.secrets == 'ssm' %}
     def secrets_path(self) -> str:
         return f"/{self.name}/{self.stage}/"
+{% else %}
+    def secret_id(self) -> str:
+        return f"{self.name}/{self.stage}"
+{% endif %}
 
     @property
     def tags(self) -> dict[str, str]:

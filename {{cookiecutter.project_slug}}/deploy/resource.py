@@ -61,12 +61,18 @@ def read_all(resources: Sequence[Resource]) -> dict[Resource, State | None]:
     with ThreadPoolExecutor(max_workers=len(resources)) as pool:
         states = dict(zip(resources, pool.map(lambda resource: resource.read(), resources), strict=True))
     for resource, state in states.items():
-        if state and "tags" in state and not resource.service.tags.items() <= state["tags"].items():
-            raise Problem(
-                f"There is a {resource.kind} named {resource.name} that was not made by this tool.",
-                "Choose another name in deploy.toml, another --stage, or remove it.",
-            )
+        if state and "tags" in state:
+            check_owner(resource, state["tags"])
     return states
+
+
+def check_owner(resource: Resource, tags: Mapping[str, str]) -> None:
+    """Raises Problem when what has these tags was not made by this tool for this stage."""
+    if not resource.service.tags.items() <= tags.items():
+        raise Problem(
+            f"There is a {resource.kind} named {resource.name} that was not made by this tool.",
+            "Choose another name in deploy.toml, another --stage, or remove it.",
+        )
 
 
 def compare(resources: Sequence[Resource], states: Mapping[Resource, State | None]) -> list[Change]:

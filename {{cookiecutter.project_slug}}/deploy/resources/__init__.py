@@ -6,16 +6,25 @@ from deploy.resource import Resource
 from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm, Topic
 from deploy.resources.function import Function
 from deploy.resources.function_url import FunctionUrl
+{% if cookiecutter.secrets == 'secrets_manager' %}
+from deploy.resources.json_secret import Secrets
+{% endif %}
 from deploy.resources.log_group import LogGroup
+{% if cookiecutter.secrets == 'ssm' %}
+from deploy.resources.parameters import Secrets
+{% endif %}
 from deploy.resources.repository import Repository
 from deploy.resources.role import Role
 
 
-def before_release(service: Service, aws: Aws, repository: Repository, function: Function) -> list[Resource]:
+def before_release(
+    service: Service, aws: Aws, repository: Repository, function: Function, secrets: Secrets
+) -> list[Resource]:
     """What a new version needs; nothing in it changes what is live."""
     return [
         repository,
         LogGroup(service, aws),
+        *([secrets] if service.secrets else []),
         Role(service, aws),
         function,
         Topic(service, aws),
@@ -29,9 +38,14 @@ def after_release(service: Service, aws: Aws) -> list[Resource]:
     return [FunctionUrl(service, aws)]
 
 
-def everything(service: Service, aws: Aws) -> list[Resource]:
-    first = before_release(service, aws, Repository(service, aws), Function(service, aws))
-    return first + after_release(service, aws)
+def everything(service: Service, aws: Aws, secrets: Secrets) -> list[Resource]:
+    unlisted = [] if service.secrets else [secrets]  # deploy.toml names none of them, and they may be there
+    first = before_release(service, aws, Repository(service, aws), Function(service, aws), secrets)
+    return [*unlisted, *first, *after_release(service, aws)]
+
+
+def secrets_of(service: Service, aws: Aws) -> Secrets:
+    return Secrets(service, aws)
 
 
 def public_url(service: Service, aws: Aws) -> str:

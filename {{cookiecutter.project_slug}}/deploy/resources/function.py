@@ -53,7 +53,11 @@ class Function(Resource):
     def _environment(self) -> dict[str, str]:
         variables = self.service.environment | {"STAGE": self.service.stage}
         if self.service.secrets:
+{% if cookiecutter.secrets == 'ssm' %}
             variables["SECRETS_PATH"] = self.service.secrets_path
+{% else %}
+            variables["SECRET_ID"] = self.service.secret_id
+{% endif %}
             variables["SECRET_NAMES"] = ",".join(self.service.secrets)
             variables["SECRETS_CHANGED"] = self.secrets_changed
         return variables

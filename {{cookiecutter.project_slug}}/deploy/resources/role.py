@@ -23,8 +23,13 @@ class Role(Resource):
         return self.aws.arn("iam", f"role/{self.name}", region=False)
 
     def desired(self) -> State:
+{% if cookiecutter.secrets == 'ssm' %}
         # All secrets of the stage, not only those in deploy.toml: narrowing it would reach the live version at once.
         secrets = self.aws.arn("ssm", f"parameter{self.service.secrets_path}*")
+{% else %}
+        # Also when deploy.toml lists none: taking it away would reach the live version at once.
+        secret = self.aws.arn("secretsmanager", f"secret:{self.service.secret_id}-??????")  # AWS adds six characters
+{% endif %}
         policy = {
             "Version": "2012-10-17",
             "Statement": [
@@ -33,7 +38,11 @@ class Role(Resource):
                     "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
                     "Resource": self.aws.arn("logs", f"log-group:{self.service.log_group}:*"),
                 },
+{% if cookiecutter.secrets == 'ssm' %}
                 {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": secrets},
+{% else %}
+                {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": secret},
+{% endif %}
             ],
         }
         return {"trust": TRUST, "policy": policy}

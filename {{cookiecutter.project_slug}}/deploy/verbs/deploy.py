@@ -25,11 +25,13 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
     print(f"{service.name} · {service.stage} · {service.region}")
     steps = Steps(6)
     repository, function = Repository(service, aws), Function(service, aws)
-    before = resources.before_release(service, aws, repository, function)
+    secrets = resources.secrets_of(service, aws)
+    before = resources.before_release(service, aws, repository, function, secrets)
     after = resources.after_release(service, aws)
     states = read_all([*before, *after])  # refuses a name that is not ours before anything is changed
     was = live(service, aws)
-    function.secrets_changed = secrets_changed(service, aws)
+    if service.secrets:
+        function.secrets_changed = secrets_changed(service, secrets.known())
 
     with steps.step("Building image") as step:
         tag = images.content_tag(project, service)

@@ -5,39 +5,67 @@ from deploy.aws import Aws
 from deploy.config import Service
 from deploy.problem import Problem, UsageProblem
 from deploy.resource import Resource, read_all
-from deploy.secrets import read_secrets, remove_secret
+{% if cookiecutter.secrets == 'secrets_manager' %}
+from deploy.resources.json_secret import RECOVERY_DAYS, Secrets
+{% endif %}
 
 
+{% if cookiecutter.secrets == 'secrets_manager' %}
+def run(service: Service, aws: Aws, *, purge: bool) -> None:
+    """Lists, asks for the name, deletes; raises Problem when something is still there afterwards.
+
+    A secret that can be brought back does not count as there, except when it is to be purged.
+    """
+{% else %}
 def run(service: Service, aws: Aws) -> None:
     """Lists, asks for the name, deletes; raises Problem when something is still there afterwards."""
+{% endif %}
     print(f"{service.name} · {service.stage} · {service.region}")
-    there, secrets = _present(service, aws)
-    if not there and not secrets:
+    secrets = resources.secrets_of(service, aws)
+{% if cookiecutter.secrets == 'secrets_manager' %}
+    secrets.purge = purge
+{% endif %}
+    every = resources.everything(service, aws, secrets)
+    there = _present(every)
+    if not there:
+{% if cookiecutter.secrets == 'secrets_manager' %}
+        _tell_recoverable(secrets)
+{% endif %}
         print("Nothing is there: 0 left")
         return
     print("This deletes, for good:")
     for resource in there:
+{% if cookiecutter.secrets == 'secrets_manager' %}
+        kept = f" (for {RECOVERY_DAYS} days it can be brought back)" if resource is secrets and not purge else ""
+        print(f"  {resource.kind:16} {resource.name}{kept}")
+{% else %}
         print(f"  {resource.kind:16} {resource.name}")
-    for name in secrets:
-        print(f"  {'secret':16} {service.secrets_path}{name}")
+{% endif %}
     _confirm(service.full_name)
-    for name in secrets:
-        remove_secret(service, aws, name)
     for resource in reversed(there):
         resource.delete()
         print(f"deleted {resource.kind} {resource.name}")
-    left, secrets_left = _present(service, aws)
-    print(f"{len(left) + len(secrets_left)} left")
-    if left or secrets_left:
+    left = _present(every)
+{% if cookiecutter.secrets == 'secrets_manager' %}
+    _tell_recoverable(secrets)
+{% endif %}
+    print(f"{len(left)} left")
+    if left:
         raise Problem("Not everything is gone yet.", "Run ./deploy.sh destroy again.")
 
 
-def _present(service: Service, aws: Aws) -> tuple[list[Resource], list[str]]:
-    every = resources.everything(service, aws)
-    there = [resource for resource, state in read_all(every).items() if state is not None]
-    return there, [secret.name for secret in read_secrets(service, aws)]
+def _present(every: list[Resource]) -> list[Resource]:
+    return [resource for resource, state in read_all(every).items() if state is not None]
 
 
+{% if cookiecutter.secrets == 'secrets_manager' %}
+def _tell_recoverable(secrets: Secrets) -> None:
+    if until := secrets.recoverable_until():
+        print(f"Until {until:%Y-%m-%d}, ./deploy.sh secret set brings {secrets.name} back with all its keys.")
+        print("To delete it at once: ./deploy.sh destroy --purge")
+
+
+{% endif %}
 def _confirm(name: str) -> None:
     try:
         typed = input(f"Type {name} to go on: ")

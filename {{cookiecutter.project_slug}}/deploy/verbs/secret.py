@@ -4,19 +4,19 @@ import getpass
 import re
 import sys
 
+from deploy import resources
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.problem import Problem, UsageProblem
 from deploy.release import live
 from deploy.resources.function import Function
-from deploy.secrets import read_secrets, remove_secret, set_secret
 
 
 def set_(service: Service, aws: Aws, name: str) -> None:
     """Reads the value, stores it and says what is needed for it to take effect."""
     if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
         raise UsageProblem(f"{name!r} cannot be a secret's name.", "Use capitals, digits and underscores: API_KEY")
-    version = set_secret(service, aws, name, _value(name))
+    version = resources.secrets_of(service, aws).set(name, _value(name))
     print(f"{name} is set for stage {service.stage} (version {version}).")
     if name not in service.secrets:
         print(f'Next: add "{name}" to secrets in deploy.toml, a field {name.lower()} to app/settings.py, and deploy.')
@@ -26,16 +26,19 @@ def set_(service: Service, aws: Aws, name: str) -> None:
 
 def _value(name: str) -> str:
     try:
-        return getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+        value = getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
     except EOFError:
-        return ""
+        value = ""
     except UnicodeDecodeError:
         raise UsageProblem(f"The value of {name} is not text.", "Encode it first, such as with base64.") from None
+    if not value:
+        raise UsageProblem(f"The value of {name} is empty.", "Give it at the prompt or on standard input.")
+    return value
 
 
 def list_(service: Service, aws: Aws) -> None:
     """Names, versions and dates; of values, nothing."""
-    known = {secret.name: secret for secret in read_secrets(service, aws)}
+    known = {secret.name: secret for secret in resources.secrets_of(service, aws).known()}
     for secret in known.values():
         unused = "" if secret.name in service.secrets else "  (not in deploy.toml)"
         print(f"{secret.name:24} version {secret.version:<4} set {secret.changed:%Y-%m-%d %H:%M}{unused}")
@@ -55,6 +58,6 @@ def remove(service: Service, aws: Aws, name: str) -> None:
             f"{name} is in use: the service reads it at every cold start.",
             "Take it out of secrets in deploy.toml, deploy, and then remove it.",
         )
-    if not remove_secret(service, aws, name):
+    if not resources.secrets_of(service, aws).remove(name):
         raise Problem(f"There is no secret {name} in stage {service.stage}.", "See ./deploy.sh secret list")
     print(f"{name} is removed from stage {service.stage}.")

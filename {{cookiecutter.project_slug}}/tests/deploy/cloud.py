@@ -1,6 +1,7 @@
 """An account on moto for the deploy tool, with what moto leaves out of Lambda, and the real service behind it."""
 
 import contextlib
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,10 +45,13 @@ class Cloud:
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self.region)
 
-    def run(self, *arguments: str) -> int:
-        """The exit code."""
+    def run(self, *arguments: str, typed: str | bytes = "") -> int:
+        """The exit code; `typed` is what comes on standard input."""
         self.calls.clear()
-        return command_line.main(list(arguments))
+        with pytest.MonkeyPatch.context() as patched:
+            sent = io.BytesIO(typed if isinstance(typed, bytes) else typed.encode())
+            patched.setattr("sys.stdin", io.TextIOWrapper(sent, encoding="utf-8"))
+            return command_line.main(list(arguments))
 
     @property
     def mutations(self) -> list[str]:

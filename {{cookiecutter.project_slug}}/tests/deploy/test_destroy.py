@@ -1,30 +1,20 @@
 """destroy takes everything down, after asking, and nothing of anybody else."""
 
-import io
-
 import pytest
 
 from tests.deploy.cloud import Cloud
 
 
-def destroy(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, typed: str) -> int:
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    return cloud.run("destroy")
-
-
-def test_everything_goes(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_goes(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     cloud.configure('alarm_email = "ops@example.com"')
-    monkeypatch.setattr("sys.stdin", io.StringIO("value"))
-    cloud.run("secret", "set", "API_KEY")
     cloud.run("--image", cloud.push_image())
-    assert destroy(cloud, monkeypatch, cloud.name) == 0
+    assert cloud.run("destroy", typed=cloud.name) == 0
     assert capsys.readouterr().out.endswith("0 left\n")
     assert cloud.client("lambda").list_functions()["Functions"] == []
     assert cloud.client("iam").list_roles()["Roles"] == []
     assert cloud.client("logs").describe_log_groups()["logGroups"] == []
     assert cloud.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
     assert cloud.client("sns").list_topics()["Topics"] == []
-    assert cloud.client("ssm").describe_parameters()["Parameters"] == []
     repositories = cloud.client("ecr").describe_repositories()["repositories"]
     assert [repository["repositoryName"] for repository in repositories] == ["elsewhere"]
 
@@ -33,18 +23,16 @@ def test_everything_goes(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "my"])
-def test_another_answer_than_the_name_deletes_nothing(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, typed: str
-) -> None:
+def test_another_answer_than_the_name_deletes_nothing(cloud: Cloud, typed: str) -> None:
     cloud.run("--image", cloud.push_image())
-    assert destroy(cloud, monkeypatch, typed) == 2
+    assert cloud.run("destroy", typed=typed) == 2
     assert cloud.mutations == []
 
 
-def test_the_other_stage_stays(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_other_stage_stays(cloud: Cloud) -> None:
     image = cloud.push_image()
     cloud.run("--image", image)
     cloud.run("--stage", "dev", "--image", image)
-    assert destroy(cloud, monkeypatch, cloud.name) == 0
+    assert cloud.run("destroy", typed=cloud.name) == 0
     names = [function["FunctionName"] for function in cloud.client("lambda").list_functions()["Functions"]]
     assert names == [cloud.name.removesuffix("prod") + "dev"]
