@@ -10,7 +10,7 @@ CHOICES = {
     "python_version": ["3.13", "3.14", "3.12"],
     "architecture": ["arm64", "x86_64"],
     "endpoint": ["function_url"],
-    "secrets": ["ssm"],
+    "secrets": ["ssm", "secrets_manager"],
     "migrations": ["none"],
     "cold_starts": ["accept"],
 }

@@ -1,0 +1,133 @@
+"""Does the running service get its secrets, whichever store they are in: in one call, only its own, and the new value?"""
+
+import hashlib
+import json
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.baking import CHOICES, Project
+from tests.conftest import Bake
+from tests.deploying import deploy_sh, push
+from tests.embedded_aws import EmbeddedAws
+
+ROUTE = '''
+@app.get("/mark")
+async def mark() -> str:
+    import hashlib
+
+    return hashlib.sha256(settings.api_key.get_secret_value().encode()).hexdigest()
+
+
+handler = '''
+READS = {"ssm": "ssm:GetParameters", "secrets_manager": "secretsmanager:GetSecretValue"}
+every_store = pytest.mark.parametrize("store", CHOICES["secrets"])
+
+
+def with_a_secret(project: Project, folder: Path) -> Project:
+    """The project with API_KEY in deploy.toml and in Settings, and a route that tells which value it has."""
+    project = project.copy(folder)
+    for file, old, new in (
+        ("deploy.toml", "secrets = []", 'secrets = ["API_KEY"]'),
+        ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
+        ("app/settings.py", "    stage: str", "    api_key: SecretStr\n    stage: str"),
+        ("app/main.py", "\nhandler = ", ROUTE),
+    ):
+        text = (project.path / file).read_text("utf-8")
+        assert old in text
+        (project.path / file).write_text(text.replace(old, new, 1), "utf-8")
+    return project
+
+
+def get(url: str) -> object:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
+
+
+def mark(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+@every_store
+def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(
+    bake: Bake, tmp_path: Path, store: str
+) -> None:
+    project = with_a_secret(bake(secrets=store), tmp_path)
+    said = []
+    with EmbeddedAws() as aws:
+        image = push(project, aws)
+        refused = deploy_sh(project, aws, "--image", image)
+        assert refused.code == 1
+        assert "secret set API_KEY" in refused.err
+        for value in ("öld value", 'new "value"'):
+            said += [deploy_sh(project, aws, "secret", "set", "API_KEY", typed=value + "\n")]
+            before = len(aws.calls)
+            said += [deployed := deploy_sh(project, aws, "--image", image)]
+            assert deployed.code == 0, deployed.err
+            assert get(deployed.url + "mark") == mark(value)
+            made = [call for call in aws.calls[before:] if call.caller.endswith(":role/my-api-prod")]
+            assert [call.action for call in made] == [READS[store]]  # once, in the one environment that was started
+            assert made[0].status == 200
+
+        before = len(aws.calls)
+        said += [again := deploy_sh(project, aws, "--image", image)]
+        assert again.code == 0
+        assert [call.operation for call in aws.calls[before:] if call.mutating] == []
+        assert len(aws.calls[before:]) <= 25
+        said += [deploy_sh(project, aws, "secret", "list"), deploy_sh(project, aws, "logs")]
+        gone = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
+        assert gone.out.endswith("\n0 left\n")
+    shown = "".join(run.out + run.err for run in said)
+    assert "API_KEY" in shown
+    assert "öld" not in shown
+    assert 'new "' not in shown
+
+
+@every_store
+def test_the_role_reads_the_secrets_of_its_own_stage_only(bake: Bake, tmp_path: Path, store: str) -> None:
+    project = with_a_secret(bake(secrets=store), tmp_path)
+    with EmbeddedAws() as aws:
+        image = push(project, aws)
+        for stage in ("prod", "dev"):
+            deploy_sh(project, aws, "--stage", stage, "secret", "set", "API_KEY", typed=stage)
+        assert deploy_sh(project, aws, "--image", image).code == 0
+        variables = aws.client("lambda").get_function_configuration(FunctionName="my-api-prod")["Environment"]["Variables"]
+        aws.client("lambda").update_function_configuration(
+            FunctionName="my-api-prod",
+            Environment={"Variables": {name: value.replace("prod", "dev") for name, value in variables.items()}},
+        )
+        aws.clock.advance(10)
+        answer = json.load(aws.client("lambda").invoke(FunctionName="my-api-prod")["Payload"])
+    assert "AccessDeniedException" in answer["errorMessage"]
+    assert "my-api/dev" in answer["errorMessage"]
+
+
+@every_store
+def test_many_edits_at_once_lose_nothing(bake: Bake, store: str) -> None:
+    project = bake(secrets=store)
+    names = [f"KEY_{number}" for number in range(8)]
+    with EmbeddedAws() as aws:
+        with ThreadPoolExecutor(4) as pool:
+            runs = list(pool.map(lambda name: deploy_sh(project, aws, "secret", "set", name, typed=f"of {name}"), names))
+        assert [run.err for run in runs if run.code] == []
+        listed = deploy_sh(project, aws, "secret", "list").out
+        assert [line.split()[0] for line in listed.splitlines()] == names
+        if store == "secrets_manager":
+            stored = aws.client("secretsmanager").get_secret_value(SecretId="my-api/prod")["SecretString"]
+            assert json.loads(stored) == {name: f"of {name}" for name in names}
+
+
+def test_a_secret_purged_can_be_set_anew_at_once(bake: Bake) -> None:
+    project = bake(secrets="secrets_manager")
+    with EmbeddedAws() as aws:
+        deploy_sh(project, aws, "secret", "set", "API_KEY", typed="old")
+        kept = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
+        assert "brings my-api/prod back" in kept.out
+        purged = deploy_sh(project, aws, "destroy", "--purge", typed="my-api-prod\n")
+        assert purged.out.endswith("\n0 left\n"), purged.err
+        again = deploy_sh(project, aws, "secret", "set", "API_KEY", typed="new")
+        assert again.code == 0, again.err
+        stored = aws.client("secretsmanager").get_secret_value(SecretId="my-api/prod")["SecretString"]
+        assert json.loads(stored) == {"API_KEY": "new"}
