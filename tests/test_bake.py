@@ -73,10 +73,11 @@ def test_no_word_of_an_option_that_was_not_chosen(bake: Bake, answers: Answers) 
     ] == []
 
 
-def test_the_words_of_an_option_are_in_a_project_that_chose_it(bake: Bake) -> None:
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_the_words_of_an_option_are_in_a_project_that_chose_it(bake: Bake, answers: Answers) -> None:
     """Otherwise the test above would look for words that nobody uses."""
-    project = "\n".join(text.lower() for _, text in bake(**COMBINATIONS[0]).texts())
-    chosen = [(option, choice) for option, choice in COMBINATIONS[0].items() if MANIFEST[option][choice]["words"]]
+    project = "\n".join(text.lower() for _, text in bake(**answers).texts())
+    chosen = [(option, choice) for option, choice in answers.items() if MANIFEST[option][choice]["words"]]
     assert [(o, c) for o, c in chosen if not any(word in project for word in MANIFEST[o][c]["words"])] == []
 
 

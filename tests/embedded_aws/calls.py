@@ -93,9 +93,9 @@ def resources(call: Call, account: str) -> list[str]:
         name = str(p["FunctionName"]).rpartition(":function:")[2]
         qualifier = f":{p['Qualifier']}" if p.get("Qualifier") else ""
         return [f"arn:aws:lambda:{here}:function:{name}{qualifier}"]
-    if call.service == "secretsmanager" and (name := p.get("SecretId") or p.get("Name")):
-        secret: Any = secretsmanager_backends[account][call.region].secrets.get(str(name))
-        return [secret.arn if secret else str(name)]  # AWS knows no ARN of a secret that is not there
+    if call.service == "secretsmanager" and (secret_id := str(p.get("SecretId") or p.get("Name") or "")):
+        secret: Any = secretsmanager_backends[account][call.region].secrets.get(secret_id)
+        return [secret.arn if secret else secret_id]  # AWS knows no ARN of a secret that is not there
     if call.service == "ssm" and (names := p.get("Names") or [p.get("Name") or p.get("Path")]) and names[0]:
         return [f"arn:aws:ssm:{here}:parameter/{name.strip('/')}" for name in names]
     for key, arn in {

@@ -1,4 +1,4 @@
-"""Where moto's Secrets Manager differs from AWS: what is current, what is being deleted, and by which ARN IAM knows it."""
+"""Where moto's Secrets Manager differs from AWS: which version is current, and what is being deleted."""
 
 from collections.abc import Callable
 from typing import Any
