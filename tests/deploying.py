@@ -20,6 +20,15 @@ from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.task_root import build_task_root
 
 CACHE = TEMPLATE / ".cache"
+MARK = """
+@app.get("/mark")
+async def mark() -> str:
+    import hashlib
+
+    return hashlib.sha256(settings.api_key.get_secret_value().encode()).hexdigest()
+
+
+"""
 MODELS = staticmethod(cache(JSONFileLoader().load_file))  # each of botocore's sessions would read AWS's models anew
 
 
@@ -42,6 +51,20 @@ def push(project: Project, aws: EmbeddedAws, tag: str | None = None) -> str:
     root = build_task_root(project.path, CACHE, lambda line: None)
     architecture = project.answers.get("architecture", "arm64")
     return aws.push_image("built-elsewhere", root.path, command=root.command, architecture=architecture, tag=tag)
+
+
+def with_a_secret(project: Project) -> Project:
+    """The project changed so that it needs API_KEY, and tells at /mark which value it has."""
+    for file, old, new in (
+        ("deploy.toml", "secrets = [", 'secrets = ["API_KEY", '),
+        ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
+        ("app/settings.py", "    stage: str", "    api_key: SecretStr\n    stage: str"),
+        ("app/main.py", "\nhandler = ", MARK + "\nhandler = "),
+    ):
+        text = (project.path / file).read_text("utf-8")
+        assert old in text, file
+        (project.path / file).write_text(text.replace(old, new, 1), "utf-8")
+    return project
 
 
 def deploy_sh(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = "") -> Run:

@@ -1,4 +1,4 @@
-"""Does the running service get its secrets, whichever store they are in: in one call, only its own, and the new value?"""
+"""Does the running service get its secrets from either store: in one call, only its own, and new values?"""
 
 import hashlib
 import json
@@ -8,37 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.baking import CHOICES, Project
+from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import deploy_sh, push
+from tests.deploying import deploy_sh, push, with_a_secret
 from tests.embedded_aws import EmbeddedAws
 
-ROUTE = '''
-@app.get("/mark")
-async def mark() -> str:
-    import hashlib
-
-    return hashlib.sha256(settings.api_key.get_secret_value().encode()).hexdigest()
-
-
-handler = '''
 READS = {"ssm": "ssm:GetParameters", "secrets_manager": "secretsmanager:GetSecretValue"}
 every_store = pytest.mark.parametrize("store", CHOICES["secrets"])
-
-
-def with_a_secret(project: Project, folder: Path) -> Project:
-    """The project with API_KEY in deploy.toml and in Settings, and a route that tells which value it has."""
-    project = project.copy(folder)
-    for file, old, new in (
-        ("deploy.toml", "secrets = []", 'secrets = ["API_KEY"]'),
-        ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
-        ("app/settings.py", "    stage: str", "    api_key: SecretStr\n    stage: str"),
-        ("app/main.py", "\nhandler = ", ROUTE),
-    ):
-        text = (project.path / file).read_text("utf-8")
-        assert old in text
-        (project.path / file).write_text(text.replace(old, new, 1), "utf-8")
-    return project
 
 
 def get(url: str) -> object:
@@ -51,10 +27,8 @@ def mark(value: str) -> str:
 
 
 @every_store
-def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(
-    bake: Bake, tmp_path: Path, store: str
-) -> None:
-    project = with_a_secret(bake(secrets=store), tmp_path)
+def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(bake: Bake, tmp_path: Path, store: str) -> None:
+    project = with_a_secret(bake(secrets=store).copy(tmp_path))
     said = []
     with EmbeddedAws() as aws:
         image = push(project, aws)
@@ -87,13 +61,15 @@ def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(
 
 @every_store
 def test_the_role_reads_the_secrets_of_its_own_stage_only(bake: Bake, tmp_path: Path, store: str) -> None:
-    project = with_a_secret(bake(secrets=store), tmp_path)
+    project = with_a_secret(bake(secrets=store).copy(tmp_path))
     with EmbeddedAws() as aws:
         image = push(project, aws)
         for stage in ("prod", "dev"):
             deploy_sh(project, aws, "--stage", stage, "secret", "set", "API_KEY", typed=stage)
         assert deploy_sh(project, aws, "--image", image).code == 0
-        variables = aws.client("lambda").get_function_configuration(FunctionName="my-api-prod")["Environment"]["Variables"]
+        variables = aws.client("lambda").get_function_configuration(FunctionName="my-api-prod")["Environment"][
+            "Variables"
+        ]
         aws.client("lambda").update_function_configuration(
             FunctionName="my-api-prod",
             Environment={"Variables": {name: value.replace("prod", "dev") for name, value in variables.items()}},
@@ -110,7 +86,9 @@ def test_many_edits_at_once_lose_nothing(bake: Bake, store: str) -> None:
     names = [f"KEY_{number}" for number in range(8)]
     with EmbeddedAws() as aws:
         with ThreadPoolExecutor(4) as pool:
-            runs = list(pool.map(lambda name: deploy_sh(project, aws, "secret", "set", name, typed=f"of {name}"), names))
+            runs = list(
+                pool.map(lambda name: deploy_sh(project, aws, "secret", "set", name, typed=f"of {name}"), names)
+            )
         assert [run.err for run in runs if run.code] == []
         listed = deploy_sh(project, aws, "secret", "list").out
         assert [line.split()[0] for line in listed.splitlines()] == names

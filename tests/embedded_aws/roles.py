@@ -18,6 +18,7 @@ class Roles:
         self._clock = clock
         self._delays = delays
         self._created_at: dict[str, float] = {}
+        self.asked: set[tuple[str, str, str]] = set()
 
     def created(self, name: str) -> None:
         self._created_at[name] = self._clock.time()
@@ -32,6 +33,7 @@ class Roles:
         return known_s >= self._delays.role_s and allows(trust, "sts:AssumeRole", principal=LAMBDA)
 
     def allow(self, arn: str, action: str, resource: str) -> bool:
+        self.asked.add((arn, action, resource))
         role = self._role(arn)
         if role is None:
             return False

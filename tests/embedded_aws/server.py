@@ -108,6 +108,11 @@ class EmbeddedAws:
         """Every call so far, in order, the functions' own calls included (`caller`)."""
         return list(self._front.calls)
 
+    @property
+    def used_by_roles(self) -> set[tuple[str, str, str]]:
+        """Role, action, resource of all that running functions did, or tried, and that Lambda did for them."""
+        return set(self._roles.asked)
+
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client that never retries."""
         return moto_corrections.session().client(

@@ -1,0 +1,91 @@
+"""Is a role allowed just what its function does, or Lambda does for it, and nothing else?"""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.baking import COMBINATIONS, Answers, Project, name_of
+from tests.conftest import Bake
+from tests.deploying import deploy_sh, push, with_a_secret
+from tests.embedded_aws import EmbeddedAws
+
+Grants = set[tuple[str, str, str]]  # role, action, resource; the resource may be a pattern
+FLOWER = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
+EXTRA = {"ssm": "ssm:GetParametersByPath", "secrets_manager": "secretsmanager:DescribeSecret"}
+NEEDED = {"ssm": "ssm:GetParameters", "secrets_manager": "secretsmanager:GetSecretValue"}
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_what_is_granted_is_what_is_used(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = with_a_secret(bake(**answers).copy(tmp_path))
+    granted, used = observed(project)
+    assert {action for _, action, _ in granted} >= {"logs:PutLogEvents", NEEDED[answers["secrets"]]}
+    assert unused(granted, used) == set()
+    assert missing(granted, used) == set()
+    assert [grant for grant in granted if "*" in grant[1] or grant[2] == "*"] == []
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS[:1], ids=name_of)
+def test_a_grant_too_many_and_one_too_few_are_noticed(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = with_a_secret(bake(**answers).copy(tmp_path))
+    needed, extra = NEEDED[answers["secrets"]], EXTRA[answers["secrets"]]
+    role = project.path / "deploy/resources/role.py"
+    text = role.read_text("utf-8")
+    role.write_text(text.replace(f'["{needed}"]', f'["{needed}", "{extra}"]'), "utf-8")
+    granted, used = observed(project)
+    assert {action for _, action, _ in unused(granted, used)} == {extra}
+    fewer = {grant for grant in granted if grant[1] != needed}
+    assert {action for _, action, _ in missing(fewer, used)} == {needed}
+    elsewhere = {(role, action, resource.replace("prod", "dev")) for role, action, resource in granted}
+    assert {action for _, action, _ in missing(elsewhere, used)} == {action for _, action, _ in used}
+
+
+def observed(project: Project) -> tuple[Grants, Grants]:
+    """What the roles of a deployed service are allowed, and what they were used for."""
+    with EmbeddedAws() as aws:
+        deploy_sh(project, aws, "secret", "set", "API_KEY", typed="value")
+        deployed = deploy_sh(project, aws, "--image", push(project, aws))
+        assert deployed.code == 0, deployed.err
+        for path, body in (("", None), ("health", None), ("mark", None), ("docs", None), ("predict", FLOWER)):
+            request = urllib.request.Request(deployed.url + path, body, {"content-type": "application/json"})
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert answer.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(deployed.url + "nothing-here", timeout=30)
+        return set(grants(aws)), aws.used_by_roles
+
+
+def grants(aws: EmbeddedAws) -> Iterable[tuple[str, str, str]]:
+    """Every action on every resource that a policy of a role of the account allows."""
+    iam = aws.client("iam")
+    for role in iam.list_roles()["Roles"]:
+        name = role["RoleName"]
+        assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            for statement in document["Statement"]:
+                assert set(statement) == {"Effect", "Action", "Resource"}
+                for action in as_list(statement["Action"]):
+                    for resource in as_list(statement["Resource"]):
+                        yield role["Arn"], action, resource
+
+
+def unused(granted: Grants, used: Grants) -> Grants:
+    return {grant for grant in granted if not any(covers(grant, use) for use in used)}
+
+
+def missing(granted: Grants, used: Grants) -> Grants:
+    return {use for use in used if not any(covers(grant, use) for grant in granted)}
+
+
+def covers(grant: tuple[str, str, str], use: tuple[str, str, str]) -> bool:
+    return grant[:2] == use[:2] and fnmatchcase(use[2], grant[2])
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
