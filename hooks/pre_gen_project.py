@@ -9,7 +9,7 @@ import unicodedata
 CHOICES = {
     "python_version": ["3.13", "3.14", "3.12"],
     "architecture": ["arm64", "x86_64"],
-    "endpoint": ["function_url"],
+    "endpoint": ["function_url", "http_api"],
     "secrets": ["ssm", "secrets_manager"],
     "migrations": ["none"],
     "cold_starts": ["accept"],

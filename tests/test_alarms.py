@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.baking import CHOICES
 from tests.conftest import Bake
 from tests.deploying import deploy_sh, push
 from tests.embedded_aws import EmbeddedAws
 
 
-def test_a_500_is_seen_by_our_alarm_and_not_by_errors_alone(bake: Bake, tmp_path: Path) -> None:
-    project = bake().copy(tmp_path)
+@pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
+def test_a_500_is_seen_by_our_alarm_and_not_by_errors_alone(bake: Bake, tmp_path: Path, endpoint: str) -> None:
+    project = bake(endpoint=endpoint).copy(tmp_path)
     main = project.path / "app/main.py"
     route = '\n\n@app.get("/broken")\nasync def broken() -> None:\n    raise RuntimeError("out of cheese")\n'
     marker = "\nhandler = "

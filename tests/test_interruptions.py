@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from tests.baking import CHOICES
 from tests.conftest import Bake
 from tests.deploying import InProcess, write_handler
 from tests.embedded_aws import EmbeddedAws, ManualClock
@@ -36,9 +37,20 @@ class Scene:
         return self.deploy("--image", self.images[body])
 
     def answer(self) -> str:
-        (url,) = self.aws.client("lambda").list_function_url_configs(FunctionName="my-api-prod")["FunctionUrlConfigs"]
-        with urllib.request.urlopen(url["FunctionUrl"], timeout=30) as answer:
+        urls = self.aws.client("lambda").list_function_url_configs(FunctionName="my-api-prod")["FunctionUrlConfigs"]
+        apis = self.aws.client("apigatewayv2").get_apis()["Items"]
+        (url,) = [one.get("FunctionUrl") or one["ApiEndpoint"] for one in [*urls, *apis]]
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return str(answer.read().decode())
+
+    def _api(self, api: str) -> list[Any]:
+        gateway = self.aws.client("apigatewayv2")
+        routes, stages = gateway.get_routes(ApiId=api)["Items"], gateway.get_stages(ApiId=api)["Items"]
+        integrations = [gateway.get_integration(ApiId=api, IntegrationId=r["Target"].split("/")[1]) for r in routes]
+        settings = [
+            (stage["DefaultRouteSettings"], stage["AccessLogSettings"], stage["AutoDeploy"]) for stage in stages
+        ]
+        return [[route["RouteKey"] for route in routes], [one["IntegrationUri"] for one in integrations], settings]
 
     def state(self) -> str:
         """What there is in AWS, without what differs from run to run."""
@@ -51,6 +63,7 @@ class Scene:
         state = {
             "image": function["Code"]["ImageUri"],
             "settings": [configuration[key] for key in SETTINGS],
+            "apis": [self._api(api["ApiId"]) for api in self.aws.client("apigatewayv2").get_apis()["Items"]],
             "statements": sorted(statement["Sid"] for statement in policy["Statement"]),
             "alarms": sorted(alarm["AlarmName"] for alarm in alarms),
             "log groups": [
@@ -63,13 +76,13 @@ class Scene:
 
 
 @contextlib.contextmanager
-def scene(bake: Bake, folder: Path) -> Iterator[Scene]:
+def scene(bake: Bake, folder: Path, endpoint: str) -> Iterator[Scene]:
     roots = {body: folder / body for body in RELEASES}
     for body, root in roots.items():
         if not root.exists():
             write_handler(root, HANDLER.format(body=body))
     with EmbeddedAws(clock=ManualClock()) as aws:
-        yield Scene(aws, InProcess(bake(), aws), roots)
+        yield Scene(aws, InProcess(bake(endpoint=endpoint), aws), roots)
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> None:
@@ -89,11 +102,16 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> None:
     monkeypatch.setattr(BaseClient, "_make_api_call", interrupted)
 
 
+@pytest.fixture(scope="module", params=CHOICES["endpoint"])
+def endpoint(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def undisturbed(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def undisturbed(bake: Bake, tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> dict[str, Any]:
     """The calls of a first deploy and of an update, and the state that each ends in."""
     seen: dict[str, Any] = {}
-    with scene(bake, tmp_path_factory.mktemp("undisturbed")) as on:
+    with scene(bake, tmp_path_factory.mktemp("undisturbed"), endpoint) as on:
         for body in RELEASES:
             before = len(on.aws.calls)
             assert on.release(body).code == 0
@@ -103,11 +121,11 @@ def undisturbed(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def test_every_action_refused_in_a_first_deploy_is_named_and_the_next_one_completes(
-    bake: Bake, tmp_path: Path, undisturbed: dict[str, Any]
+    bake: Bake, tmp_path: Path, endpoint: str, undisturbed: dict[str, Any]
 ) -> None:
     actions = sorted({action for call in undisturbed["old"] for action in call.actions})
     for action in actions:
-        with scene(bake, tmp_path) as on:
+        with scene(bake, tmp_path, endpoint) as on:
             refuse(on, "old", action)
             assert on.release("old").code == 0, action
             assert on.answer() == "old"
@@ -116,12 +134,12 @@ def test_every_action_refused_in_a_first_deploy_is_named_and_the_next_one_comple
 
 
 def test_every_change_refused_in_an_update_leaves_what_is_live(
-    bake: Bake, tmp_path: Path, undisturbed: dict[str, Any]
+    bake: Bake, tmp_path: Path, endpoint: str, undisturbed: dict[str, Any]
 ) -> None:
     actions = sorted({action for call in undisturbed["new"] if call.mutating for action in call.actions})
     assert "lambda:UpdateAlias" in actions
     for action in actions:
-        with scene(bake, tmp_path) as on:
+        with scene(bake, tmp_path, endpoint) as on:
             on.release("old")
             refuse(on, "new", action)
             assert on.answer() == "old", action
@@ -146,13 +164,14 @@ def test_interrupted_at_every_change_the_next_run_converges(
     bake: Bake,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    endpoint: str,
     undisturbed: dict[str, Any],
     body: str,
     live: str | None,
     when: str,
 ) -> None:
     for number in itertools.count(1):
-        with scene(bake, tmp_path) as on:
+        with scene(bake, tmp_path, endpoint) as on:
             if live:
                 on.release(live)
             with monkeypatch.context() as patched:

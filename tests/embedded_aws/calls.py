@@ -38,6 +38,8 @@ class Call:
     @property
     def action(self) -> str:
         """The IAM action, such as lambda:CreateFunction."""
+        if self.service == "apigatewayv2" and self.model:  # its actions are HTTP methods
+            return f"apigateway:{self.model.http['method']}"
         return ACTIONS.get((self.service, self.operation), f"{self.service}:{self.operation}")
 
     @property

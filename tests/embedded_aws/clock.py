@@ -53,7 +53,8 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class Delays:
-    """How long AWS takes, in seconds: brisk for a demo, 1 to 30 s on AWS. Only `init_timeout_s` is real time."""
+    """How long AWS takes, in seconds: brisk for a demo, 1 to 30 s on AWS. `init_timeout_s` and
+    `integration_timeout_s` are real time."""
 
     pending_s: float = 0.4
     update_s: float = 0.3
@@ -61,3 +62,4 @@ class Delays:
     role_s: float = 0.5
     url_s: float = 0.0
     init_timeout_s: float = 10.0
+    integration_timeout_s: float = 30.0

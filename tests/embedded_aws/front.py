@@ -92,7 +92,7 @@ class Front:
         with moto_lock:
             afterwards = self._corrections.before(call)
             response = Response.from_app(self._moto, environ, buffered=True)
-            if afterwards and response.status_code == 200:
+            if afterwards and response.status_code < 300:
                 afterwards(response)
             if (call.service, call.operation) == ("iam", "CreateRole") and response.status_code == 200:
                 self._roles.created(call.params["RoleName"])

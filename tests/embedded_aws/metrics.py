@@ -1,7 +1,8 @@
-"""Which metrics does Lambda publish, and would an alarm on them fire?"""
+"""Which metrics do Lambda and API Gateway publish, and would an alarm on them fire?"""
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -36,25 +37,29 @@ class Bucket:
 
 
 class LambdaMetrics(CloudWatchMetricProvider):
-    """Lambda's own metrics, kept by the minute as CloudWatch keeps them. moto asks this class for them."""
+    """The services' own metrics, kept by the minute as CloudWatch keeps them. moto asks this class for them."""
 
     current: ClassVar["LambdaMetrics | None"] = None
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[tuple[str, str, Dimensions, int], Bucket] = defaultdict(Bucket)
+        self._buckets: dict[tuple[str, str, str, Dimensions, int], Bucket] = defaultdict(Bucket)
         LambdaMetrics.current = self
 
     def put(self, region: str, function: str, qualifier: str, values: dict[str, float]) -> None:
         """Counts under the function, and under function and qualifier when the invocation named one."""
+        resource = f"{function}:{qualifier}" if qualifier else function
+        sets = (("FunctionName", function),), (("FunctionName", function), ("Resource", resource))
+        self.count(region, "AWS/Lambda", sets, values)
+
+    def count(self, region: str, namespace: str, sets: Iterable[Dimensions], values: dict[str, float]) -> None:
+        """Counts under each of these sets of dimensions."""
         minute = int(self._clock.time()) // MINUTE_S * MINUTE_S
-        sets: list[Dimensions] = [(("FunctionName", function),)]
-        sets.append((("FunctionName", function), ("Resource", f"{function}:{qualifier}" if qualifier else function)))
         with self._lock:
             for name, value in values.items():
                 for dimensions in sets:
-                    self._buckets[region, name, dimensions, minute].add(value)
+                    self._buckets[region, namespace, name, dimensions, minute].add(value)
 
     @staticmethod
     def get_cloudwatch_metrics(account_id: str, region: str) -> list[MetricDatumBase]:
@@ -65,11 +70,11 @@ class LambdaMetrics(CloudWatchMetricProvider):
             held = [(key, b) for key, b in self._buckets.items() if key[0] == region]
         return [
             MetricAggregatedDatum(
-                "AWS/Lambda", name, b.least, b.most, b.count, b.total,
+                namespace, name, b.least, b.most, b.count, b.total,
                 [{"Name": n, "Value": v} for n, v in dimensions],
                 datetime.fromtimestamp(minute, UTC).replace(tzinfo=None),
             )
-            for (_, name, dimensions, minute), b in held
+            for (_, namespace, name, dimensions, minute), b in held
         ]  # fmt: skip
 
 

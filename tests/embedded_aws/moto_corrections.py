@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -11,6 +11,8 @@ from unittest.mock import patch
 
 import boto3
 import botocore.session
+from moto.acm.models import CertBundle
+from moto.apigatewayv2.responses import ApiGatewayV2Response
 from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.core.base_backend import AccountSpecificBackend
 from moto.ecr.models import ecr_backends
@@ -18,13 +20,16 @@ from moto.logs.models import logs_backends
 from moto.sns.models import sns_backends
 from werkzeug import Response
 
+from .api_gateway import issued_by, update_stage
 from .calls import Call
 from .clock import Clock
 from .errors import AwsError
 from .metrics import alarm_state, get_metric_statistics
+from .public_dns import PublicDns
 from .secrets_manager import SecretsManager
 
 Afterwards = Callable[[Response], None]
+Correction = Callable[[Call], Afterwards | None]
 
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION_DAYS = (
@@ -41,11 +46,13 @@ def session() -> boto3.session.Session:
 
 
 @contextmanager
-def applied() -> Iterator[None]:
+def applied(dns: PublicDns) -> Iterator[None]:
     """While entered, statistics are of exactly the dimensions asked for, and moto does not read the user's profiles."""
     with (
         patch.object(CloudWatchBackend, "get_metric_statistics", get_metric_statistics),
         patch.object(AccountSpecificBackend, "get_session", session),
+        patch.object(CertBundle, "check", issued_by(dns)),
+        patch.object(ApiGatewayV2Response, "update_stage", update_stage, create=True),
     ):
         yield
 
@@ -53,10 +60,11 @@ def applied() -> Iterator[None]:
 class Corrections:
     """Each runs before moto answers; it raises what AWS answers instead, or returns what corrects moto's answer."""
 
-    def __init__(self, account: str, clock: Clock) -> None:
+    def __init__(self, account: str, clock: Clock, more: Mapping[tuple[str, str], Correction]) -> None:
         self._account = account
         self._clock = clock
-        self._corrections: dict[tuple[str, str], Callable[[Call], Afterwards | None]] = {
+        self._corrections: dict[tuple[str, str], Correction] = {
+            **more,
             ("cloudwatch", "DeleteAlarms"): self._delete_alarms,
             ("cloudwatch", "DescribeAlarms"): self._describe_alarms,
             ("cloudwatch", "PutMetricAlarm"): self._put_metric_alarm,

@@ -108,6 +108,17 @@ class Sample:
             FunctionName=NAME, Qualifier="live", StatementId=statement, Action=action, Principal="*", **conditions
         )
 
+    def allow_service(self, statement: str, service: str, source: str) -> None:
+        """Lets this of AWS's services invoke the alias for that source, an ARN without its arn:aws:."""
+        self.client.add_permission(
+            FunctionName=NAME,
+            Qualifier="live",
+            StatementId=statement,
+            Action="lambda:InvokeFunction",
+            Principal=service,
+            SourceArn=f"arn:aws:{source}",
+        )
+
     def invoke(self, payload: Any = None, **options: Any) -> Answer:
         answer = self.client.invoke(
             FunctionName=NAME, Payload=json.dumps(payload or {}).encode(), LogType="Tail", **options

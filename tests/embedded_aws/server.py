@@ -15,6 +15,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from . import moto_corrections
+from .api_gateway import ApiGateway
 from .calls import DEPLOYER, Call
 from .clock import Clock, Delays, RealClock
 from .data_plane import DataPlane, Invocations
@@ -22,6 +23,7 @@ from .execution_environment import ExecutionEnvironment
 from .faults import Fault, Hook, Kind
 from .front import Front
 from .function_url import FunctionUrlServer
+from .http_api import HttpApis
 from .images import DOCKER_MANIFEST, Registry
 from .lambda_aliases import Aliases
 from .lambda_api import LambdaApi
@@ -33,6 +35,7 @@ from .lambda_urls import FunctionUrls
 from .launcher import Launcher, ProcessLauncher
 from .loopback import serve, stop
 from .metrics import LambdaMetrics, alarm_state
+from .public_dns import PublicDns
 from .roles import Roles
 
 ACCOUNT = "123456789012"
@@ -55,6 +58,7 @@ class EmbeddedAws:
         self.delays = delays or Delays()
         self.region = region
         self.registry = Registry(ACCOUNT)
+        self.dns = PublicDns(ACCOUNT)
         self._launcher = launcher or ProcessLauncher()
         self._roles = Roles(ACCOUNT, self.clock, self.delays)
         self._apis: dict[str, LambdaApi] = {}
@@ -63,13 +67,15 @@ class EmbeddedAws:
 
     def __enter__(self) -> Self:
         BackendDict.reset()
-        self._corrected = moto_corrections.applied()
+        self._corrected = moto_corrections.applied(self.dns)
         self._corrected.__enter__()
         self._metrics = LambdaMetrics(self.clock)
-        corrections = moto_corrections.Corrections(ACCOUNT, self.clock)
+        gateway = ApiGateway(ACCOUNT, self._open_http_api, self._close_http_api)
+        corrections = moto_corrections.Corrections(ACCOUNT, self.clock, gateway.corrections)
         self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of)
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._front, threaded=True, request_handler=_Handler)
         self._data_plane = DataPlane(self._launcher, self.registry, self._roles, self._metrics, self.delays, self.url)
+        self._http_apis = HttpApis(ACCOUNT, self.lambda_state, self._data_plane, self._metrics)
         serve(self._server)
         return self
 
@@ -78,6 +84,7 @@ class EmbeddedAws:
     ) -> None:
         for urls in self._urls.values():
             urls.close()
+        self._http_apis.close()
         stop(self._server)
         self._data_plane.close()
         self._launcher.close()
@@ -175,6 +182,12 @@ class EmbeddedAws:
     def lambda_state(self, region: str | None = None) -> LambdaState:
         """What Lambda knows, for tests that set limits such as `account_concurrency`."""
         return self._lambda_api(region or self.region).state
+
+    def _open_http_api(self, region: str, api_id: str) -> str:
+        return self._http_apis.open(region, api_id)
+
+    def _close_http_api(self, api_id: str) -> None:
+        self._http_apis.close(api_id)
 
     def _role_of(self, access_key: str) -> str | None:
         return self._data_plane.role_of(access_key)

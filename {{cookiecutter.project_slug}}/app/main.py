@@ -8,6 +8,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+{% if cookiecutter.endpoint == 'http_api' %}
+from mangum.handlers import HTTPGateway
+from mangum.types import Scope
+{% endif %}
 
 from app.lifespan import Lifespan
 from app.logs import AccessLog, configure_logging, request_id
@@ -35,9 +39,22 @@ async def internal_server_error(request: Request, error: Exception) -> JSONRespo
     )
 
 
+{% if cookiecutter.endpoint == 'http_api' %}
+class DecodedPath(HTTPGateway):
+    """API Gateway has decoded the path already; Mangum would do it once more, and make a/b of a%252Fb."""
+
+    @property
+    def scope(self) -> Scope:
+        return {**super().scope, "path": self.event["requestContext"]["http"]["path"]}
+
+
+{% endif %}
 handler = Mangum(
     AccessLog(Lifespan(app)),
     lifespan="off",  # Mangum would start and stop the application around every request; Lifespan starts it once
+{% if cookiecutter.endpoint == 'http_api' %}
+    custom_handlers=[DecodedPath],
+{% endif %}
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "+json", "+xml"],  # any other type travels base64-encoded
 )
 

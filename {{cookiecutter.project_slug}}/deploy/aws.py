@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
+{% if cookiecutter.endpoint == 'function_url' %}
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+{% endif %}
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -27,11 +29,18 @@ from botocore.exceptions import (
 from deploy.problem import Problem, UsageProblem
 
 if TYPE_CHECKING:
+{% if cookiecutter.endpoint == 'http_api' %}
+    from mypy_boto3_acm import ACMClient
+    from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
+{% endif %}
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
+{% if cookiecutter.endpoint == 'http_api' %}
+    from mypy_boto3_route53 import Route53Client
+{% endif %}
 {% if cookiecutter.secrets == 'secrets_manager' %}
     from mypy_boto3_secretsmanager import SecretsManagerClient
 {% endif %}
@@ -66,6 +75,9 @@ class Aws:
             raise UsageProblem(
                 f"deploy.toml: region: AWS has no Region {region!r} with Lambda.", "Correct region in deploy.toml."
             )
+{% if cookiecutter.endpoint == 'http_api' %}
+        self.http_api: dict[str, str] = {}  # its id, endpoint and tags, once this run knows them
+{% endif %}
         self._making_a_client = threading.Lock()  # boto3 sessions are not thread-safe; clients are
 
     def _client(self, name: Any, **options: Any) -> Any:
@@ -76,6 +88,16 @@ class Aws:
             except ValueError as error:  # of AWS_ENDPOINT_URL, the one setting that botocore does not check earlier
                 raise UsageProblem(f"{error}.", "Correct or unset AWS_ENDPOINT_URL.") from None
 
+{% if cookiecutter.endpoint == 'http_api' %}
+    @cached_property
+    def acm(self) -> ACMClient:
+        return self._client("acm")  # type: ignore[no-any-return]
+
+    @cached_property
+    def apigateway(self) -> ApiGatewayV2Client:
+        return self._client("apigatewayv2")  # type: ignore[no-any-return]
+
+{% endif %}
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
         return self._client("cloudwatch")  # type: ignore[no-any-return]
@@ -101,6 +123,12 @@ class Aws:
     def logs(self) -> CloudWatchLogsClient:
         return self._client("logs")  # type: ignore[no-any-return]
 
+{% if cookiecutter.endpoint == 'http_api' %}
+    @cached_property
+    def route53(self) -> Route53Client:
+        return self._client("route53")  # type: ignore[no-any-return]
+
+{% endif %}
 {% if cookiecutter.secrets == 'secrets_manager' %}
     @cached_property
     def secretsmanager(self) -> SecretsManagerClient:
@@ -125,11 +153,18 @@ class Aws:
     def account(self) -> str:
         return self._identity.split(":")[4]
 
+{% if cookiecutter.endpoint == 'http_api' %}
+    @property
+    def partition(self) -> str:
+        return self._identity.split(":")[1]
+
+{% endif %}
     def arn(self, service: str, resource: str, *, region: bool = True) -> str:
         """The ARN of something in this account (and, as most things are, in this Region)."""
         partition = self._identity.split(":")[1]
         return f"arn:{partition}:{service}:{self.region if region else ''}:{self.account}:{resource}"
 
+{% if cookiecutter.endpoint == 'function_url' %}
     def sign(self, request: AWSRequest, service: str) -> None:
         """Adds a SigV4 signature with the credentials at hand."""
         credentials = self.session.get_credentials()
@@ -137,6 +172,7 @@ class Aws:
             raise NoCredentialsError
         SigV4Auth(credentials.get_frozen_credentials(), service, self.region).add_auth(request)
 
+{% endif %}
     def wait(self, what: str, done: Callable[[], bool], *, timeout_s: float = 300) -> None:
         """Asks until `done`; raises Problem after `timeout_s`."""
         deadline = self.clock() + timeout_s

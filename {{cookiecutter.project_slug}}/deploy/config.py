@@ -16,6 +16,9 @@ RetentionDays = Literal[
 ]
 SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
 VariableName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]+$")]
+{% if cookiecutter.endpoint == 'http_api' %}
+DnsName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$")]
+{% endif %}
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
 
 {% if cookiecutter.secrets == 'ssm' %}
@@ -25,6 +28,28 @@ OUR_VARIABLES = {"STAGE", "SECRET_ID", "SECRET_NAMES", "SECRETS_CHANGED"}
 {% endif %}
 
 
+{% if cookiecutter.endpoint == 'http_api' %}
+class Throttling(BaseModel):
+    """For all callers together; what is over it is answered 429."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 100
+    burst: Annotated[int, Field(ge=1, le=5_000)] = 200
+
+
+{% endif %}
+{% if cookiecutter.endpoint == 'http_api' %}
+class CustomDomain(BaseModel):
+    """A name of the service's own. With a hosted zone of Route 53 its records are made, otherwise they are told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: DnsName
+    hosted_zone: DnsName | Literal[""] = ""
+
+
+{% endif %}
 class Service(BaseModel):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
@@ -35,17 +60,27 @@ class Service(BaseModel):
     region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
+{% if cookiecutter.endpoint == 'function_url' %}
     timeout_s: Annotated[int, Field(ge=1, le=900)] = 30
+{% else %}
+    timeout_s: Annotated[int, Field(ge=1, le=30)] = 30  # API Gateway waits no longer
+{% endif %}
     log_level: Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"] = "INFO"
     log_retention_days: RetentionDays = 30
     alarm_email: Annotated[str, Field(pattern=r"^$|^[^@\s]+@[^@\s]+$")] = ""
+{% if cookiecutter.endpoint == 'function_url' %}
     auth: Literal["none", "iam"] = "none"
+{% endif %}
     smoke_path: UrlPath = "/health"
     check_path: UrlPath = "/"
     keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
     reserved_concurrency: Annotated[int, Field(ge=0)] | None = None
     secrets: list[SecretName] = []
     environment: dict[VariableName, str] = {}
+{% if cookiecutter.endpoint == 'http_api' %}
+    throttling: Throttling = Throttling()
+    domain: CustomDomain | None = None
+{% endif %}
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
@@ -58,6 +93,10 @@ class Service(BaseModel):
                 raise ValueError(f"environment.{name}: {name.upper()} is listed in secrets too")
         if len(set(self.secrets)) < len(self.secrets):
             raise ValueError("secrets: a name is listed twice")
+{% if cookiecutter.endpoint == 'http_api' %}
+        if self.domain and not f".{self.domain.name}".endswith(f".{self.domain.hosted_zone}".rstrip(".")):
+            raise ValueError(f"domain.name: {self.domain.name} is not in the zone {self.domain.hosted_zone}")
+{% endif %}
         return self
 
     @property
@@ -102,6 +141,10 @@ def load(path: Path, stage: str) -> Service:
 
 def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Service:
     merged = data | overrides
+{% if cookiecutter.endpoint == 'http_api' %}
+    if stage != "prod" and "domain" not in overrides:
+        merged.pop("domain", None)  # one name cannot lead to two stages
+{% endif %}
     if isinstance(data.get("environment"), dict) and isinstance(overrides.get("environment"), dict):
         merged["environment"] = data["environment"] | overrides["environment"]
     for key, meant in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():

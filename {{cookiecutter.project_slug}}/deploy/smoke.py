@@ -67,7 +67,11 @@ def _report(record: str) -> dict[str, Any]:
 
 
 def http_event(path: str) -> dict[str, Any]:
+{% if cookiecutter.endpoint == 'function_url' %}
     """A payload 2.0 event (docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html)."""
+{% else %}
+    """A payload 2.0 event (the API Gateway guide: http-api-develop-integrations-lambda.html)."""
+{% endif %}
     now = datetime.now(UTC)
     host = "smoke-test.internal"
     return {

@@ -1,4 +1,8 @@
+{% if cookiecutter.endpoint == 'function_url' %}
 """An httpx transport to a Lambda handler: a request becomes the event that a function URL makes of it."""
+{% else %}
+"""An httpx transport to a Lambda handler: a request becomes the event that API Gateway makes of it."""
+{% endif %}
 
 import base64
 import json
@@ -7,7 +11,11 @@ import uuid
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+{% if cookiecutter.endpoint == 'function_url' %}
 from urllib.parse import parse_qs
+{% else %}
+from urllib.parse import parse_qs, unquote
+{% endif %}
 
 import httpx
 
@@ -30,8 +38,15 @@ class LambdaTransport(httpx.BaseTransport):
 
 
 def event_of(request: httpx.Request) -> dict[str, Any]:
+{% if cookiecutter.endpoint == 'function_url' %}
     """The request in payload format 2.0, https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html."""
+{% else %}
+    """The request in payload format 2.0 (the API Gateway guide: http-api-develop-integrations-lambda.html)."""
+{% endif %}
     path, _, query = request.url.raw_path.decode().partition("?")
+{% if cookiecutter.endpoint == 'http_api' %}
+    path = unquote(path)  # as API Gateway does
+{% endif %}
     headers = {"x-forwarded-for": "203.0.113.7", "x-forwarded-port": "443", "x-forwarded-proto": "https"}
     headers |= dict(request.headers)
     cookies = headers.pop("cookie", None)

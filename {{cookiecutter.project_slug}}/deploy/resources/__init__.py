@@ -4,8 +4,15 @@ from deploy.aws import Aws
 from deploy.config import Service
 from deploy.resource import Resource
 from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm, Topic
+{% if cookiecutter.endpoint == 'http_api' %}
+from deploy.resources.domain import Domain
+{% endif %}
 from deploy.resources.function import Function
+{% if cookiecutter.endpoint == 'function_url' %}
 from deploy.resources.function_url import FunctionUrl
+{% else %}
+from deploy.resources.http_api import AccessLogGroup, HttpApi
+{% endif %}
 {% if cookiecutter.secrets == 'secrets_manager' %}
 from deploy.resources.json_secret import Secrets
 {% endif %}
@@ -29,19 +36,29 @@ def before_release(
         function,
         Topic(service, aws),
         ErrorsAlarm(service, aws),
+{% if cookiecutter.endpoint == 'function_url' %}
         ServerErrorsAlarm(service, aws),
+{% endif %}
     ]
 
 
 def after_release(service: Service, aws: Aws) -> list[Resource]:
     """What hangs on the alias `live`, and so comes after it."""
+{% if cookiecutter.endpoint == 'function_url' %}
     return [FunctionUrl(service, aws)]
+{% else %}
+    return [AccessLogGroup(service, aws), HttpApi(service, aws), ServerErrorsAlarm(service, aws)]
+{% endif %}
 
 
 def everything(service: Service, aws: Aws, secrets: Secrets) -> list[Resource]:
     unlisted = [] if service.secrets else [secrets]  # deploy.toml names none of them, and they may be there
     first = before_release(service, aws, Repository(service, aws), Function(service, aws), secrets)
+{% if cookiecutter.endpoint == 'function_url' %}
     return [*unlisted, *first, *after_release(service, aws)]
+{% else %}
+    return [*unlisted, *first, *after_release(service, aws), Domain(service, aws)]
+{% endif %}
 
 
 def secrets_of(service: Service, aws: Aws) -> Secrets:
@@ -50,4 +67,8 @@ def secrets_of(service: Service, aws: Aws) -> Secrets:
 
 def public_url(service: Service, aws: Aws) -> str:
     """The URL that clients call; empty before the first release."""
+{% if cookiecutter.endpoint == 'function_url' %}
     return FunctionUrl(service, aws).url() or ""
+{% else %}
+    return HttpApi(service, aws).url() or ""
+{% endif %}

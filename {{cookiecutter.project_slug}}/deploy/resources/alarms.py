@@ -5,6 +5,9 @@ from typing import Any, ClassVar
 from deploy.aws import absent_is_none
 from deploy.resource import Resource, State
 from deploy.resources.function import ALIAS
+{% if cookiecutter.endpoint == 'http_api' %}
+from deploy.resources.http_api import HttpApi
+{% endif %}
 
 
 class Topic(Resource):
@@ -117,4 +120,12 @@ class ServerErrorsAlarm(Alarm):
     """Every 500: `Errors` does not see one that the service itself answers, since the invocation succeeds."""
 
     suffix = "5xx"
+{% if cookiecutter.endpoint == 'function_url' %}
     metric = "Url5xxCount"
+{% else %}
+    metric = "5xx"
+
+    def desired(self) -> State:
+        api = {"ApiId": HttpApi(self.service, self.aws).id}
+        return super().desired() | {"Namespace": "AWS/ApiGateway", "Dimensions": api}
+{% endif %}

@@ -13,7 +13,7 @@ class LogGroup(Resource):
         return self.service.log_group
 
     @property
-    def _arn(self) -> str:
+    def arn(self) -> str:
         return self.aws.arn("logs", f"log-group:{self.name}")
 
     def desired(self) -> State:
@@ -24,7 +24,7 @@ class LogGroup(Resource):
         found = next((group for group in groups if group["logGroupName"] == self.name), None)
         if found is None:
             return None
-        tags = self.aws.logs.list_tags_for_resource(resourceArn=self._arn)["tags"]
+        tags = self.aws.logs.list_tags_for_resource(resourceArn=self.arn)["tags"]
         return {"retentionInDays": found.get("retentionInDays"), "tags": tags}
 
     def create(self) -> None:

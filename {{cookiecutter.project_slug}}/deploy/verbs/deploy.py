@@ -13,6 +13,9 @@ from deploy.problem import Problem
 from deploy.prune import prune
 from deploy.release import Live, is_live, live, move_alias, publish
 from deploy.resource import apply, compare, read_all
+{% if cookiecutter.endpoint == 'http_api' %}
+from deploy.resources.domain import Domain
+{% endif %}
 from deploy.resources.function import Function
 from deploy.resources.repository import Repository
 from deploy.secrets import secrets_changed
@@ -29,6 +32,12 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
     before = resources.before_release(service, aws, repository, function, secrets)
     after = resources.after_release(service, aws)
     states = read_all([*before, *after])  # refuses a name that is not ours before anything is changed
+{% if cookiecutter.endpoint == 'http_api' %}
+    domain = Domain(service, aws)
+    states[domain] = domain.read()  # after the API, whose tags remember it
+    if service.domain or states[domain]:
+        steps.total += 1
+{% endif %}
     was = live(service, aws)
     if service.secrets:
         function.secrets_changed = secrets_changed(service, secrets.known())
@@ -83,7 +92,11 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
     with steps.step("Checking the URL") as step:
         step.skip("")
         try:
+{% if cookiecutter.endpoint == 'function_url' %}
             answer = check_url(service, aws, url)
+{% else %}
+            answer = check_url(service, aws, url, is_new=any(change.resource in after for change in changes))
+{% endif %}
         except Problem as problem:
             if was and now.version != was.version:
                 move_alias(service, aws, was.version, previous=was.previous, now=live(service, aws))
@@ -91,11 +104,27 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             raise
         step.below += _transcript(service, url, answer, cold_start)
 
+{% if cookiecutter.endpoint == 'http_api' %}
+    if service.domain or states[domain]:
+        with steps.step(f"Connecting {service.domain.name}" if service.domain else f"Removing {domain.name}") as step:
+            connecting = compare([domain], states)
+            step.outcome = apply(connecting)
+            if domain.waiting:
+                step.outcome, step.below = "waiting", domain.waiting
+            changes += connecting
+    if service.domain and not domain.waiting:
+        url = f"https://{service.domain.name}/"
+
+{% endif %}
     with steps.step("Cleaning up") as step:
         step.skip(prune(service, aws, now))
 
     verb = "Deployed" if changes or now != was else "Nothing to deploy:"
     print(f"{verb} {service.name} in {steps.elapsed_s:.0f}s.  {url}")
+{% if cookiecutter.endpoint == 'http_api' %}
+    if domain.waiting:
+        print("The domain waits for DNS, see above. When that is done, run ./deploy.sh again.")
+{% endif %}
 
 
 def _fallback(was: Live | None, version: str) -> str | None:
@@ -115,5 +144,9 @@ def _transcript(service: Service, url: str, answer: Answer, cold_start: ColdStar
         figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
         if cold_start.memory_used_mb:
             figures.append(f"memory: {cold_start.memory_used_mb} of {service.memory_mb} MB")
+{% if cookiecutter.endpoint == 'function_url' %}
     signed = " --aws-sigv4 …" if service.auth == "iam" else ""
     return [f"$ curl -s{signed} {url.rstrip('/')}{service.check_path}", answer.body[:500], "  ·  ".join(figures)]
+{% else %}
+    return [f"$ curl -s {url.rstrip('/')}{service.check_path}", answer.body[:500], "  ·  ".join(figures)]
+{% endif %}

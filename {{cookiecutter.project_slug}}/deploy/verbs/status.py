@@ -9,6 +9,9 @@ from deploy.log_lines import MAYBE_ERRORS, readable
 from deploy.problem import Problem
 from deploy.release import live
 from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm
+{% if cookiecutter.endpoint == 'http_api' %}
+from deploy.resources.domain import Domain
+{% endif %}
 from deploy.resources.function import Function
 
 ERRORS_SHOWN = 5
@@ -27,6 +30,11 @@ def run(service: Service, aws: Aws) -> None:
     _tell("live", " · ".join(fact for fact in facts if fact))
     _tell("before it", f"version {now.previous}" if now.previous else "nothing")
     _tell("URL", resources.public_url(service, aws) or "none yet: run ./deploy.sh")
+{% if cookiecutter.endpoint == 'http_api' %}
+    domain = Domain(service, aws)
+    if state := domain.read():
+        _tell("domain", f"{domain.name} {'leads here' if state == domain.desired() else 'not yet: run ./deploy.sh'}")
+{% endif %}
     _tell("state", f"{version['state']} {version['state_reason']}".strip())
     _tell("image", version["image"])
     alarms = [ErrorsAlarm(service, aws), ServerErrorsAlarm(service, aws)]

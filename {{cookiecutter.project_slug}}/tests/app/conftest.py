@@ -47,9 +47,7 @@ def client(routes: APIRouter) -> Iterator[httpx.Client]:
 
     own_routes = list(app.router.routes)
     app.include_router(routes)
-    with httpx.Client(
-        transport=LambdaTransport(handler), base_url="https://abc123.lambda-url.us-east-1.on.aws"
-    ) as client:
+    with httpx.Client(transport=LambdaTransport(handler), base_url="https://abc123.example.com") as client:
         yield client
     app.router.routes[:] = own_routes
 

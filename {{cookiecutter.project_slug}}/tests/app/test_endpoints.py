@@ -53,7 +53,7 @@ def test_wrong_method_is_405(client: httpx.Client) -> None:
 def test_trailing_slash_is_redirected_to_the_public_host(client: httpx.Client) -> None:
     response = client.get("/health/")
     assert response.status_code == 307
-    assert response.headers["location"] == "https://abc123.lambda-url.us-east-1.on.aws/health"
+    assert response.headers["location"] == "https://abc123.example.com/health"
 
 
 def test_docs(client: httpx.Client) -> None:

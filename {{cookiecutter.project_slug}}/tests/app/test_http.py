@@ -115,7 +115,7 @@ def test_utf8_paths(client: httpx.Client, path: str) -> None:
 
 def test_url_and_client_are_the_public_ones(client: httpx.Client) -> None:
     echoed = client.get("/echo/x?q=1").json()
-    assert echoed["url"] == "https://abc123.lambda-url.us-east-1.on.aws/echo/x?q=1"
+    assert echoed["url"] == "https://abc123.example.com/echo/x?q=1"
     assert echoed["client"] == "203.0.113.7"
 
 

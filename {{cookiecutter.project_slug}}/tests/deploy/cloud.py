@@ -12,15 +12,22 @@ from typing import Any
 import boto3
 import pytest
 from botocore.client import BaseClient
+{% if cookiecutter.endpoint == 'http_api' %}
+from moto.apigatewayv2.responses import ApiGatewayV2Response
+{% endif %}
 from moto.awslambda.models import LambdaBackend, LambdaFunction
+{% if cookiecutter.endpoint == 'function_url' %}
 from moto.awslambda.policy import Policy
+{% endif %}
 
 import deploy.__main__ as command_line
 from app.main import handler
 from deploy.smoke import http_event
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+{% if cookiecutter.endpoint == 'function_url' %}
 CONDITIONS = {"FunctionUrlAuthType": "StringEquals", "InvokedViaFunctionUrl": "Bool"}
+{% endif %}
 READS = ("Get", "List", "Describe", "BatchGet", "Filter", "Invoke")
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -99,9 +106,17 @@ def record_calls(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+{% if cookiecutter.endpoint == 'function_url' %}
     """moto 5.2 drops LoggingConfig and RevisionId, garbles image URIs and conditions, and cannot invoke an image."""
+{% else %}
+    """moto 5.2 drops LoggingConfig and RevisionId, garbles image URIs, and can neither invoke an image nor UpdateStage."""
+{% endif %}
     configuration, update = LambdaFunction.get_configuration, LambdaFunction.update_configuration
+{% if cookiecutter.endpoint == 'function_url' %}
     update_code, add_statement = LambdaFunction.update_function_code, Policy.add_statement
+{% else %}
+    update_code = LambdaFunction.update_function_code
+{% endif %}
     make, code = LambdaFunction.__init__, LambdaFunction.get_code
 
     def made(self: Any, account_id: str, spec: dict[str, Any], *rest: Any, **options: Any) -> None:
@@ -116,6 +131,7 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         self.code = dict(self.code)  # which moto shares with the versions published from it
         return update_code(self, changes)
 
+{% if cookiecutter.endpoint == 'function_url' %}
     def statement(self: Any, raw: str, qualifier: str | None = None) -> Any:
         added, revision = add_statement(self, raw, qualifier)
         for parameter, condition in CONDITIONS.items():
@@ -126,6 +142,15 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
                 }
         return added, revision
 
+{% else %}
+    def update_stage(self: Any) -> tuple[int, dict[str, str], str]:
+        changes, api = json.loads(self.body), self.path.split("/")[-3]
+        stage = self.apigatewayv2_backend.get_stage(api, "$default")
+        stage.default_route_settings = changes["defaultRouteSettings"]
+        stage.access_log_settings = changes["accessLogSettings"]
+        return 200, {}, json.dumps(stage.to_json())
+
+{% endif %}
     def complete(self: Any, on_create: bool = False) -> Any:
         return configuration(self, on_create) | {"LoggingConfig": self.logging, "RevisionId": f"{self.last_modified}"}
 
@@ -142,7 +167,7 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
             return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__}).encode()
 
     class PublicInternet:
-        """In place of botocore's HTTP session: the function URL reaches the function."""
+        """In place of botocore's HTTP session: the public URL reaches the function."""
 
         def __init__(self, timeout: float) -> None: ...
 
@@ -153,7 +178,11 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LambdaFunction, "__init__", made)
     monkeypatch.setattr(LambdaFunction, "update_configuration", updated)
     monkeypatch.setattr(LambdaFunction, "update_function_code", updated_code)
+{% if cookiecutter.endpoint == 'function_url' %}
     monkeypatch.setattr(Policy, "add_statement", statement)
+{% else %}
+    monkeypatch.setattr(ApiGatewayV2Response, "update_stage", update_stage, raising=False)
+{% endif %}
     monkeypatch.setattr(LambdaFunction, "get_configuration", complete)
     monkeypatch.setattr(LambdaFunction, "get_code", resolved)
     monkeypatch.setattr(LambdaBackend, "invoke", invoke)

@@ -39,7 +39,16 @@ def test_a_stage_overrides_what_it_names(tmp_path: Path) -> None:
         (MINIMAL + 'memory_mb = "512"', "memory_mb: must be a valid integer; it is '512'"),
         (MINIMAL + "memory_mb = 64", "memory_mb: must be greater than or equal to 128; it is 64"),
         (MINIMAL + "log_retention_days = 31", "log_retention_days: must be 1, 3,"),
+{% if cookiecutter.endpoint == 'function_url' %}
         (MINIMAL + 'auth = "public"', "auth: must be 'none' or 'iam'"),
+{% else %}
+        (MINIMAL + 'architecture = "arm"', "architecture: must be 'arm64' or 'x86_64'"),
+        (MINIMAL + "timeout_s = 31", "timeout_s: must be less than or equal to 30; it is 31"),
+        (MINIMAL + '[domain]\nname = "Example"', "domain.name: must match pattern"),
+        (MINIMAL + '[domain]\nname = "a.example.com"\nhosted_zone = "ample.com"', "is not in the zone ample.com"),
+        (MINIMAL + "[throttling]\nburst = 0", "throttling.burst: must be greater than or equal to 1"),
+        (MINIMAL + "[stages.dev.throttling]\nbrust = 1", "stages.dev.throttling.brust: unknown key"),
+{% endif %}
         (MINIMAL + 'secrets = ["api-key"]', "secrets.0: must match pattern"),
         (MINIMAL + 'secrets = ["A", "A"]', "secrets: a name is listed twice"),
         (MINIMAL + "[environment]\nA_NUMBER = 1", "environment.A_NUMBER: must be a valid string"),

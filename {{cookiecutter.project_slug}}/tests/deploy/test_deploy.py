@@ -1,6 +1,5 @@
 """What a deploy does, and what it leaves alone."""
 
-import json
 import re
 
 import pytest
@@ -56,10 +55,9 @@ def test_changed_configuration_becomes_a_new_version(cloud: Cloud) -> None:
 def test_drift_is_mended(cloud: Cloud) -> None:
     image = cloud.push_image()
     cloud.run("--image", image)
-    cloud.client("lambda").remove_permission(FunctionName=cloud.name, Qualifier="live", StatementId="public-invoke")
     cloud.client("logs").put_retention_policy(logGroupName=f"/aws/lambda/{cloud.name}", retentionInDays=1)
     assert cloud.run("--image", image) == 0
-    assert cloud.mutations == ["PutRetentionPolicy", "AddPermission"]
+    assert cloud.mutations == ["PutRetentionPolicy"]
 
 
 @pytest.mark.parametrize("broken", [crashes, answers_500])
@@ -98,24 +96,15 @@ def test_a_stage_is_a_service_of_its_own(cloud: Cloud) -> None:
     assert names == {cloud.name, cloud.name.removesuffix("prod") + "pr-12"}
 
 
-def test_a_public_url_has_both_statements_and_a_private_one_has_none(cloud: Cloud) -> None:
-    image = cloud.push_image()
-    cloud.run("--image", image)
-    policy = json.loads(cloud.client("lambda").get_policy(FunctionName=cloud.name, Qualifier="live")["Policy"])
-    assert {statement["Sid"] for statement in policy["Statement"]} == {"public-url", "public-invoke"}
-
-    cloud.configure('auth = "iam"')
-    assert cloud.run("--image", image) == 0
-    url = cloud.client("lambda").get_function_url_config(FunctionName=cloud.name, Qualifier="live")
-    assert url["AuthType"] == "AWS_IAM"
-    assert cloud.mutations == ["UpdateFunctionUrlConfig", "RemovePermission", "RemovePermission"]
-
-
 def test_alarms_watch_what_really_goes_up(cloud: Cloud) -> None:
     cloud.configure('alarm_email = "ops@example.com"')
     cloud.run("--image", cloud.push_image())
     alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+{% if cookiecutter.endpoint == 'function_url' %}
     assert {alarm["MetricName"] for alarm in alarms} == {"Errors", "Url5xxCount"}
+{% else %}
+    assert {alarm["MetricName"] for alarm in alarms} == {"Errors", "5xx"}
+{% endif %}
     topic = cloud.client("sns").list_topics()["Topics"][0]["TopicArn"]
     assert all(alarm["AlarmActions"] == [topic] for alarm in alarms)
     subscribed = cloud.client("sns").list_subscriptions()["Subscriptions"]
