@@ -8,12 +8,13 @@ import time
 import uuid
 from base64 import b64encode
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from .clock import Delays
 from .errors import AwsError, conflict
-from .execution_environment import ExecutionEnvironment, Outcome
+from .execution_environment import ON_DEMAND, PROVISIONED, ExecutionEnvironment, Outcome
 from .images import Registry
 from .lambda_state import Deployed, LambdaState
 from .launcher import Launcher
@@ -79,6 +80,7 @@ class DataPlane:
                 because = "The operation cannot be performed at this time."
                 raise conflict(f"{because} The function is currently in the following state: Pending")
             deployed, reserved = version.running(now), function.reserved_concurrency
+            provisioned = deployed.version in function.provisioned
             stale = version.previous if version.previous is not deployed else None
         self.forget(stale)
         if not self._registry.exists(state.region, deployed.image_uri):
@@ -111,6 +113,10 @@ class DataPlane:
                 self._running[state.region, name] -= 1
         errors = float(outcome.status != "success")
         values = {"Invocations": 1.0, "Errors": errors, "Duration": outcome.duration_ms}
+        if environment.kind == PROVISIONED:
+            values["ProvisionedConcurrencyInvocations"] = 1.0
+        elif provisioned:
+            values["ProvisionedConcurrencySpilloverInvocations"] = 1.0
         self._metrics.put(state.region, name, qualifier, values)
         return Result(outcome, invocation.request_id, deployed.version, tail)
 
@@ -158,20 +164,42 @@ class DataPlane:
                 raise AwsError("ServiceException", "The embedded AWS is closing.", 500)
             idle = self._idle.get(deployed, [])
             while idle:
-                environment = idle.pop()
+                environment = next((one for one in idle if one.kind == PROVISIONED), idle[-1])
+                idle.remove(environment)
                 if environment.alive:
                     self._busy.add(environment)
                     return environment
                 environment.stop()
-            image = self._registry.image(deployed.image_digest)
-            log = LogStream(state.account, state.region, state.clock, self._roles, deployed)
-            environ = self._environ(state, deployed, log)
-            command = deployed.config.get("ImageConfig", {}).get("Command")
-            environment = ExecutionEnvironment(
-                deployed, image.with_command(command), environ, self._launcher, log, self._delays.init_timeout_s
-            )
+            environment = self._new(state, deployed, ON_DEMAND)
             self._busy.add(environment)
             return environment
+
+    def _new(self, state: LambdaState, deployed: Deployed, kind: str) -> ExecutionEnvironment:
+        log = LogStream(state.account, state.region, state.clock, self._roles, deployed)
+        command = deployed.config.get("ImageConfig", {}).get("Command")
+        image = self._registry.image(deployed.image_digest).with_command(command)
+        environ = self._environ(state, deployed, log) | {"AWS_LAMBDA_INITIALIZATION_TYPE": kind}
+        return ExecutionEnvironment(deployed, image, environ, self._launcher, log, self._delays.init_timeout_s, kind)
+
+    def provision(self, state: LambdaState, deployed: Deployed, wanted: int) -> str:
+        """Keeps so many environments ready for this version, for whose INIT no request waits. Returns why it failed."""
+        with self._lock:
+            every = [*self._idle.get(deployed, []), *(e for e in self._busy if e.deployed is deployed)]
+            there = [one for one in every if one.kind == PROVISIONED]
+            for surplus in there[wanted:]:
+                surplus.kind = ON_DEMAND  # what is running still finishes
+                if surplus in self._idle.get(deployed, []):
+                    self._idle[deployed].remove(surplus)
+                    surplus.stop()
+            new = [self._new(state, deployed, PROVISIONED) for _ in range(wanted - len(there))]
+        with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
+            failed = [outcome for outcome in pool.map(ExecutionEnvironment.initialize, new) if outcome]
+        for environment in new:
+            if failed:
+                environment.stop()
+            else:
+                self._release(environment)
+        return "FUNCTION_ERROR_INIT_FAILURE" if failed else ""
 
     def _release(self, environment: ExecutionEnvironment) -> None:
         with self._lock:
@@ -194,7 +222,6 @@ class DataPlane:
             "AWS_LAMBDA_LOG_GROUP_NAME": log.group,
             "AWS_LAMBDA_LOG_STREAM_NAME": log.name,
             "AWS_LAMBDA_LOG_FORMAT": "JSON" if log.json else "Text",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_REGION": state.region,
             "AWS_DEFAULT_REGION": state.region,
             "AWS_ACCESS_KEY_ID": key,

@@ -18,6 +18,8 @@ from .launcher import Launcher
 from .logs import LogStream
 from .runtime_api import MAX_RESPONSE_BYTES, Invocation, RuntimeApi
 
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: AWS_LAMBDA_INITIALIZATION_TYPE
+ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
 WATCH_S = 0.05  # how often memory is looked at while something runs
 
 
@@ -43,10 +45,13 @@ class ExecutionEnvironment:
         launcher: Launcher,
         log: LogStream,
         init_timeout_s: float,
+        kind: str = ON_DEMAND,
     ) -> None:
         self.deployed = deployed
         self.log = log
+        self.kind = kind
         self.invocations = 0
+        self.ready = False  # INIT is behind it
         self._image = image
         self._environ = environ
         self._launcher = launcher
@@ -66,10 +71,10 @@ class ExecutionEnvironment:
         return self._runtime.pid if self._runtime else 0
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Runs INIT first when this is the first invocation."""
-        cold = self.invocations == 0
+        """Runs INIT first when that has not been done ahead of requests."""
+        cold = not self.ready
         self.invocations += 1
-        failed = self._init() if cold else None
+        failed = self.initialize() if cold else None
         record = {"requestId": invocation.request_id, "version": self.deployed.version}
         start = f"START RequestId: {invocation.request_id} Version: {self.deployed.version}"
         self.log.platform("platform.start", record, "INFO", start)
@@ -88,17 +93,17 @@ class ExecutionEnvironment:
         if self._runtime:
             self._runtime.close()
 
-    def _init(self) -> Outcome | None:
+    def initialize(self) -> Outcome | None:
         """INIT before the first invocation. Returns what went wrong, None if it is ready."""
         begun = time.monotonic()
-        kind, phase = "on-demand", {"initializationType": "on-demand", "phase": "init"}
+        self.ready = True
+        phase = {"initializationType": self.kind, "phase": "init"}
         version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
         self.log.platform("platform.initStart", {**phase, **version}, "DEBUG")
         failed = self._start("", begun + self._init_timeout_s, f"{self._init_timeout_s:.2f}")
         self._init_ms = (time.monotonic() - begun) * 1000
         report: dict[str, Any] = {
-            "initializationType": kind,
-            "phase": "init",
+            **phase,
             "status": failed.status if failed else "success",
         }
         report["metrics"] = {"durationMs": round(self._init_ms, 3)}
@@ -183,7 +188,8 @@ class ExecutionEnvironment:
     def _report(self, request_id: str, outcome: Outcome) -> None:
         ok = outcome.status == "success"
         init_ms, self._init_ms = self._init_ms, None
-        billed_ms = int(outcome.duration_ms + (init_ms or 0)) + 1  # INIT is billed too
+        init_billed_ms = init_ms or 0 if self.kind == ON_DEMAND else 0  # of the others it is billed by itself
+        billed_ms = int(outcome.duration_ms + init_billed_ms) + 1
         metrics: dict[str, Any] = {
             "durationMs": round(outcome.duration_ms, 3),
             "billedDurationMs": billed_ms,

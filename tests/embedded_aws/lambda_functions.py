@@ -139,6 +139,7 @@ class Functions:
                 )
             gone = [function.published.pop(qualifier)] if qualifier in function.published else []
             function.policies.pop(qualifier, None)
+            function.provisioned.pop(qualifier, None)
         else:
             del state.functions[function.name]
             gone = [function.latest, *function.published.values()]

@@ -70,6 +70,16 @@ class Policy:
 
 
 @dataclass
+class Provisioned:
+    """The provisioned concurrency of one version; `failure` is why there is none."""
+
+    requested: int
+    modified_at: float
+    ready_at: float
+    failure: str = ""
+
+
+@dataclass
 class FunctionUrl:
     qualifier: str
     auth_type: str
@@ -91,6 +101,7 @@ class Function:
     aliases: dict[str, Alias] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     urls: dict[str, FunctionUrl] = field(default_factory=dict)
+    provisioned: dict[str, Provisioned] = field(default_factory=dict)
     reserved_concurrency: int | None = None
 
 

@@ -27,6 +27,7 @@ from .lambda_aliases import Aliases
 from .lambda_api import LambdaApi
 from .lambda_functions import Functions
 from .lambda_permissions import Permissions
+from .lambda_provisioned import ProvisionedConcurrency
 from .lambda_settings import Settings
 from .lambda_state import LambdaState
 from .lambda_urls import FunctionUrls
@@ -191,6 +192,7 @@ class EmbeddedAws:
             Permissions(state),
             Settings(state),
             FunctionUrls(state, urls.open),
+            ProvisionedConcurrency(state, plane),
             Invocations(state, plane),
         )
         return LambdaApi(state, groups)
