@@ -84,6 +84,7 @@ def left_behind(aws: EmbeddedAws) -> list[object]:
         *aws.client("logs").describe_log_groups()["logGroups"],
         *aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
         *aws.client("sns").list_topics()["Topics"],
+        *aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"],
         *aws.client("ssm").describe_parameters()["Parameters"],
         *(one for one in repositories if one["repositoryName"] != "built-elsewhere"),
     ]

@@ -114,3 +114,21 @@ def test_a_standard_parameter_holds_four_kilobytes(aws: EmbeddedAws) -> None:
     with refused("ValidationException", "maximum parameter value of 4096 characters"):
         ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4097)
     ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4096)
+
+
+def test_a_schedule_goes_with_its_target(aws: EmbeddedAws) -> None:
+    client = aws.client("application-autoscaling")
+    of: dict[str, str] = {
+        "ServiceNamespace": "lambda",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+        "ResourceId": "function:sample:1",
+    }
+    limits = {"MinCapacity": 0, "MaxCapacity": 5}
+    client.register_scalable_target(**of, **limits)
+    client.put_scheduled_action(
+        **of, ScheduledActionName="morning", Schedule="cron(0 8 * * ? *)", ScalableTargetAction=limits
+    )
+    client.deregister_scalable_target(**of)
+    assert client.describe_scheduled_actions(ServiceNamespace="lambda")["ScheduledActions"] == []
+    with refused("ObjectNotFoundException"):
+        client.deregister_scalable_target(**of)

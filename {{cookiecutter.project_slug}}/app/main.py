@@ -13,6 +13,9 @@ from app.lifespan import Lifespan
 from app.logs import AccessLog, configure_logging, request_id
 from app.routers import health, predict
 from app.settings import get_settings
+{% if cookiecutter.cold_starts != 'accept' %}
+from app.warm_up import warm_up
+{% endif %}
 
 configure_logging()
 settings = get_settings()
@@ -41,5 +44,9 @@ handler = Mangum(
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "+json", "+xml"],  # any other type travels base64-encoded
 )
 
+{% if cookiecutter.cold_starts != 'accept' %}
+warm_up(handler)
+
+{% endif %}
 gc.enable()
 gc.freeze()  # what is loaded by now stays, no collection needs to look at it again

@@ -27,6 +27,9 @@ from botocore.exceptions import (
 from deploy.problem import Problem, UsageProblem
 
 if TYPE_CHECKING:
+    {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    {% endif %}
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_iam import IAMClient
@@ -71,6 +74,12 @@ class Aws:
             except ValueError as error:  # of AWS_ENDPOINT_URL, the one setting that botocore does not check earlier
                 raise UsageProblem(f"{error}.", "Correct or unset AWS_ENDPOINT_URL.") from None
 
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    @cached_property
+    def autoscaling(self) -> ApplicationAutoScalingClient:
+        return self._client("application-autoscaling")  # type: ignore[no-any-return]
+
+{% endif %}
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
         return self._client("cloudwatch")  # type: ignore[no-any-return]

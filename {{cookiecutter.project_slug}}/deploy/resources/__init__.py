@@ -7,6 +7,9 @@ from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm, Topic
 from deploy.resources.function import Function
 from deploy.resources.function_url import FunctionUrl
 from deploy.resources.log_group import LogGroup
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources.provisioned_concurrency import every_version
+{% endif %}
 from deploy.resources.repository import Repository
 from deploy.resources.role import Role
 
@@ -31,7 +34,11 @@ def after_release(service: Service, aws: Aws) -> list[Resource]:
 
 def everything(service: Service, aws: Aws) -> list[Resource]:
     first = before_release(service, aws, Repository(service, aws), Function(service, aws))
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    return first + after_release(service, aws) + every_version(service, aws)
+{% else %}
     return first + after_release(service, aws)
+{% endif %}
 
 
 def public_url(service: Service, aws: Aws) -> str:

@@ -17,6 +17,9 @@ from moto.awslambda.policy import Policy
 import deploy.__main__ as command_line
 from app.main import handler
 from deploy.smoke import http_event
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from tests.deploy.provisioning import Provisioning
+{% endif %}
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONDITIONS = {"FunctionUrlAuthType": "StringEquals", "InvokedViaFunctionUrl": "Bool"}
@@ -40,6 +43,9 @@ class Cloud:
     name: str  # of the function and of most else
     calls: list[str] = field(default_factory=list)
     answer: Answer = service_answers
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    provisioning: Provisioning = field(default_factory=Provisioning)
+{% endif %}
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self.region)
@@ -89,7 +95,11 @@ def record_calls(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def recorded(self: BaseClient, operation: str, parameters: Any) -> Any:
         cloud.calls.append(operation)
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+        return cloud.provisioning.answer(operation, parameters, lambda: call(self, operation, parameters))
+{% else %}
         return call(self, operation, parameters)
+{% endif %}
 
     monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
 
