@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .logs import LogStream
 from .runtime_api import MAX_RESPONSE_BYTES, Invocation, RuntimeApi
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: AWS_LAMBDA_INITIALIZATION_TYPE
-ON_DEMAND, PROVISIONED = "on-demand", "provisioned-concurrency"
+ON_DEMAND, PROVISIONED, SNAP_START = "on-demand", "provisioned-concurrency", "snap-start"
 WATCH_S = 0.05  # how often memory is looked at while something runs
 
 
@@ -32,6 +32,7 @@ class Outcome:
     error_type: str = ""
     duration_ms: float = 0.0
     cold: bool = False
+    restored: bool = True  # False: nothing ran, since the environment could not be restored
 
 
 class ExecutionEnvironment:
@@ -46,10 +47,13 @@ class ExecutionEnvironment:
         log: LogStream,
         init_timeout_s: float,
         kind: str = ON_DEMAND,
+        *,
+        restored: bool = False,
     ) -> None:
         self.deployed = deployed
         self.log = log
         self.kind = kind
+        self.restored = restored  # from a snapshot: it starts where INIT has ended
         self.invocations = 0
         self.ready = False  # INIT is behind it
         self._image = image
@@ -61,6 +65,7 @@ class ExecutionEnvironment:
         self._runtime: _Runtime | None = None
         self._peak_mb = 0
         self._init_ms: float | None = None
+        self._restore_ms: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -80,6 +85,8 @@ class ExecutionEnvironment:
         self.log.platform("platform.start", record, "INFO", start)
         begun = time.monotonic()
         deadline = begun + self._timeout_s
+        if failed and self.restored:
+            return replace(failed, restored=False)
         if failed:  # AWS tries INIT once more, now inside the function's own time-out
             failed = self._start(invocation.request_id, deadline, f"{self._timeout_s:.2f}")
         if failed is None:
@@ -97,6 +104,8 @@ class ExecutionEnvironment:
         """INIT before the first invocation. Returns what went wrong, None if it is ready."""
         begun = time.monotonic()
         self.ready = True
+        if self.restored:
+            return self._restore(begun)
         phase = {"initializationType": self.kind, "phase": "init"}
         version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
         self.log.platform("platform.initStart", {**phase, **version}, "DEBUG")
@@ -115,6 +124,21 @@ class ExecutionEnvironment:
             else ""
         )
         self.log.platform("platform.initReport", report, "WARN" if failed else "DEBUG", text)
+        return failed
+
+    def _restore(self, begun: float) -> Outcome | None:
+        version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
+        self.log.platform("platform.restoreStart", version, "DEBUG")
+        failed = self._start("", begun + self._init_timeout_s, f"{self._init_timeout_s:.2f}")
+        self._restore_ms = (time.monotonic() - begun) * 1000
+        report: dict[str, Any] = {"status": failed.status if failed else "success"}
+        if failed:
+            report["errorType"] = failed.error_type
+        report["metrics"] = {"durationMs": round(self._restore_ms, 3)}
+        text = (
+            f"RESTORE_REPORT Restore Duration: {self._restore_ms:.2f} ms\tStatus: {report['status']}" if failed else ""
+        )
+        self.log.platform("platform.restoreReport", report, "WARN" if failed else "DEBUG", text)
         return failed
 
     def _start(self, request_id: str, deadline: float, limit: str) -> Outcome | None:
@@ -168,7 +192,7 @@ class ExecutionEnvironment:
             failed = Outcome(posted.payload, "error", posted.error_type or "Unhandled")
             runtime.drain()
             return failed
-        if failed is None and posted and posted.kind == "init_error":
+        if failed is None and posted and posted.kind in ("init_error", "restore_error"):
             failed = Outcome(posted.payload, "error", posted.error_type)
         elif failed is None and posted and posted.kind == "too_large":
             message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
@@ -203,6 +227,11 @@ class ExecutionEnvironment:
         if init_ms is not None:
             metrics["initDurationMs"] = round(init_ms, 3)
             text += f"Init Duration: {init_ms:.2f} ms\t"
+        restore_ms, self._restore_ms = self._restore_ms, None
+        if restore_ms is not None:
+            billed_restore_ms = int(restore_ms) + 1
+            metrics |= {"restoreDurationMs": round(restore_ms, 3), "billedRestoreDurationMs": billed_restore_ms}
+            text += f"Restore Duration: {restore_ms:.2f} ms\tBilled Restore Duration: {billed_restore_ms} ms\t"
         error = {} if ok else {"errorType": outcome.error_type}
         done: dict[str, Any] = {"requestId": request_id, "status": outcome.status, **error}
         level = "INFO" if ok else "WARN"

@@ -68,7 +68,7 @@ class EmbeddedAws:
         self._corrected.__enter__()
         self._metrics = LambdaMetrics(self.clock)
         corrections = moto_corrections.Corrections(ACCOUNT, self.clock)
-        self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of)
+        self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of, self._credentials_of)
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._front, threaded=True, request_handler=_Handler)
         self._data_plane = DataPlane(self._launcher, self.registry, self._roles, self._metrics, self.delays, self.url)
         serve(self._server)
@@ -175,6 +175,9 @@ class EmbeddedAws:
     def _role_of(self, access_key: str) -> str | None:
         return self._data_plane.role_of(access_key)
 
+    def _credentials_of(self, token: str) -> dict[str, str] | None:
+        return self._data_plane.credentials(token)
+
     def _lambda_api(self, region: str) -> LambdaApi:
         with self._lock:
             if region not in self._apis:
@@ -187,7 +190,7 @@ class EmbeddedAws:
         urls = FunctionUrlServer(state, plane, self._metrics, lambda: {ACCESS_KEY: SECRET_KEY})
         self._urls[region] = urls
         groups = (
-            Functions(state, plane.forget),
+            Functions(state, plane.forget, plane.take_snapshot),
             Aliases(state),
             Permissions(state),
             Settings(state),
