@@ -21,7 +21,7 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 \[5/6\] Checking the URL\.\.\.
       \$ curl -s (\S+/)
       \{"ok":true\}
-      cold start: [\d,]+ ms  ·  warm: [\d,]+ ms  ·  memory: \d+ of 512 MB
+      cold start: [\d,]+ ms(?: \(restore: [\d,]+ ms\))?  ·  warm: [\d,]+ ms  ·  memory: \d+ of 512 MB
 \[6/6\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """

@@ -11,19 +11,35 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from app.lifespan import Lifespan
 from app.logs import AccessLog, configure_logging, request_id
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from app.restore import on_restore
+{% endif %}
 from app.routers import health, predict
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from app.settings import get_settings, get_variables
+{% else %}
 from app.settings import get_settings
+{% endif %}
 {% if cookiecutter.cold_starts != 'accept' %}
 from app.warm_up import warm_up
 {% endif %}
 
 configure_logging()
+{% if cookiecutter.cold_starts == 'snapstart' %}
+on_restore(get_settings)  # reads the secrets, before whatever else is done then
+variables = get_variables()
+{% else %}
 settings = get_settings()
+{% endif %}
 
 app = FastAPI(
     title="{{ cookiecutter.project_name | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
     description="{{ cookiecutter.description | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    openapi_url="/openapi.json" if variables.docs else None,
+{% else %}
     openapi_url="/openapi.json" if settings.docs else None,
+{% endif %}
 )
 app.include_router(health.router)
 app.include_router(predict.router)

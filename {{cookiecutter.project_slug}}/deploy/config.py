@@ -69,6 +69,9 @@ class Service(BaseModel):
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     provisioned_concurrency: ProvisionedConcurrency = ProvisionedConcurrency()
 {% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    snapstart: bool = True
+{% endif %}
     secrets: list[SecretName] = []
     environment: dict[VariableName, str] = {}
 

@@ -125,7 +125,12 @@ def _short(digest: str) -> str:
 def _transcript(service: Service, url: str, answer: Answer, cold_start: ColdStart | None) -> list[str]:
     figures = [f"warm: {answer.warm_ms:,.0f} ms"]
     if cold_start:
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        restore = f" (restore: {cold_start.restore_ms:,.0f} ms)" if cold_start.restore_ms else ""
+        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms{restore}")
+{% else %}
         figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
+{% endif %}
         if cold_start.memory_used_mb:
             figures.append(f"memory: {cold_start.memory_used_mb} of {service.memory_mb} MB")
     signed = " --aws-sigv4 …" if service.auth == "iam" else ""

@@ -113,9 +113,15 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(self: Any, account_id: str, spec: dict[str, Any], *rest: Any, **options: Any) -> None:
         make(self, account_id, spec, *rest, **options)
         self.logging = spec.get("LoggingConfig")
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        self.snapstart = spec.get("SnapStart", {"ApplyOn": "None"})
+{% endif %}
 
     def updated(self: Any, changes: dict[str, Any]) -> Any:
         self.logging = changes.get("LoggingConfig", self.logging)
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        self.snapstart = changes.get("SnapStart", self.snapstart)
+{% endif %}
         return update(self, changes)
 
     def updated_code(self: Any, changes: dict[str, Any]) -> Any:
@@ -133,7 +139,13 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
         return added, revision
 
     def complete(self: Any, on_create: bool = False) -> Any:
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        snapstart = self.snapstart | {"OptimizationStatus": "On" if self.version != "$LATEST" else "Off"}
+        completed = {"LoggingConfig": self.logging, "RevisionId": f"{self.last_modified}", "SnapStart": snapstart}
+        return configuration(self, on_create) | completed
+{% else %}
         return configuration(self, on_create) | {"LoggingConfig": self.logging, "RevisionId": f"{self.last_modified}"}
+{% endif %}
 
     def resolved(self: Any) -> Any:
         answer = code(self)
