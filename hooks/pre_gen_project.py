@@ -12,7 +12,7 @@ CHOICES = {
     "endpoint": ["function_url", "http_api"],
     "secrets": ["ssm", "secrets_manager"],
     "migrations": ["none"],
-    "cold_starts": ["accept"],
+    "cold_starts": ["accept", "snapstart", "provisioned_concurrency"],
 }
 LONGEST = {"project_name": 80, "description": 200}
 SLUG = r"(?=.{3,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"

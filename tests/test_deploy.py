@@ -21,7 +21,7 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 \[5/6\] Checking the URL\.\.\.
       \$ curl -s (\S+/)
       \{"ok":true\}
-      cold start: [\d,]+ ms  ·  warm: [\d,]+ ms  ·  memory: \d+ of 512 MB
+      cold start: [\d,]+ ms(?: \(restore: [\d,]+ ms\))?  ·  warm: [\d,]+ ms  ·  memory: \d+ of 512 MB
 \[6/6\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """
@@ -84,6 +84,7 @@ def left_behind(aws: EmbeddedAws) -> list[object]:
         *aws.client("logs").describe_log_groups()["logGroups"],
         *aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
         *aws.client("sns").list_topics()["Topics"],
+        *aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"],
         *aws.client("ssm").describe_parameters()["Parameters"],
         *(one for one in repositories if one["repositoryName"] != "built-elsewhere"),
     ]

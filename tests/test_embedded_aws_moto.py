@@ -162,3 +162,21 @@ def test_a_secret_holds_64_kilobytes(aws: EmbeddedAws) -> None:
     with refused("ValidationException", "65536"):
         secrets.create_secret(Name="a", SecretString="x" * 65_537)
     secrets.create_secret(Name="a", SecretString="x" * 65_536)
+
+
+def test_a_schedule_goes_with_its_target(aws: EmbeddedAws) -> None:
+    client = aws.client("application-autoscaling")
+    of: dict[str, str] = {
+        "ServiceNamespace": "lambda",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+        "ResourceId": "function:sample:1",
+    }
+    limits = {"MinCapacity": 0, "MaxCapacity": 5}
+    client.register_scalable_target(**of, **limits)
+    client.put_scheduled_action(
+        **of, ScheduledActionName="morning", Schedule="cron(0 8 * * ? *)", ScalableTargetAction=limits
+    )
+    client.deregister_scalable_target(**of)
+    assert client.describe_scheduled_actions(ServiceNamespace="lambda")["ScheduledActions"] == []
+    with refused("ObjectNotFoundException"):
+        client.deregister_scalable_target(**of)

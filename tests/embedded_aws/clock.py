@@ -59,6 +59,7 @@ class Delays:
     pending_s: float = 0.4
     update_s: float = 0.3
     publish_s: float = 0.3
+    provision_s: float = 0.5
     role_s: float = 0.5
     url_s: float = 0.0
     init_timeout_s: float = 10.0

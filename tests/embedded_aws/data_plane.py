@@ -8,20 +8,24 @@ import time
 import uuid
 from base64 import b64encode
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from .clock import Delays
 from .errors import AwsError, conflict
-from .execution_environment import ExecutionEnvironment, Outcome
+from .execution_environment import ON_DEMAND, PROVISIONED, SNAP_START, ExecutionEnvironment, Outcome
 from .images import Registry
-from .lambda_state import Deployed, LambdaState
+from .lambda_state import LATEST, Deployed, LambdaState
 from .launcher import Launcher
 from .logs import LogStream
 from .metrics import LambdaMetrics
 from .roles import Roles
 from .runtime_api import Invocation
+from .snapshot import Snapshot, SnapshotLauncher
 
+SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+CREDENTIALS_PATH = "/2021-04-23/credentials"
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 
 
@@ -59,6 +63,8 @@ class DataPlane:
         self._retired: set[Deployed] = set()
         self._running: Counter[tuple[str, str]] = Counter()  # concurrent executions by Region and function
         self._role_keys: dict[str, str] = {}  # access key id -> role
+        self._credentials: dict[str, dict[str, str]] = {}  # by the token that gets them
+        self._snapshots: dict[Deployed, Snapshot] = {}
         self._closed = False
 
     def invoke(
@@ -79,8 +85,13 @@ class DataPlane:
                 because = "The operation cannot be performed at this time."
                 raise conflict(f"{because} The function is currently in the following state: Pending")
             deployed, reserved = version.running(now), function.reserved_concurrency
+            provisioned = deployed.version in function.provisioned
             stale = version.previous if version.previous is not deployed else None
         self.forget(stale)
+        snapshot = self._snapshots.get(deployed)
+        if snapshot and (not snapshot.taken(SNAPSHOT_INIT_S) or snapshot.failure):
+            because = "The operation cannot be performed at this time."
+            raise conflict(f"{because} The function is currently in the following state: Failed")
         if not self._registry.exists(state.region, deployed.image_uri):
             reason = "Lambda can't get the function's image: it has been deleted from its repository."
             raise AwsError("ResourceNotReadyException", reason, 502)
@@ -109,8 +120,14 @@ class DataPlane:
         finally:
             with self._lock:
                 self._running[state.region, name] -= 1
+        if not outcome.restored:
+            raise _not_restored(outcome)
         errors = float(outcome.status != "success")
         values = {"Invocations": 1.0, "Errors": errors, "Duration": outcome.duration_ms}
+        if environment.kind == PROVISIONED:
+            values["ProvisionedConcurrencyInvocations"] = 1.0
+        elif provisioned:
+            values["ProvisionedConcurrencySpilloverInvocations"] = 1.0
         self._metrics.put(state.region, name, qualifier, values)
         return Result(outcome, invocation.request_id, deployed.version, tail)
 
@@ -125,8 +142,11 @@ class DataPlane:
         with self._lock:
             self._retired.add(deployed)
             idle = self._idle.pop(deployed, [])
+            snapshot = self._snapshots.pop(deployed, None)
         for environment in idle:
             environment.stop()
+        if snapshot:
+            snapshot.close()
 
     def environments(self, function: str | None = None) -> list[ExecutionEnvironment]:
         with self._lock:
@@ -140,6 +160,21 @@ class DataPlane:
             self._idle.clear()
         for environment in every:
             environment.stop()
+        for snapshot in self._snapshots.values():
+            snapshot.close()
+
+    def take_snapshot(self, state: LambdaState, deployed: Deployed) -> Snapshot | None:
+        """Does INIT for all environments of this version; None when nothing here can copy a process."""
+        if not isinstance(self._launcher, SnapshotLauncher):
+            return None
+        snapshot = Snapshot(self._launcher)
+        snapshot.begin(self._new(state, deployed, SNAP_START, snapshot.first, SNAPSHOT_INIT_S))
+        self._snapshots[deployed] = snapshot
+        return snapshot
+
+    def credentials(self, token: str) -> dict[str, str] | None:
+        """What a function with SnapStart asks for, instead of finding it in its variables."""
+        return self._credentials.get(token)
 
     def _enter(self, state: LambdaState, name: str, qualifier: str, reserved: int | None) -> None:
         with self._lock:
@@ -158,20 +193,60 @@ class DataPlane:
                 raise AwsError("ServiceException", "The embedded AWS is closing.", 500)
             idle = self._idle.get(deployed, [])
             while idle:
-                environment = idle.pop()
+                environment = next((one for one in idle if one.kind == PROVISIONED), idle[-1])
+                idle.remove(environment)
                 if environment.alive:
                     self._busy.add(environment)
                     return environment
                 environment.stop()
-            image = self._registry.image(deployed.image_digest)
-            log = LogStream(state.account, state.region, state.clock, self._roles, deployed)
-            environ = self._environ(state, deployed, log)
-            command = deployed.config.get("ImageConfig", {}).get("Command")
-            environment = ExecutionEnvironment(
-                deployed, image.with_command(command), environ, self._launcher, log, self._delays.init_timeout_s
-            )
+            environment = self._new(state, deployed, ON_DEMAND)
             self._busy.add(environment)
             return environment
+
+    def _new(
+        self,
+        state: LambdaState,
+        deployed: Deployed,
+        kind: str,
+        launcher: Launcher | None = None,
+        init_timeout_s: float | None = None,
+    ) -> ExecutionEnvironment:
+        snapshot = None if launcher else self._snapshots.get(deployed)
+        if deployed.version != LATEST and deployed.config["SnapStart"]["ApplyOn"] == "PublishedVersions":
+            kind = SNAP_START
+        log = LogStream(state.account, state.region, state.clock, self._roles, deployed)
+        command = deployed.config.get("ImageConfig", {}).get("Command")
+        image = self._registry.image(deployed.image_digest).with_command(command)
+        return ExecutionEnvironment(
+            deployed,
+            image,
+            self._environ(state, deployed, log, kind),
+            launcher or snapshot or self._launcher,
+            log,
+            init_timeout_s or self._delays.init_timeout_s,
+            kind,
+            restored=snapshot is not None,
+        )
+
+    def provision(self, state: LambdaState, deployed: Deployed, wanted: int) -> str:
+        """Keeps so many environments ready for this version, for whose INIT no request waits. Returns why it failed."""
+        with self._lock:
+            every = [*self._idle.get(deployed, []), *(e for e in self._busy if e.deployed is deployed)]
+            there = [one for one in every if one.kind == PROVISIONED]
+            for surplus in there[wanted:]:
+                surplus.kind = ON_DEMAND  # what is running still finishes
+                if surplus in self._idle.get(deployed, []):
+                    self._idle[deployed].remove(surplus)
+                    surplus.stop()
+            new = [self._new(state, deployed, PROVISIONED) for _ in range(wanted - len(there))]
+        with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
+            failed = [outcome for outcome in pool.map(ExecutionEnvironment.initialize, new) if outcome]
+        for environment in new:
+            if failed:
+                environment.stop()
+            else:
+                self._release(environment)
+        return "FUNCTION_ERROR_INIT_FAILURE" if failed else ""
 
     def _release(self, environment: ExecutionEnvironment) -> None:
         with self._lock:
@@ -182,7 +257,7 @@ class DataPlane:
         if not keep:
             environment.stop()
 
-    def _environ(self, state: LambdaState, deployed: Deployed, log: LogStream) -> dict[str, str]:
+    def _environ(self, state: LambdaState, deployed: Deployed, log: LogStream, kind: str) -> dict[str, str]:
         """What Lambda sets, then what the function's configuration adds; nothing of this machine's."""
         config = deployed.config
         key = "ASIA" + secrets.token_hex(8).upper()
@@ -191,18 +266,21 @@ class DataPlane:
             "AWS_LAMBDA_FUNCTION_NAME": deployed.function,
             "AWS_LAMBDA_FUNCTION_VERSION": deployed.version,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(config["MemorySize"]),
-            "AWS_LAMBDA_LOG_GROUP_NAME": log.group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": log.name,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": kind,
             "AWS_LAMBDA_LOG_FORMAT": "JSON" if log.json else "Text",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_REGION": state.region,
             "AWS_DEFAULT_REGION": state.region,
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20),
-            "AWS_SESSION_TOKEN": secrets.token_hex(20),
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
             "AWS_ENDPOINT_URL": self._endpoint,
         }
+        secret, token = secrets.token_hex(20), secrets.token_hex(20)
+        if kind == SNAP_START:  # what is in a snapshot must not expire, nor name the log of another environment
+            self._credentials[token] = {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token}
+            variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._endpoint + CREDENTIALS_PATH
+            variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = token
+        else:
+            variables |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+            variables |= {"AWS_LAMBDA_LOG_GROUP_NAME": log.group, "AWS_LAMBDA_LOG_STREAM_NAME": log.name}
         if log.json:
             variables["AWS_LAMBDA_LOG_LEVEL"] = log.level
         return {**config.get("Environment", {}).get("Variables", {}), **variables}
@@ -243,6 +321,18 @@ class Invocations:
         if params.get("LogType") == "Tail":
             out["LogResult"] = b64encode(result.tail).decode()
         return out
+
+
+def _not_restored(outcome: Outcome) -> AwsError:
+    """After a restore nothing is tried again, and what the hook said is only in the log."""
+    if outcome.status == "timeout":
+        return AwsError(
+            "SnapStartTimeoutException", "Lambda couldn't restore the snapshot within the timeout limit.", 408
+        )
+    reason = (
+        "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs."
+    )
+    return AwsError("SnapStartException", reason)
 
 
 def _routed(alias: Any, qualifier: str) -> str:

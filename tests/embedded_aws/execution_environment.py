@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from .launcher import Launcher
 from .logs import LogStream
 from .runtime_api import MAX_RESPONSE_BYTES, Invocation, RuntimeApi
 
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: AWS_LAMBDA_INITIALIZATION_TYPE
+ON_DEMAND, PROVISIONED, SNAP_START = "on-demand", "provisioned-concurrency", "snap-start"
 WATCH_S = 0.05  # how often memory is looked at while something runs
 
 
@@ -30,6 +32,7 @@ class Outcome:
     error_type: str = ""
     duration_ms: float = 0.0
     cold: bool = False
+    restored: bool = True  # False: nothing ran, since the environment could not be restored
 
 
 class ExecutionEnvironment:
@@ -43,10 +46,16 @@ class ExecutionEnvironment:
         launcher: Launcher,
         log: LogStream,
         init_timeout_s: float,
+        kind: str = ON_DEMAND,
+        *,
+        restored: bool = False,
     ) -> None:
         self.deployed = deployed
         self.log = log
+        self.kind = kind
+        self.restored = restored  # from a snapshot: it starts where INIT has ended
         self.invocations = 0
+        self.ready = False  # INIT is behind it
         self._image = image
         self._environ = environ
         self._launcher = launcher
@@ -56,6 +65,7 @@ class ExecutionEnvironment:
         self._runtime: _Runtime | None = None
         self._peak_mb = 0
         self._init_ms: float | None = None
+        self._restore_ms: float | None = None
 
     @property
     def alive(self) -> bool:
@@ -66,15 +76,17 @@ class ExecutionEnvironment:
         return self._runtime.pid if self._runtime else 0
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Runs INIT first when this is the first invocation."""
-        cold = self.invocations == 0
+        """Runs INIT first when that has not been done ahead of requests."""
+        cold = not self.ready
         self.invocations += 1
-        failed = self._init() if cold else None
+        failed = self.initialize() if cold else None
         record = {"requestId": invocation.request_id, "version": self.deployed.version}
         start = f"START RequestId: {invocation.request_id} Version: {self.deployed.version}"
         self.log.platform("platform.start", record, "INFO", start)
         begun = time.monotonic()
         deadline = begun + self._timeout_s
+        if failed and self.restored:
+            return replace(failed, restored=False)
         if failed:  # AWS tries INIT once more, now inside the function's own time-out
             failed = self._start(invocation.request_id, deadline, f"{self._timeout_s:.2f}")
         if failed is None:
@@ -88,17 +100,19 @@ class ExecutionEnvironment:
         if self._runtime:
             self._runtime.close()
 
-    def _init(self) -> Outcome | None:
+    def initialize(self) -> Outcome | None:
         """INIT before the first invocation. Returns what went wrong, None if it is ready."""
         begun = time.monotonic()
-        kind, phase = "on-demand", {"initializationType": "on-demand", "phase": "init"}
+        self.ready = True
+        if self.restored:
+            return self._restore(begun)
+        phase = {"initializationType": self.kind, "phase": "init"}
         version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
         self.log.platform("platform.initStart", {**phase, **version}, "DEBUG")
         failed = self._start("", begun + self._init_timeout_s, f"{self._init_timeout_s:.2f}")
         self._init_ms = (time.monotonic() - begun) * 1000
         report: dict[str, Any] = {
-            "initializationType": kind,
-            "phase": "init",
+            **phase,
             "status": failed.status if failed else "success",
         }
         report["metrics"] = {"durationMs": round(self._init_ms, 3)}
@@ -110,6 +124,21 @@ class ExecutionEnvironment:
             else ""
         )
         self.log.platform("platform.initReport", report, "WARN" if failed else "DEBUG", text)
+        return failed
+
+    def _restore(self, begun: float) -> Outcome | None:
+        version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
+        self.log.platform("platform.restoreStart", version, "DEBUG")
+        failed = self._start("", begun + self._init_timeout_s, f"{self._init_timeout_s:.2f}")
+        self._restore_ms = (time.monotonic() - begun) * 1000
+        report: dict[str, Any] = {"status": failed.status if failed else "success"}
+        if failed:
+            report["errorType"] = failed.error_type
+        report["metrics"] = {"durationMs": round(self._restore_ms, 3)}
+        text = (
+            f"RESTORE_REPORT Restore Duration: {self._restore_ms:.2f} ms\tStatus: {report['status']}" if failed else ""
+        )
+        self.log.platform("platform.restoreReport", report, "WARN" if failed else "DEBUG", text)
         return failed
 
     def _start(self, request_id: str, deadline: float, limit: str) -> Outcome | None:
@@ -163,7 +192,7 @@ class ExecutionEnvironment:
             failed = Outcome(posted.payload, "error", posted.error_type or "Unhandled")
             runtime.drain()
             return failed
-        if failed is None and posted and posted.kind == "init_error":
+        if failed is None and posted and posted.kind in ("init_error", "restore_error"):
             failed = Outcome(posted.payload, "error", posted.error_type)
         elif failed is None and posted and posted.kind == "too_large":
             message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
@@ -183,7 +212,8 @@ class ExecutionEnvironment:
     def _report(self, request_id: str, outcome: Outcome) -> None:
         ok = outcome.status == "success"
         init_ms, self._init_ms = self._init_ms, None
-        billed_ms = int(outcome.duration_ms + (init_ms or 0)) + 1  # INIT is billed too
+        init_billed_ms = init_ms or 0 if self.kind == ON_DEMAND else 0  # of the others it is billed by itself
+        billed_ms = int(outcome.duration_ms + init_billed_ms) + 1
         metrics: dict[str, Any] = {
             "durationMs": round(outcome.duration_ms, 3),
             "billedDurationMs": billed_ms,
@@ -197,6 +227,11 @@ class ExecutionEnvironment:
         if init_ms is not None:
             metrics["initDurationMs"] = round(init_ms, 3)
             text += f"Init Duration: {init_ms:.2f} ms\t"
+        restore_ms, self._restore_ms = self._restore_ms, None
+        if restore_ms is not None:
+            billed_restore_ms = int(restore_ms) + 1
+            metrics |= {"restoreDurationMs": round(restore_ms, 3), "billedRestoreDurationMs": billed_restore_ms}
+            text += f"Restore Duration: {restore_ms:.2f} ms\tBilled Restore Duration: {billed_restore_ms} ms\t"
         error = {} if ok else {"errorType": outcome.error_type}
         done: dict[str, Any] = {"requestId": request_id, "status": outcome.status, **error}
         level = "INFO" if ok else "WARN"

@@ -1,6 +1,7 @@
 """The one endpoint of every service: identifies the call, records it, lets faults hit it, and passes it on."""
 
 import io
+import json
 import os
 import socket
 import struct
@@ -14,6 +15,7 @@ from werkzeug import Response
 
 from . import calls, faults
 from .calls import DEPLOYER, Call
+from .data_plane import CREDENTIALS_PATH
 from .errors import AwsError
 from .lambda_api import LambdaApi
 from .logs import moto_lock
@@ -33,6 +35,7 @@ class Front:
         corrections: Corrections,
         lambda_api: Callable[[str], LambdaApi],
         role_of: Callable[[str], str | None],
+        credentials_of: Callable[[str], dict[str, str] | None],
     ) -> None:
         self.calls: list[Call] = []
         self.faults = faults.Faults()
@@ -42,9 +45,13 @@ class Front:
         self._corrections = corrections
         self._lambda_api = lambda_api
         self._role_of = role_of
+        self._credentials_of = credentials_of
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == CREDENTIALS_PATH:
+            found = self._credentials_of(environ.get("HTTP_AUTHORIZATION", ""))
+            return Response(json.dumps(found), 200 if found else 403)(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         request = Request(environ)

@@ -13,7 +13,7 @@ from .errors import AwsError
 from .lambda_state import LambdaState
 
 Params = dict[str, Any]
-UNLOCKED = {"invoke"}  # runs for as long as the handler does
+UNLOCKED = {"invoke", "put_provisioned_concurrency_config"}  # run for as long as the handler or INIT does
 
 
 class LambdaApi:

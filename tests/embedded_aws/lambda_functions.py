@@ -23,8 +23,9 @@ CONFIGURABLE = (
 
 
 class Functions:
-    def __init__(self, state: LambdaState, forget: Any) -> None:
+    def __init__(self, state: LambdaState, forget: Any, take_snapshot: Any) -> None:
         self.state = state
+        self._take_snapshot = take_snapshot
         self._forget = forget  # called with every Deployed that nothing can reach any more
 
     def create_function(self, params: Params) -> Config:
@@ -139,6 +140,7 @@ class Functions:
                 )
             gone = [function.published.pop(qualifier)] if qualifier in function.published else []
             function.policies.pop(qualifier, None)
+            function.provisioned.pop(qualifier, None)
         else:
             del state.functions[function.name]
             gone = [function.latest, *function.published.values()]
@@ -173,12 +175,13 @@ class Functions:
         config = dict(deployed.config)
         if "Description" in params:
             config["Description"] = params["Description"]
-        if config["SnapStart"]["ApplyOn"] == "PublishedVersions":
-            config["SnapStart"] = {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}
         number = str(function.last_number)
         copy = Deployed(function.name, number, config, deployed.image_uri, deployed.image_digest)
         ready = max(latest.active_at, latest.settled_at, now) + self.state.delays.publish_s
-        function.published[number] = Version(copy, ready, new_id(), now)
+        snapshot = None
+        if config["SnapStart"]["ApplyOn"] == "PublishedVersions":
+            snapshot = self._take_snapshot(self.state, copy)
+        function.published[number] = Version(copy, ready, new_id(), now, snapshot=snapshot)
         latest.new_revision()
         return function.published[number]
 

@@ -10,7 +10,9 @@ from typing import Any
 from .clock import Clock, Delays
 from .errors import conflict, invalid, not_found, revision_mismatch
 from .images import Registry
+from .snapshot import Snapshot
 
+WATCH_S = 0.05  # on this machine's clock: how long one look at a version waits for its snapshot
 LATEST = "$LATEST"
 Config = dict[str, Any]
 
@@ -37,6 +39,7 @@ class Version:
     settled_at: float = 0.0
     settled_revision: str = ""
     previous: Deployed | None = None
+    snapshot: Snapshot | None = None
 
     @property
     def number(self) -> str:
@@ -70,6 +73,16 @@ class Policy:
 
 
 @dataclass
+class Provisioned:
+    """The provisioned concurrency of one version; `failure` is why there is none."""
+
+    requested: int
+    modified_at: float
+    ready_at: float
+    failure: str = ""
+
+
+@dataclass
 class FunctionUrl:
     qualifier: str
     auth_type: str
@@ -91,6 +104,7 @@ class Function:
     aliases: dict[str, Alias] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     urls: dict[str, FunctionUrl] = field(default_factory=dict)
+    provisioned: dict[str, Provisioned] = field(default_factory=dict)
     reserved_concurrency: int | None = None
 
 
@@ -180,8 +194,14 @@ class LambdaState:
             reason = f"The image {deployed.image_uri} used by the function has been deleted."
             return out | {"State": "Inactive", "StateReasonCode": "ImageDeleted", "StateReason": reason}
         creating = {"ReasonCode": "Creating", "Reason": "The function is being created."}
-        if now < version.active_at:
+        snapshot = version.snapshot
+        if now < version.active_at or (snapshot and not snapshot.taken(WATCH_S)):
             return out | {"State": "Pending"} | {f"State{key}": value for key, value in creating.items()}
+        if snapshot and snapshot.failure:
+            reason = f"The function failed to initialize: {snapshot.failure.error_type}."
+            return out | {"State": "Failed", "StateReasonCode": "FunctionError", "StateReason": reason}
+        if snapshot:
+            out["SnapStart"] = {**out["SnapStart"], "OptimizationStatus": "On"}
         if now < version.settled_at:
             out |= {"LastUpdateStatus": "InProgress"} | {f"LastUpdateStatus{k}": v for k, v in creating.items()}
         elif updates:

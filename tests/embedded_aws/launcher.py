@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,23 @@ class ProcessLauncher:
     """Runs a task root in place; on the path are the standard library, the runtime client and it, nothing else."""
 
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> ProcessGroup:
+        return self._start(["-m", "awslambdaric"], image, environ, runtime_api, output)
+
+    def start_snapshot(
+        self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
+    ) -> ProcessGroup:
+        program = [str(Path(__file__).with_name("snapshot_runtime.py")), str(control.fileno())]
+        return self._start(program, image, environ, runtime_api, output, (control.fileno(),))
+
+    def _start(
+        self,
+        program: list[str],
+        image: Image,
+        environ: dict[str, str],
+        runtime_api: str,
+        output: IO[bytes],
+        descriptors: tuple[int, ...] = (),
+    ) -> ProcessGroup:
         if image.task_root is None:
             raise ValueError(f"{image.reference or image.digest} has no task root: it needs a container engine")
         python = getattr(sys, "_base_executable", sys.executable)
@@ -58,7 +76,8 @@ class ProcessLauncher:
         }
         # -S: no site-packages. -B: the task root is read-only on AWS, so no bytecode is ever written there.
         return ProcessGroup(
-            [python, "-S", "-B", "-m", "awslambdaric", *image.command],
+            [python, "-S", "-B", *program, *image.command],
+            pass_fds=descriptors,
             cwd=image.task_root,
             env={**variables, **environ},
             stdin=subprocess.DEVNULL,

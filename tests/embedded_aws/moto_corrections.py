@@ -13,6 +13,7 @@ import boto3
 import botocore.session
 from moto.acm.models import CertBundle
 from moto.apigatewayv2.responses import ApiGatewayV2Response
+from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.core.base_backend import AccountSpecificBackend
 from moto.ecr.models import ecr_backends
@@ -65,6 +66,7 @@ class Corrections:
         self._clock = clock
         self._corrections: dict[tuple[str, str], Correction] = {
             **more,
+            ("application-autoscaling", "DeregisterScalableTarget"): self._deregister_scalable_target,
             ("cloudwatch", "DeleteAlarms"): self._delete_alarms,
             ("cloudwatch", "DescribeAlarms"): self._describe_alarms,
             ("cloudwatch", "PutMetricAlarm"): self._put_metric_alarm,
@@ -82,6 +84,15 @@ class Corrections:
     def before(self, call: Call) -> Afterwards | None:
         correction = self._corrections.get((call.service, call.operation))
         return correction(call) if correction else None
+
+    def _deregister_scalable_target(self, call: Call) -> None:
+        """Scheduled actions go with their target; moto keeps them, and has another error for a target there is not."""
+        backend = applicationautoscaling_backends[self._account][call.region]
+        resource, dimension = call.params["ResourceId"], call.params["ScalableDimension"]
+        if resource not in backend.targets.get(dimension, {}):
+            reason = f"No scalable target found for service namespace: lambda, resource ID: {resource}"
+            raise AwsError("ObjectNotFoundException", f"{reason}, scalable dimension: {dimension}")
+        backend.scheduled_actions = [a for a in backend.scheduled_actions if a.resource_id != resource]
 
     def _delete_alarms(self, call: Call) -> None:
         """An alarm that does not exist is an error, and then none is deleted."""

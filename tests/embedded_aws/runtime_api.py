@@ -24,7 +24,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Posted:
-    """What the runtime posted: `kind` is response, error, init_error or too_large."""
+    """What the runtime posted: `kind` is response, error, init_error, restore_error or too_large."""
 
     kind: str
     payload: bytes
@@ -54,6 +54,12 @@ class RuntimeApi:
             self.changed.notify_all()
         stop(self._server)
 
+    def initialized(self) -> None:
+        """With SnapStart: INIT is done, and what follows runs after a restore."""
+        with self.changed:
+            self.ready = True
+            self.changed.notify_all()
+
     def next(self) -> Invocation | None:
         with self.changed:
             self.ready = True
@@ -76,6 +82,7 @@ def _handler(api: RuntimeApi) -> Callable[..., BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if self.path == f"{PREFIX}restore/next":
+                api.initialized()
                 return self._answer(200, b"")
             invocation = api.next()
             if invocation is None:
@@ -95,6 +102,8 @@ def _handler(api: RuntimeApi) -> Callable[..., BaseHTTPRequestHandler]:
             kind = {"response": "response", "error": "error"}.get(self.path.rpartition("/")[2], "error")
             if self.path == f"{PREFIX}init/error":
                 kind = "init_error"
+            elif self.path == f"{PREFIX}restore/error":
+                kind = "restore_error"
             if len(body) > MAX_RESPONSE_BYTES:
                 api.post(Posted("too_large", b"", "Function.ResponseSizeTooLarge"))
                 return self._answer(413, json.dumps({"errorType": "RequestEntityTooLarge"}).encode())

@@ -29,6 +29,7 @@ from .lambda_aliases import Aliases
 from .lambda_api import LambdaApi
 from .lambda_functions import Functions
 from .lambda_permissions import Permissions
+from .lambda_provisioned import ProvisionedConcurrency
 from .lambda_settings import Settings
 from .lambda_state import LambdaState
 from .lambda_urls import FunctionUrls
@@ -72,7 +73,7 @@ class EmbeddedAws:
         self._metrics = LambdaMetrics(self.clock)
         gateway = ApiGateway(ACCOUNT, self._open_http_api, self._close_http_api)
         corrections = moto_corrections.Corrections(ACCOUNT, self.clock, gateway.corrections)
-        self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of)
+        self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of, self._credentials_of)
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._front, threaded=True, request_handler=_Handler)
         self._data_plane = DataPlane(self._launcher, self.registry, self._roles, self._metrics, self.delays, self.url)
         self._http_apis = HttpApis(ACCOUNT, self.lambda_state, self._data_plane, self._metrics)
@@ -192,6 +193,9 @@ class EmbeddedAws:
     def _role_of(self, access_key: str) -> str | None:
         return self._data_plane.role_of(access_key)
 
+    def _credentials_of(self, token: str) -> dict[str, str] | None:
+        return self._data_plane.credentials(token)
+
     def _lambda_api(self, region: str) -> LambdaApi:
         with self._lock:
             if region not in self._apis:
@@ -204,11 +208,12 @@ class EmbeddedAws:
         urls = FunctionUrlServer(state, plane, self._metrics, lambda: {ACCESS_KEY: SECRET_KEY})
         self._urls[region] = urls
         groups = (
-            Functions(state, plane.forget),
+            Functions(state, plane.forget, plane.take_snapshot),
             Aliases(state),
             Permissions(state),
             Settings(state),
             FunctionUrls(state, urls.open),
+            ProvisionedConcurrency(state, plane),
             Invocations(state, plane),
         )
         return LambdaApi(state, groups)

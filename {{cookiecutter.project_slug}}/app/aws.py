@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 TIMEOUT_S = 2  # to connect, and for each read; INIT has 10 s in all
 RETRY_AFTER_S = 0.5
+{% if cookiecutter.cold_starts == 'snapstart' %}
+TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of the variable
+{% endif %}
 
 
 class AwsError(Exception):
@@ -47,11 +50,10 @@ def _post(service: str, target: str, body: bytes) -> Any:
         "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
         "x-amz-target": target,
     }
-    if token := os.environ.get("AWS_SESSION_TOKEN"):
+    access_key, secret_key, token = credentials()
+    if token:
         headers["x-amz-security-token"] = token
-    headers["authorization"] = authorization(
-        service, region, headers, body, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-    )
+    headers["authorization"] = authorization(service, region, headers, body, access_key, secret_key)
     if endpoint.scheme == "https":
         connection: HTTPConnection = HTTPSConnection(endpoint.netloc, timeout=TIMEOUT_S, context=_tls())
     else:
@@ -69,6 +71,24 @@ def _post(service: str, target: str, body: bytes) -> Any:
         reason = answer.get("message") or answer.get("Message")
         raise AwsError(f"{target}: {answer.get('__type')}: {reason}")
     return answer
+
+
+def credentials() -> tuple[str, str, str | None]:
+    """Access key, secret key and, on Lambda, session token of the function's role."""
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    if uri := os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):  # keys in a snapshot would expire there
+        endpoint = urlsplit(uri)
+        connection = HTTPConnection(endpoint.netloc, timeout=TIMEOUT_S)
+        try:
+            connection.request("GET", endpoint.path, headers={"Authorization": os.environ[TOKEN]})
+            keys = json.loads(connection.getresponse().read())
+            return keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"]
+        except (OSError, HTTPException, ValueError, TypeError, KeyError) as error:
+            raise AwsError(f"no credentials from {endpoint.netloc} ({type(error).__name__})") from None
+        finally:
+            connection.close()
+{% endif %}
+    return os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], os.environ.get("AWS_SESSION_TOKEN")
 
 
 @cache

@@ -6,9 +6,17 @@ import os
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from app.restore import on_restore
+
+{% endif %}
 
 class Lifespan:
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    """Enters the application's `lifespan` after each restore and gives its state to every request.
+{% else %}
     """Enters the application's `lifespan` when Lambda loads this module and gives its state to every request.
+{% endif %}
 
     It is never left: Lambda does not reliably say when an environment ends.
     Outside Lambda nothing is entered here, since uvicorn and TestClient do that themselves.
@@ -21,7 +29,11 @@ class Lifespan:
         if os.environ.get("AWS_LAMBDA_FUNCTION_NAME"):
             loop = asyncio.new_event_loop()
             asyncio.set_event_loop(loop)  # Mangum runs requests on the loop that is set
+{% if cookiecutter.cold_starts == 'snapstart' %}
+            on_restore(lambda: loop.run_until_complete(self.enter()))  # no snapshot holds what it connects to
+{% else %}
             loop.run_until_complete(self.enter())
+{% endif %}
 
     async def enter(self) -> None:
         self.state.update(await self.context.__aenter__() or {})

@@ -15,16 +15,35 @@ from mangum.types import Scope
 
 from app.lifespan import Lifespan
 from app.logs import AccessLog, configure_logging, request_id
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from app.restore import on_restore
+{% endif %}
 from app.routers import health, predict
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from app.settings import get_settings, get_variables
+{% else %}
 from app.settings import get_settings
+{% endif %}
+{% if cookiecutter.cold_starts != 'accept' %}
+from app.warm_up import warm_up
+{% endif %}
 
 configure_logging()
+{% if cookiecutter.cold_starts == 'snapstart' %}
+on_restore(get_settings)  # reads the secrets, before whatever else is done then
+variables = get_variables()
+{% else %}
 settings = get_settings()
+{% endif %}
 
 app = FastAPI(
     title="{{ cookiecutter.project_name | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
     description="{{ cookiecutter.description | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    openapi_url="/openapi.json" if variables.docs else None,
+{% else %}
     openapi_url="/openapi.json" if settings.docs else None,
+{% endif %}
 )
 app.include_router(health.router)
 app.include_router(predict.router)
@@ -58,5 +77,9 @@ handler = Mangum(
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "+json", "+xml"],  # any other type travels base64-encoded
 )
 
+{% if cookiecutter.cold_starts != 'accept' %}
+warm_up(handler)
+
+{% endif %}
 gc.enable()
 gc.freeze()  # what is loaded by now stays, no collection needs to look at it again

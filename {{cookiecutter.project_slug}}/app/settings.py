@@ -2,14 +2,27 @@
 
 import os
 from functools import lru_cache
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from typing import Any, TypeVar
+{% else %}
 from typing import Any
+{% endif %}
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+{% if cookiecutter.cold_starts == 'snapstart' %}
+
+from app import restore
+{% endif %}
 
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+class Variables(BaseSettings):
+    """What is no secret, and so may be in the snapshot; the field `page_size` is the variable PAGE_SIZE."""
+{% else %}
 class Settings(BaseSettings):
     """The field `page_size` is the variable PAGE_SIZE; a field that holds a secret is a SecretStr."""
+{% endif %}
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -17,23 +30,57 @@ class Settings(BaseSettings):
     docs: bool = True  # false: no /docs and no /openapi.json
 
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+class Settings(Variables):
+    """And the secrets, which are read after a restore; a field that holds one is a SecretStr."""
+
+
+{% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+SomeVariables = TypeVar("SomeVariables", bound=Variables)
+
+
+{% endif %}
 class SettingsError(Exception):
     """The environment does not fit Settings; the message names each variable, and no value."""
 
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+def get_variables() -> Variables:
+    """Those settings that are known before a restore; raises SettingsError."""
+    return _checked(Variables)
+
+
+{% endif %}
 @lru_cache
 def get_settings() -> Settings:
     """The settings of this execution environment, read once; raises SettingsError, which fails a release early."""
     secrets: dict[str, Any] = {}
     if os.environ.get("SECRET_NAMES"):
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        if not restore.restored:
+            raise SettingsError(
+                "get_settings() was called before the restore, so its secrets would be in the snapshot: "
+                "call it where a request is served, or in on_restore"
+            )
+{% endif %}
         from app.secrets import read_secrets  # a service without secrets does not load it
 
         secrets = read_secrets()
     if unknown := secrets.keys() - Settings.model_fields.keys():
         fields = ", ".join(f"`{name}: SecretStr`" for name in sorted(unknown))
         raise SettingsError(f"Settings in app/settings.py has no field for a secret: add {fields}")
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    return _checked(Settings, **secrets)
+
+
+def _checked(model: type[SomeVariables], **secrets: Any) -> SomeVariables:
+    try:
+        return model(**secrets)
+{% else %}
     try:
         return Settings(**secrets)
+{% endif %}
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
         raise SettingsError("; ".join(problems)) from None

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from mypy_boto3_acm import ACMClient
     from mypy_boto3_apigatewayv2 import ApiGatewayV2Client
 {% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+{% endif %}
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_iam import IAMClient
@@ -96,6 +99,12 @@ class Aws:
     @cached_property
     def apigateway(self) -> ApiGatewayV2Client:
         return self._client("apigatewayv2")  # type: ignore[no-any-return]
+
+{% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    @cached_property
+    def autoscaling(self) -> ApplicationAutoScalingClient:
+        return self._client("application-autoscaling")  # type: ignore[no-any-return]
 
 {% endif %}
     @cached_property

@@ -50,6 +50,32 @@ class CustomDomain(BaseModel):
 
 
 {% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+class Scheduled(BaseModel):
+    """From this time on, so many executions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    at: Annotated[str, Field(pattern=r"^(at|cron|rate)\(.+\)$")]
+    executions: Annotated[int, Field(ge=0)]
+
+
+class ProvisionedConcurrency(BaseModel):
+    """How many environments of what is live are ready at any time; 0: none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    executions: Annotated[int, Field(ge=0)] = 0
+    schedule: list[Scheduled] = []
+    timezone: str = "UTC"
+
+    @property
+    def most(self) -> int:
+        """The most that are ready at once."""
+        return max([self.executions, *(entry.executions for entry in self.schedule)])
+
+
+{% endif %}
 class Service(BaseModel):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
@@ -75,6 +101,12 @@ class Service(BaseModel):
     check_path: UrlPath = "/"
     keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
     reserved_concurrency: Annotated[int, Field(ge=0)] | None = None
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    provisioned_concurrency: ProvisionedConcurrency = ProvisionedConcurrency()
+{% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    snapstart: bool = True
+{% endif %}
     secrets: list[SecretName] = []
     environment: dict[VariableName, str] = {}
 {% if cookiecutter.endpoint == 'http_api' %}
@@ -99,6 +131,18 @@ class Service(BaseModel):
 {% endif %}
         return self
 
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    @model_validator(mode="after")
+    def _a_release_needs_twice_as_many(self) -> Self:
+        both = 2 * self.provisioned_concurrency.most
+        if self.reserved_concurrency is not None and self.reserved_concurrency < both:
+            raise ValueError(
+                f"reserved_concurrency: must be at least {both}: during a release the old version and the new one "
+                "are both provisioned"
+            )
+        return self
+
+{% endif %}
     @property
     def full_name(self) -> str:
         """The name of the function and of nearly everything else in AWS."""

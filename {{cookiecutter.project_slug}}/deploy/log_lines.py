@@ -42,7 +42,12 @@ def _what(record: dict[str, Any]) -> str:
 
 def _platform(kind: str, when: str, record: dict[str, Any]) -> Line | None:
     status = record.get("status", "success")
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    reports = ("platform.report", "platform.initReport", "platform.restoreReport")
+    if kind not in reports or status == "success":
+{% else %}
     if kind not in ("platform.report", "platform.initReport") or status == "success":
+{% endif %}
         return None
     metrics = record.get("metrics", {})
     reason = f": {record['errorType']}" if record.get("errorType") else ""

@@ -45,13 +45,28 @@ def publish(service: Service, aws: Aws, project: Path) -> str:
     def active() -> bool:
         now = aws.lambda_.get_function_configuration(FunctionName=service.full_name, Qualifier=version)
         if now["State"] == "Failed":
+{% if cookiecutter.cold_starts == 'snapstart' %}
+            aws.lambda_.delete_function(FunctionName=service.full_name, Qualifier=version)  # or it is published again
+{% endif %}
             raise Problem(
                 f"Lambda could not prepare version {version}: {now.get('StateReason', 'no reason given')}",
+{% if cookiecutter.cold_starts == 'snapstart' %}
+                "What was live still is. If INIT failed, ./deploy.sh logs --errors says why; correct it and deploy again.",
+            )
+        snapshot = now.get("SnapStart", {})
+        ready = snapshot.get("ApplyOn") != "PublishedVersions" or snapshot.get("OptimizationStatus") == "On"
+        return now["State"] == "Active" and ready
+{% else %}
                 "What was live still is. Correct what it names and deploy again.",
             )
         return now["State"] == "Active"
+{% endif %}
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    aws.wait(f"preparing version {version}", active, timeout_s=900)  # INIT, and some minutes for its snapshot
+{% else %}
     aws.wait(f"preparing version {version}", active)
+{% endif %}
     return version
 
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from botocore.exceptions import ClientError
+
+from deploy.aws import Aws, error_code
+{% else %}
 from deploy.aws import Aws
+{% endif %}
 from deploy.config import Service
 from deploy.log_lines import readable
 from deploy.problem import Problem
@@ -21,17 +27,39 @@ class ColdStart:
     wall_ms: float
     init_ms: float | None
     memory_used_mb: int | None
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    restore_ms: float | None = None
+{% endif %}
 
 
 def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
     """Calls `smoke_path` on this version; raises Problem, with the log lines that explain it, unless it answers 200."""
     started = time.perf_counter()
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    try:
+        answer = aws.invoker.invoke(
+            FunctionName=service.full_name,
+            Qualifier=version,
+            LogType="Tail",
+            Payload=json.dumps(http_event(service.smoke_path)),
+        )
+    except ClientError as error:
+        if not error_code(error).startswith("SnapStart"):
+            raise
+        reason = error.response["Error"].get("Message", "no reason given")
+        raise Problem(
+            f"Version {version} failed its smoke test, GET {service.smoke_path}: it could not be restored from its "
+            f"snapshot: {reason}",
+            "What was live still is. See ./deploy.sh logs --errors, correct it and deploy again.",
+        ) from None
+{% else %}
     answer = aws.invoker.invoke(
         FunctionName=service.full_name,
         Qualifier=version,
         LogType="Tail",
         Payload=json.dumps(http_event(service.smoke_path)),
     )
+{% endif %}
     payload = answer["Payload"].read()
     wall_ms = (time.perf_counter() - started) * 1000
     tail = _whole_lines(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"))
@@ -49,7 +77,12 @@ def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
             details="\n".join(lines),
         )
     report = next((found for record in tail if (found := _report(record))), {})
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    durations = report.get("initDurationMs"), report.get("maxMemoryUsedMB"), report.get("restoreDurationMs")
+    return ColdStart(wall_ms, *durations)
+{% else %}
     return ColdStart(wall_ms, report.get("initDurationMs"), report.get("maxMemoryUsedMB"))
+{% endif %}
 
 
 def _whole_lines(tail: str) -> list[str]:

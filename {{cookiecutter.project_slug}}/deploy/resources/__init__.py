@@ -20,6 +20,9 @@ from deploy.resources.log_group import LogGroup
 {% if cookiecutter.secrets == 'ssm' %}
 from deploy.resources.parameters import Secrets
 {% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources.provisioned_concurrency import every_version
+{% endif %}
 from deploy.resources.repository import Repository
 from deploy.resources.role import Role
 
@@ -54,11 +57,17 @@ def after_release(service: Service, aws: Aws) -> list[Resource]:
 def everything(service: Service, aws: Aws, secrets: Secrets) -> list[Resource]:
     unlisted = [] if service.secrets else [secrets]  # deploy.toml names none of them, and they may be there
     first = before_release(service, aws, Repository(service, aws), Function(service, aws), secrets)
-{% if cookiecutter.endpoint == 'function_url' %}
-    return [*unlisted, *first, *after_release(service, aws)]
-{% else %}
-    return [*unlisted, *first, *after_release(service, aws), Domain(service, aws)]
+    return [
+        *unlisted,
+        *first,
+        *after_release(service, aws),
+{% if cookiecutter.endpoint == 'http_api' %}
+        Domain(service, aws),
 {% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+        *every_version(service, aws),
+{% endif %}
+    ]
 
 
 def secrets_of(service: Service, aws: Aws) -> Secrets:

@@ -42,6 +42,9 @@ class Function(Resource):
             "memory_mb": self.service.memory_mb,
             "timeout_s": self.service.timeout_s,
             "environment": self._environment(),
+{% if cookiecutter.cold_starts == 'snapstart' %}
+            "snapstart": self.service.snapstart,
+{% endif %}
             "logging": {
                 "LogFormat": "JSON",
                 "ApplicationLogLevel": self.service.log_level,
@@ -125,6 +128,9 @@ class Function(Resource):
             "Timeout": wanted["timeout_s"],
             "Environment": {"Variables": wanted["environment"]},
             "LoggingConfig": logging,
+{% if cookiecutter.cold_starts == 'snapstart' %}
+            "SnapStart": {"ApplyOn": "PublishedVersions" if wanted["snapstart"] else "None"},
+{% endif %}
         }
 
     def settle(self) -> None:
@@ -152,6 +158,9 @@ def _state(found: GetFunctionResponseTypeDef) -> State:
         "timeout_s": now["Timeout"],
         "environment": now.get("Environment", {}).get("Variables", {}),
         "logging": now.get("LoggingConfig"),
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        "snapstart": now.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions",
+{% endif %}
         "reserved_concurrency": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
         "failure": (now.get("LastUpdateStatusReason") or now.get("StateReason") or "unknown") if failed else None,
         "version": now["Version"],

@@ -17,6 +17,9 @@ from deploy.resource import apply, compare, read_all
 from deploy.resources.domain import Domain
 {% endif %}
 from deploy.resources.function import Function
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources.provisioned_concurrency import keep_ready, release_all_but
+{% endif %}
 from deploy.resources.repository import Repository
 from deploy.secrets import secrets_changed
 from deploy.smoke import ColdStart, smoke_test
@@ -77,12 +80,18 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
         if was and is_live(function, was):
             now = was
             step.title = f"Releasing version {now.version}"
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+            keep_ready(service, aws, now.version, live=now.version)
+{% endif %}
             step.skip("is live already")
         else:
             function.settle()  # an interrupted run may have left an update under way
             version = publish(service, aws, project)
             step.title = f"Releasing version {version}"
             cold_start = smoke_test(service, aws, version)
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+            keep_ready(service, aws, version, live=was.version if was else None)
+{% endif %}
             now = move_alias(service, aws, version, previous=_fallback(was, version), now=was)
             step.outcome = "smoke test passed, live"
         changes += compare(after, states)
@@ -100,6 +109,9 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
         except Problem as problem:
             if was and now.version != was.version:
                 move_alias(service, aws, was.version, previous=was.previous, now=live(service, aws))
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+                release_all_but(service, aws, was.version)
+{% endif %}
                 problem.fix += f" (version {was.version} is live again)."
             raise
         step.below += _transcript(service, url, answer, cold_start)
@@ -117,6 +129,9 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 
 {% endif %}
     with steps.step("Cleaning up") as step:
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+        release_all_but(service, aws, now.version)
+{% endif %}
         step.skip(prune(service, aws, now))
 
     verb = "Deployed" if changes or now != was else "Nothing to deploy:"
@@ -141,7 +156,12 @@ def _short(digest: str) -> str:
 def _transcript(service: Service, url: str, answer: Answer, cold_start: ColdStart | None) -> list[str]:
     figures = [f"warm: {answer.warm_ms:,.0f} ms"]
     if cold_start:
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        restore = f" (restore: {cold_start.restore_ms:,.0f} ms)" if cold_start.restore_ms else ""
+        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms{restore}")
+{% else %}
         figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
+{% endif %}
         if cold_start.memory_used_mb:
             figures.append(f"memory: {cold_start.memory_used_mb} of {service.memory_mb} MB")
 {% if cookiecutter.endpoint == 'function_url' %}

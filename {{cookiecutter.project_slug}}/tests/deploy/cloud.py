@@ -23,6 +23,9 @@ from moto.awslambda.policy import Policy
 import deploy.__main__ as command_line
 from app.main import handler
 from deploy.smoke import http_event
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from tests.deploy.provisioning import Provisioning
+{% endif %}
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 {% if cookiecutter.endpoint == 'function_url' %}
@@ -48,6 +51,9 @@ class Cloud:
     name: str  # of the function and of most else
     calls: list[str] = field(default_factory=list)
     answer: Answer = service_answers
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    provisioning: Provisioning = field(default_factory=Provisioning)
+{% endif %}
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self.region)
@@ -100,7 +106,11 @@ def record_calls(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def recorded(self: BaseClient, operation: str, parameters: Any) -> Any:
         cloud.calls.append(operation)
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+        return cloud.provisioning.answer(operation, parameters, lambda: call(self, operation, parameters))
+{% else %}
         return call(self, operation, parameters)
+{% endif %}
 
     monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
 
@@ -122,9 +132,15 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(self: Any, account_id: str, spec: dict[str, Any], *rest: Any, **options: Any) -> None:
         make(self, account_id, spec, *rest, **options)
         self.logging = spec.get("LoggingConfig")
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        self.snapstart = spec.get("SnapStart", {"ApplyOn": "None"})
+{% endif %}
 
     def updated(self: Any, changes: dict[str, Any]) -> Any:
         self.logging = changes.get("LoggingConfig", self.logging)
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        self.snapstart = changes.get("SnapStart", self.snapstart)
+{% endif %}
         return update(self, changes)
 
     def updated_code(self: Any, changes: dict[str, Any]) -> Any:
@@ -152,7 +168,13 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
 {% endif %}
     def complete(self: Any, on_create: bool = False) -> Any:
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        snapstart = self.snapstart | {"OptimizationStatus": "On" if self.version != "$LATEST" else "Off"}
+        completed = {"LoggingConfig": self.logging, "RevisionId": f"{self.last_modified}", "SnapStart": snapstart}
+        return configuration(self, on_create) | completed
+{% else %}
         return configuration(self, on_create) | {"LoggingConfig": self.logging, "RevisionId": f"{self.last_modified}"}
+{% endif %}
 
     def resolved(self: Any) -> Any:
         answer = code(self)

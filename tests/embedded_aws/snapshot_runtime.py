@@ -1,0 +1,85 @@
+"""Runs as a function's process: AWS's runtime client, which after INIT is forked for each restore of the snapshot.
+
+Started by its path, with the number of a socket and then what the runtime client takes. A message on the socket asks for
+a restore and brings the environment's variables, its output and where to say the process's number and exit status.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from types import SimpleNamespace
+
+
+def main(control: socket.socket, arguments: list[str]) -> None:
+    # The compiled client keeps the address that it finds when it is imported: it is left to the forks to do so.
+    sys.modules["runtime_client"] = SimpleNamespace(initialize_client=lambda agent: None)  # type: ignore[assignment]
+    import awslambdaric.__main__
+    from awslambdaric import lambda_runtime_client
+    from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient, _user_agent
+
+    ask_for_restore = BaseLambdaRuntimeClient.restore_next
+
+    def restore_next(self: BaseLambdaRuntimeClient) -> None:
+        """Returns in each restored copy, never in the process that was started."""
+        ask_for_restore(self)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        state = sys.modules["random"].getstate() if "random" in sys.modules else None
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(control, 65536, 2)
+            if not message:
+                os._exit(0)
+            if os.fork() == 0:
+                output, status = descriptors
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                if pid := os.fork():
+                    os.write(status, f"{pid}\n".encode())
+                    os.write(status, str(os.waitpid(pid, 0)[1]).encode())
+                    os._exit(0)
+                os.setsid()
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                for descriptor in (output, status, control.fileno()):
+                    os.close(descriptor)
+                os.environ.update(json.loads(message))
+                self.lambda_runtime_address = os.environ["AWS_LAMBDA_RUNTIME_API"]
+                del sys.modules["runtime_client"]
+                import runtime_client  # type: ignore[import-not-found]
+
+                runtime_client.initialize_client(_user_agent())
+                lambda_runtime_client.runtime_client = runtime_client
+                same_randomness(state)
+                own_event_loop()
+                return
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    BaseLambdaRuntimeClient.restore_next = restore_next
+    awslambdaric.__main__.main(arguments)
+
+
+def same_randomness(state: object) -> None:
+    """Python seeds `random` anew in a fork; what is restored from a snapshot goes on with what was in it."""
+    if state is not None:
+        sys.modules["random"].setstate(state)
+
+
+def own_event_loop() -> None:
+    """A machine restored from a snapshot has files of its own; forks share theirs, and would wake each other's loops."""
+    if "asyncio" in sys.modules:
+        import asyncio
+        import selectors
+
+        try:
+            loop = asyncio.get_event_loop()
+        except RuntimeError:
+            return
+        loop._selector = selectors.DefaultSelector()  # type: ignore[attr-defined]
+        loop._internal_fds = 0  # type: ignore[attr-defined]
+        loop._make_self_pipe()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    sys.path[0] = os.getcwd()  # not this file's folder, none of which is the function's
+    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[1:])

@@ -1,0 +1,99 @@
+"""With SnapStart, does the real service hold no secret in its snapshot, and is each restored environment its own?"""
+
+import json
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.conftest import Bake
+from tests.deploying import deploy_sh, push
+from tests.embedded_aws import EmbeddedAws
+
+PROBE = '''"""What an environment has of its own."""
+
+import asyncio
+import os
+import random
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from app.settings import get_settings
+
+router = APIRouter()
+SNAPSHOT = os.getpid()
+
+
+@router.get("/")
+async def root(request: Request) -> dict[str, Any]:
+    await asyncio.sleep(0.5)  # so that requests at once need environments of their own
+    secret = get_settings().api_key.get_secret_value()
+    return {"snapshot": SNAPSHOT, "pid": os.getpid(), "random": random.random(), "secret": secret, **request.state.own}
+
+
+@router.get("/sync")
+def sync() -> int:
+    return os.getpid()
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "healthy"}
+'''
+LIFESPAN = """
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    with socket.create_server(("127.0.0.1", 0)) as connection:
+        yield {"own": {"connection": connection.getsockname()[1], "connected_in": os.getpid()}}
+
+
+app = FastAPI(
+    lifespan=lifespan,
+"""
+ENVIRONMENTS = 3
+
+
+def test_each_environment_is_its_own(bake: Bake, tmp_path: Path) -> None:
+    project = bake(cold_starts="snapstart").copy(tmp_path)
+
+    def edit(file: str, *changes: tuple[str, str]) -> None:
+        text = (project.path / file).read_text("utf-8")
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        (project.path / file).write_text(text, "utf-8")
+
+    (project.path / "app/routers/health.py").write_text(PROBE, "utf-8")
+    edit("app/settings.py", ('is a SecretStr."""\n\n\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n\n\n'))
+    edit("app/settings.py", ("import ValidationError", "import SecretStr, ValidationError"))
+    imports = "import os\nimport socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
+    imports += "from collections.abc import AsyncIterator\n"
+    edit("app/main.py", ("import gc\n", f"import gc\n{imports}"), ("\napp = FastAPI(\n", LIFESPAN))
+    edit("deploy.toml", ("secrets = []", 'secrets = ["API_KEY"]'))
+
+    with EmbeddedAws() as aws:
+        assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="first").code == 0
+        deployed = deploy_sh(project, aws, "--image", push(project, aws))
+        assert deployed.code == 0, deployed.err
+        assert "(restore: " in deployed.out
+        assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="second").code == 0
+
+        def ask(path: str) -> object:
+            with urllib.request.urlopen(deployed.url + path, timeout=30) as answer:
+                return json.load(answer)
+
+        with ThreadPoolExecutor(ENVIRONMENTS) as pool:
+            answers = [answer for answer in pool.map(ask, [""] * ENVIRONMENTS) if isinstance(answer, dict)]
+            pids = set(pool.map(ask, ["sync"] * ENVIRONMENTS))
+        reads = [call for call in aws.calls if call.operation == "GetParameters"]
+        environments = aws.environments("my-api-prod")
+
+    own = {name: {answer[name] for answer in answers} for name in answers[0]}
+    assert len(own["snapshot"]) == 1
+    assert own["snapshot"].isdisjoint(own["pid"])
+    assert [len(own[name]) for name in ("pid", "random", "connection", "connected_in")] == [ENVIRONMENTS] * 4
+    assert own["pid"] == own["connected_in"]
+    assert pids <= {environment.pid for environment in environments}
+    # Each restore reads the secrets: what was restored before has the old value, and what comes after has the new one.
+    assert own["secret"] == {"first", "second"}
+    assert len(reads) == len(environments)
