@@ -11,7 +11,11 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from app.lifespan import Lifespan
 from app.logs import AccessLog, configure_logging, request_id
+{% if cookiecutter.migrations == 'alembic' %}
+from app.routers import health, items, predict
+{% else %}
 from app.routers import health, predict
+{% endif %}
 from app.settings import get_settings
 
 configure_logging()
@@ -24,6 +28,9 @@ app = FastAPI(
 )
 app.include_router(health.router)
 app.include_router(predict.router)
+{% if cookiecutter.migrations == 'alembic' %}
+app.include_router(items.router)
+{% endif %}
 
 
 @app.exception_handler(Exception)

@@ -21,6 +21,17 @@ UrlPath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
 OUR_VARIABLES = {"STAGE", "SECRETS_PATH", "SECRET_NAMES", "SECRETS_CHANGED"}
 
 
+{% if cookiecutter.migrations == 'alembic' %}
+class Vpc(BaseModel):
+    """The network that the database is in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    subnet_ids: Annotated[list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]], Field(min_length=1)]
+    security_group_ids: Annotated[list[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]], Field(min_length=1)]
+
+
+{% endif %}
 class Service(BaseModel):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
@@ -42,6 +53,10 @@ class Service(BaseModel):
     reserved_concurrency: Annotated[int, Field(ge=0)] | None = None
     secrets: list[SecretName] = []
     environment: dict[VariableName, str] = {}
+{% if cookiecutter.migrations == 'alembic' %}
+    migration_timeout_s: Annotated[int, Field(ge=30, le=900)] = 900
+    vpc: Vpc | None = None
+{% endif %}
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:

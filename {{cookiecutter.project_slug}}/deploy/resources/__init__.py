@@ -7,6 +7,9 @@ from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm, Topic
 from deploy.resources.function import Function
 from deploy.resources.function_url import FunctionUrl
 from deploy.resources.log_group import LogGroup
+{% if cookiecutter.migrations == 'alembic' %}
+from deploy.resources.migration_function import MigrationFunction
+{% endif %}
 from deploy.resources.repository import Repository
 from deploy.resources.role import Role
 
@@ -18,6 +21,9 @@ def before_release(service: Service, aws: Aws, repository: Repository, function:
         LogGroup(service, aws),
         Role(service, aws),
         function,
+{% if cookiecutter.migrations == 'alembic' %}
+        MigrationFunction(service, aws, function),
+{% endif %}
         Topic(service, aws),
         ErrorsAlarm(service, aws),
         ServerErrorsAlarm(service, aws),

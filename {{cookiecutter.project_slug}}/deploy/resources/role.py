@@ -12,6 +12,19 @@ TRUST = {
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
+{% if cookiecutter.migrations == 'alembic' %}
+# What Lambda itself needs, by the function's role, to connect it to a VPC; AWS defines them for no narrower resource
+# (docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
+VPC_ACTIONS = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+{% endif %}
+
 
 class Role(Resource):
     """May write to its own log group and read its own secrets, and nothing else."""
@@ -34,6 +47,9 @@ class Role(Resource):
                     "Resource": self.aws.arn("logs", f"log-group:{self.service.log_group}:*"),
                 },
                 {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": secrets},
+{% if cookiecutter.migrations == 'alembic' %}
+                *([{"Effect": "Allow", "Action": VPC_ACTIONS, "Resource": "*"}] if self.service.vpc else []),
+{% endif %}
             ],
         }
         return {"trust": TRUST, "policy": policy}

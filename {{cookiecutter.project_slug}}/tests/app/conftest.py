@@ -4,6 +4,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
+{% if cookiecutter.migrations == 'alembic' %}
+from types import SimpleNamespace
+{% endif %}
 from typing import Any
 
 import httpx
@@ -11,6 +14,9 @@ import pytest
 from fastapi import APIRouter
 
 from tests.lambda_transport import LambdaTransport
+{% if cookiecutter.migrations == 'alembic' %}
+from tests.postgres import new_database, server
+{% endif %}
 
 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "my-function"  # before app.main is imported: it starts as on Lambda
 
@@ -49,3 +55,36 @@ def client(routes: APIRouter) -> Iterator[httpx.Client]:
     ) as client:
         yield client
     app.router.routes[:] = own_routes
+{% if cookiecutter.migrations == 'alembic' %}
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new database, which is the service's for this test."""
+    from app.db import get_engine
+    from app.settings import get_settings
+
+    with new_database(server_url) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        get_settings.cache_clear()
+        get_engine.cache_clear()
+        yield url
+        get_engine().dispose()
+        get_engine.cache_clear()
+        get_settings.cache_clear()
+
+
+@pytest.fixture
+def database(empty_database: str) -> str:
+    """The same, at the newest revision."""
+    from app.migrate import handler
+
+    handler({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
+    return empty_database
+{% endif %}

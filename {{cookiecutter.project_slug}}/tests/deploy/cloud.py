@@ -31,6 +31,12 @@ def service_answers(event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+{% if cookiecutter.migrations == 'alembic' %}
+def nothing_to_migrate(event: dict[str, Any]) -> dict[str, Any]:
+    return {"from": "0001", "to": "0001", "output": ""}
+
+
+{% endif %}
 @dataclass
 class Cloud:
     """The account: `run` is ./deploy.sh; `calls` are the operations it made; `answer` is what the function does."""
@@ -40,6 +46,9 @@ class Cloud:
     name: str  # of the function and of most else
     calls: list[str] = field(default_factory=list)
     answer: Answer = service_answers
+{% if cookiecutter.migrations == 'alembic' %}
+    migrate: Answer = nothing_to_migrate
+{% endif %}
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=self.region)
@@ -132,6 +141,10 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def invoke(self: Any, name: str, qualifier: str, body: Any, headers: Any, response_headers: Any) -> bytes:
         try:
+{% if cookiecutter.migrations == 'alembic' %}
+            if name.endswith("-migrate"):
+                return json.dumps(cloud.migrate(json.loads(body))).encode()
+{% endif %}
             return json.dumps(cloud.answer(json.loads(body))).encode()
         except Exception as error:
             response_headers["x-amz-function-error"] = "Unhandled"
