@@ -6,6 +6,7 @@ Lambda runs it from the same image as the service, the deploy tool calls it befo
 import io
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,36 +32,51 @@ CHANGES: dict[str, Callable[[Config, str], None]] = {
     "stamp": command.stamp,
 }
 LOOKS: dict[str, Callable[[Config], None]] = {
-    "current": lambda config: command.current(config, verbose=True),
-    "history": lambda config: command.history(config, indicate_current=True),
+    "current": command.current,
+    "history": command.history,
 }
 
 
 class MigrationError(Exception):
-    """The command is unknown, or another migration took all the time there was."""
+    """What went wrong, and in which line of which migration."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, str | None]:
     """`{"command": "upgrade", "revision": "head"}` → the revisions before and after, and what Alembic printed."""
     name, revision = event.get("command", "upgrade"), event.get("revision") or "head"
+    if name not in CHANGES and name not in LOOKS:
+        raise MigrationError(f"{name!r} is none of {', '.join([*CHANGES, *LOOKS])}")
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_S
+    try:
+        return run(name, revision, deadline)
+    except MigrationError:
+        raise
+    except Exception as error:  # the traceback through Alembic and SQLAlchemy would fill all of the log that is shown
+        raise MigrationError(f"{error}{place(error)}") from None
+
+
+def run(name: str, revision: str, deadline: float) -> dict[str, str | None]:
     output = io.StringIO()
     config = Config(CONFIG, stdout=output)
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
-        before = current(connection)
         if name in CHANGES:
             wait_for_turn(connection, deadline)
-            before = current(connection)
+        before = current(connection)
+        if name in CHANGES:
             CHANGES[name](config, revision)
-        elif name in LOOKS:
-            LOOKS[name](config)
         else:
-            raise MigrationError(f"{name!r} is none of {', '.join([*CHANGES, *LOOKS])}")
+            LOOKS[name](config)
         after = current(connection)
     log.info("%s: %s -> %s", name, before, after)
     return {"from": before, "to": after, "output": output.getvalue()}
+
+
+def place(error: Exception) -> str:
+    """Where in the migrations it came from, if it did."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/versions/" in frame.filename]
+    return f"\n(line {frames[-1].lineno} of {Path(frames[-1].filename).name}: {frames[-1].line})" if frames else ""
 
 
 def wait_for_turn(connection: Connection, deadline: float) -> None:

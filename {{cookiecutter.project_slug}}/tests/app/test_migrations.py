@@ -12,7 +12,6 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
 from app import migrate
 
@@ -93,7 +92,7 @@ def test_current_and_history_tell_and_change_nothing(database: str) -> None:
     [("upgrade", "nonesuch", "Can't locate revision"), ("drop", None, "'drop' is none of upgrade, downgrade")],
 )
 def test_what_there_is_not_is_an_error(database: str, name: str, revision: str | None, error: str) -> None:
-    with pytest.raises((CommandError, migrate.MigrationError), match=error):
+    with pytest.raises(migrate.MigrationError, match=error):
         run(name, revision)
 
 
@@ -103,7 +102,7 @@ def test_a_failing_migration_leaves_everything_as_it_was(empty_database: str, mi
     run()
     write(migrations, "two", "one", "op.execute('CREATE TABLE two ()')")
     write(migrations, "three", "two", "op.execute('CREATE TABLE three ()'); op.execute('SELECT 1 / 0')")
-    with pytest.raises(Exception, match="division by zero"):
+    with pytest.raises(migrate.MigrationError, match=r"division by zero\n(.*\n)*\(line 9 of three.py: op.execute"):
         run()
     assert tables(empty_database) == {"one"}
     assert run("current")["to"] == "one"
@@ -153,7 +152,7 @@ def test_who_cannot_get_a_turn_says_so(empty_database: str, monkeypatch: pytest.
 
 def test_the_server_gives_up_before_lambda_does(empty_database: str, migrations: Path) -> None:
     write(migrations, "one", None, "op.execute('CREATE TABLE one ()'); op.execute('SELECT pg_sleep(60)')")
-    with pytest.raises(Exception, match="canceling statement due to statement timeout"):
+    with pytest.raises(migrate.MigrationError, match="canceling statement due to statement timeout"):
         run(seconds=migrate.SPARE_S + 1)
     assert tables(empty_database) == set()
 
@@ -167,6 +166,6 @@ def test_a_table_in_use_does_not_hold_up_the_service(
     write(migrations, "two", "0001", "op.execute('ALTER TABLE items ADD COLUMN size int')")
     with psycopg.connect(database) as reader:
         reader.execute("SELECT * FROM items")
-        with pytest.raises(Exception, match="lock timeout"):
+        with pytest.raises(migrate.MigrationError, match="lock timeout"):
             run()
     assert run()["to"] == "two"

@@ -81,7 +81,7 @@ def test_a_lost_connection_is_not_answered_with_a_second_run(
     assert cloud.run("migrate", "upgrade") == 1
     assert len(sent) == 1
     assert "It may still be running" in capsys.readouterr().err
-    configuration = Aws(cloud.region).invoker.meta.config
+    configuration: Any = Aws(cloud.region).invoker.meta.config
     assert configuration.read_timeout > 900
     assert configuration.retries["total_max_attempts"] == 1
 
