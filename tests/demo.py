@@ -160,6 +160,7 @@ def database_of(project: Path, answers: dict[str, str], aws: EmbeddedAws) -> Ite
     with postgres() as url:
         say()
         say("A real PostgreSQL runs on this machine until the demo ends. Its URL is a secret of the service:")
+        say(f"$ DATABASE_URL={shlex.quote(url)}")
         deploy(project, aws, ["secret", "set", "DATABASE_URL"], typed=url)
         yield
 
@@ -167,7 +168,7 @@ def database_of(project: Path, answers: dict[str, str], aws: EmbeddedAws) -> Ite
 def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: str = "") -> None:
     """The project's own deploy, as its owner sees it."""
     say()
-    given = f"printf %s {shlex.quote(typed)} | " if typed else ""
+    given = f'printf %s "${arguments[-1]}" | ' if typed else ""
     say(f"$ cd {project.name} && {given}{shlex.join(['./deploy.sh', *arguments])}")
     with kept_venv(project):
         command = ["./deploy.sh", *arguments]
@@ -194,7 +195,9 @@ def fetch(url: str, item: dict[str, object] | None = None) -> None:
     body = json.dumps(item) if item else None
     say()
     say(f"$ curl -s {url}" + (f" --json {shlex.quote(body)}" if body else ""))
-    request = urllib.request.Request(url, body and body.encode(), {"Content-Type": "application/json"} if body else {})
+    request = urllib.request.Request(
+        url, body.encode() if body else None, {"Content-Type": "application/json"} if body else {}
+    )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=30) as answer:

@@ -11,7 +11,6 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
-
 {% if cookiecutter.migrations == 'alembic' %}
 # What Lambda itself needs, by the function's role, to connect it to a VPC; AWS defines them for no narrower resource
 # (docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
