@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,9 +21,11 @@ ALIAS = "live"  # what the public calls
 NO_VPC: dict[str, list[str]] = {"subnet_ids": [], "security_group_ids": []}
 {% endif %}
 CODE = {"image", "architecture"}
-ROLE_PROPAGATION_S = 120  # a fresh role "cannot be assumed by Lambda" for some seconds
+ROLE_PROPAGATION_S = 120  # Lambda learns of a fresh role some seconds late, and until then refuses it
 {% if cookiecutter.migrations == 'alembic' %}
 NEW_ROLE = ("cannot be assumed by Lambda", "does not have permissions to call CreateNetworkInterface")
+{% else %}
+NEW_ROLE = ("cannot be assumed by Lambda",)
 {% endif %}
 
 
@@ -77,28 +80,16 @@ class Function(Resource):
         return None
 
     def create(self) -> None:
-        def created() -> bool:
-            try:
-                self.aws.lambda_.create_function(
-                    FunctionName=self.name,
-                    PackageType="Image",
-                    Code={"ImageUri": self.released()["image"]},
-                    Architectures=[self.service.architecture],
-                    Tags=self.service.tags,
-                    **self._configuration(),
-                )
-            except ClientError as error:
-{% if cookiecutter.migrations == 'alembic' %}
-                if any(told in str(error) for told in NEW_ROLE):
-                    return False
-{% else %}
-                if "cannot be assumed by Lambda" in str(error):
-                    return False
-{% endif %}
-                raise
-            return True
-
-        self.aws.wait("letting Lambda use the new role", created, timeout_s=ROLE_PROPAGATION_S)
+        self._when_role_is_known(
+            lambda: self.aws.lambda_.create_function(
+                FunctionName=self.name,
+                PackageType="Image",
+                Code={"ImageUri": self.released()["image"]},
+                Architectures=[self.service.architecture],
+                Tags=self.service.tags,
+                **self._configuration(),
+            )
+        )
         self.settle()
         if self.desired().get("reserved_concurrency") is not None:
             self._reserve()
@@ -108,7 +99,9 @@ class Function(Resource):
         if "reserved_concurrency" in changed:
             self._reserve()
         if changed.keys() - CODE - {"reserved_concurrency", "failure"}:
-            self.aws.lambda_.update_function_configuration(FunctionName=self.name, **self._configuration())
+            self._when_role_is_known(
+                lambda: self.aws.lambda_.update_function_configuration(FunctionName=self.name, **self._configuration())
+            )
             self.settle()
         if changed.keys() & (CODE | {"failure"}):
             self.aws.lambda_.update_function_code(
@@ -117,6 +110,18 @@ class Function(Resource):
             self.settle()
         if failure := (self.read() or {}).get("failure"):
             raise Problem(f"Lambda could not update {self.name}: {failure}", "Correct what it names and run it again.")
+
+    def _when_role_is_known(self, call: Callable[[], object]) -> None:
+        def called() -> bool:
+            try:
+                call()
+            except ClientError as error:
+                if any(told in str(error) for told in NEW_ROLE):
+                    return False
+                raise
+            return True
+
+        self.aws.wait("letting Lambda use the role", called, timeout_s=ROLE_PROPAGATION_S)
 
     def _reserve(self) -> None:
         if self.service.reserved_concurrency is None:

@@ -162,8 +162,8 @@ def test_a_table_in_use_does_not_hold_up_the_service(
 ) -> None:
     """A lock that is waited for lets all later readers wait too."""
     monkeypatch.setattr(migrate, "TABLE_LOCK_TIMEOUT_S", 1)
-    write(migrations, "0001", None, "pass")
-    write(migrations, "two", "0001", "op.execute('ALTER TABLE items ADD COLUMN size int')")
+    write(migrations, str(NEWEST), None, "pass")
+    write(migrations, "two", NEWEST, "op.execute('ALTER TABLE items ADD COLUMN size int')")
     with psycopg.connect(database) as reader:
         reader.execute("SELECT * FROM items")
         with pytest.raises(migrate.MigrationError, match="lock timeout"):
