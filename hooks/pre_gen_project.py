@@ -11,7 +11,7 @@ CHOICES = {
     "architecture": ["arm64", "x86_64"],
     "endpoint": ["function_url"],
     "secrets": ["ssm"],
-    "migrations": ["none"],
+    "migrations": ["none", "alembic"],
     "cold_starts": ["accept"],
 }
 LONGEST = {"project_name": 80, "description": 200}
