@@ -11,7 +11,7 @@ CHOICES = {
     "architecture": ["arm64", "x86_64"],
     "endpoint": ["function_url", "http_api"],
     "secrets": ["ssm", "secrets_manager"],
-    "migrations": ["none"],
+    "migrations": ["none", "alembic"],
     "cold_starts": ["accept", "snapstart", "provisioned_concurrency"],
 }
 LONGEST = {"project_name": 80, "description": 200}

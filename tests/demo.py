@@ -5,6 +5,7 @@
 
 import argparse
 import hashlib
+import json
 import os
 import platform
 import re
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.baking import PROMPTS, TEMPLATE
+from tests.database import postgres
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.docker import docker_aws, engine_architecture
 from tests.embedded_aws.docker_registry import EngineMissing
@@ -79,7 +81,7 @@ def read_answers(given: Sequence[str]) -> dict[str, str]:
 
 def without_engine(answers: dict[str, str], *, serve: bool) -> None:
     began = time.monotonic()
-    with baked(answers) as project, EmbeddedAws() as aws:
+    with baked(answers) as project, EmbeddedAws() as aws, database_of(project, answers, aws):
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
         say(f"Laying out the files of the image as the Dockerfile says, for this machine's {python}:")
         task_root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
@@ -87,7 +89,7 @@ def without_engine(answers: dict[str, str], *, serve: bool) -> None:
             "built-elsewhere", task_root.path, command=task_root.command, architecture=deployed(project, "architecture")
         )
         deploy(project, aws, ["--image", image])
-        call(project, aws)
+        call(project, answers, aws)
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws), the URL, and the image: its files,")
         say(
@@ -104,9 +106,9 @@ def with_engine(answers: dict[str, str], *, serve: bool) -> None:
     if "architecture" not in answers:
         say(f"The container engine runs {architecture} without emulation, so the project is baked for that.")
         answers = {**answers, "architecture": architecture}
-    with baked(answers) as project, docker_aws() as aws:
+    with baked(answers) as project, docker_aws() as aws, database_of(project, answers, aws):
         deploy(project, aws, [])
-        call(project, aws)
+        call(project, answers, aws)
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws) and the URL.")
         say("Real: the project, its ./deploy.sh, the image that docker built, the registry, the containers.")
@@ -149,31 +151,59 @@ def deployed(project: Path, key: str) -> Any:
         return tomllib.load(file)[key]
 
 
-def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str]) -> None:
+@contextmanager
+def database_of(project: Path, answers: dict[str, str], aws: EmbeddedAws) -> Iterator[None]:
+    """A database for the service, if its answers need one; its URL is the service's secret."""
+    if answers.get("migrations") != "alembic":
+        yield
+        return
+    with postgres() as url:
+        say()
+        say("A real PostgreSQL runs on this machine until the demo ends. Its URL is a secret of the service:")
+        say(f"$ DATABASE_URL={shlex.quote(url)}")
+        deploy(project, aws, ["secret", "set", "DATABASE_URL"], typed=url)
+        yield
+
+
+def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: str = "") -> None:
     """The project's own deploy, as its owner sees it."""
     say()
-    say(f"$ cd {project.name} && {shlex.join(['./deploy.sh', *arguments])}")
+    given = f'printf %s "${arguments[-1]}" | ' if typed else ""
+    say(f"$ cd {project.name} && {given}{shlex.join(['./deploy.sh', *arguments])}")
     with kept_venv(project):
-        code = subprocess.run(["./deploy.sh", *arguments], cwd=project, env=environment(aws), check=False).returncode
-    if code:
-        raise Failed(f"./deploy.sh ended with exit code {code}; what it printed above says why")
+        command = ["./deploy.sh", *arguments]
+        done = subprocess.run(command, cwd=project, env=environment(aws), input=typed, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"./deploy.sh ended with exit code {done.returncode}; what it printed above says why")
 
 
-def call(project: Path, aws: EmbeddedAws) -> None:
+def call(project: Path, answers: dict[str, str], aws: EmbeddedAws) -> None:
     """Fetches the URL that ./deploy.sh status names, from outside."""
     command = ["./deploy.sh", "status"]
     status = subprocess.run(command, cwd=project, env=environment(aws), capture_output=True, text=True, check=False)
     found = re.search(r"https?://\S+/", status.stdout)
     if status.returncode or not found:
         raise Failed(f"./deploy.sh status names no URL: {status.stdout}{status.stderr}")
+    fetch(found[0])
+    if answers.get("migrations") == "alembic":
+        fetch(f"{found[0]}items", {"name": "screw", "quantity": 3})
+        fetch(f"{found[0]}items")
+
+
+def fetch(url: str, item: dict[str, object] | None = None) -> None:
+    """Shows what a GET of the URL answers, or a POST of the item."""
+    body = json.dumps(item) if item else None
     say()
-    say(f"$ curl -s {found[0]}")
+    say(f"$ curl -s {url}" + (f" --json {shlex.quote(body)}" if body else ""))
+    request = urllib.request.Request(
+        url, body.encode() if body else None, {"Content-Type": "application/json"} if body else {}
+    )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(found[0], timeout=30) as answer:
+        with opener.open(request, timeout=30) as answer:
             say(answer.read().decode())
     except OSError as error:
-        raise Failed(f"{found[0]} does not answer: {error}") from error
+        raise Failed(f"{url} does not answer: {error}") from error
 
 
 def stay_up(project: Path, aws: EmbeddedAws) -> None:
@@ -197,6 +227,9 @@ def kept_venv(project: Path) -> Iterator[None]:
     requirements = (project / "requirements-deploy.txt").read_bytes()
     kept = CACHE / "venv" / hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:16]
     lent = project / ".venv"
+    if lent.exists():  # since the command before
+        yield
+        return
     if (kept / "bin/python").exists():  # false, too, when the Python it was made from is gone
         lent.symlink_to(kept)
         yield

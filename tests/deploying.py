@@ -16,6 +16,7 @@ from unittest.mock import patch
 from botocore.loaders import JSONFileLoader
 
 from tests.baking import TEMPLATE, Project, environment
+from tests.database import postgres
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.task_root import build_task_root
 
@@ -79,6 +80,18 @@ def deploy_sh(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = 
         timeout=300,
     )
     return Run(done.returncode, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def database_of(project: Project, aws: EmbeddedAws) -> Iterator[str]:
+    """The URL of the database that the service needs by its answers, set as its secret; empty when it needs none."""
+    if project.answers.get("migrations") != "alembic":
+        yield ""
+        return
+    with postgres() as url:
+        told = deploy_sh(project, aws, "secret", "set", "DATABASE_URL", typed=url)
+        assert told.code == 0, told.err
+        yield url
 
 
 class InProcess:

@@ -98,7 +98,7 @@ def test_nothing_of_this_machine_shows(bake: Bake, answers: Answers) -> None:
 def test_text_files_are_tidy(bake: Bake, answers: Answers) -> None:
     found = []
     for name, text in bake(**answers).texts():
-        blank_lines = 2 if name.endswith(".py") else 1
+        blank_lines = 2 if name.endswith((".py", ".py.mako")) else 1
         faults = {
             "carriage return": "\r" in text,
             "blank at the end of a line": re.search(r"[ \t]$", text, re.MULTILINE),

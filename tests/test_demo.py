@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.baking import TEMPLATE
+from tests.baking import CHOICES, TEMPLATE
 
 TRANSCRIPT = r"""
 my-api · prod · us-east-1
@@ -62,6 +62,18 @@ def test_default_answers(tmp_path: Path) -> None:
     assert int(found["cold"].replace(",", "")) > int(found["warm"].replace(",", ""))
     assert "No AWS account and no container engine was used." in done.stdout
     assert "\x1b" not in done.stdout
+    assert left_over(tmp_path) == []
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+@pytest.mark.skipif("alembic" not in CHOICES["migrations"], reason="cannot be chosen")
+def test_with_a_database(tmp_path: Path) -> None:
+    command = [*DEMO, "migrations=alembic"]
+    done = subprocess.run(command, cwd=TEMPLATE, env=environment(tmp_path), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(TRANSCRIPT, done.stdout), done.stdout
+    assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", done.stdout)
+    assert '{"items":[{"name":"screw","quantity":3,"id":1,' in done.stdout
     assert left_over(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 

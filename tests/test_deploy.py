@@ -10,31 +10,40 @@ import pytest
 
 from tests.baking import COMBINATIONS, Answers, name_of
 from tests.conftest import Bake
-from tests.deploying import deploy_sh, push
+from tests.deploying import database_of, deploy_sh, push
 from tests.embedded_aws import EmbeddedAws
 
 TRANSCRIPT = r"""my-api · prod · us-east-1
-\[1/6\] Building image\.\.\.          skipped: --image is given
-\[2/6\] Pushing to ECR\.\.\.          sha256:[0-9a-f]{4}… is there
-\[3/6\] Preparing resources\.\.\.     \d+ created \(\d+\.\ds\)
-\[4/6\] Releasing version 1\.\.\.     smoke test passed, live \(\d+\.\ds\)
-\[5/6\] Checking the URL\.\.\.
+\[#\] Building image\.\.\.          skipped: --image is given
+\[#\] Pushing to ECR\.\.\.          sha256:[0-9a-f]{4}… is there
+\[#\] Preparing resources\.\.\.     \d+ created \(\d+\.\ds\)
+\[#\] Releasing version 1\.\.\.     smoke test passed, live \(\d+\.\ds\)
+\[#\] Checking the URL\.\.\.
       \$ curl -s (\S+/)
       \{"ok":true\}
       cold start: [\d,]+ ms(?: \(restore: [\d,]+ ms\))?  ·  warm: [\d,]+ ms  ·  memory: \d+ of 512 MB
-\[6/6\] Cleaning up\.\.\.             nothing to remove
+\[#\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """
+MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
+
+
+def transcript(answers: Answers) -> str:
+    """What the first deploy prints, its steps numbered."""
+    before, releasing, after = TRANSCRIPT.partition(r"\[#\] Releasing")
+    migrating = MIGRATING if answers["migrations"] == "alembic" else ""
+    parts = (before + migrating + releasing + after).split("#")
+    return parts[0] + "".join(f"{number}/{len(parts) - 1}{part}" for number, part in enumerate(parts[1:], 1))
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
 def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     project = bake(**answers).copy(tmp_path)
-    with EmbeddedAws() as aws:
+    with EmbeddedAws() as aws, database_of(project, aws):
         image = push(project, aws)
         first = deploy_sh(project, aws, "--image", image)
         assert first.code == 0, first.err
-        assert re.fullmatch(TRANSCRIPT, first.out), first.out
+        assert re.fullmatch(transcript(answers), first.out), first.out
         assert get(first.url) == (200, {"ok": True})
         assert get(first.url + "health")[0] == 200
         assert get(first.url + "nothing-here") == (404, {"detail": "Not Found"})

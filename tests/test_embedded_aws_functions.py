@@ -261,3 +261,15 @@ def test_account_limits_and_reserved_concurrency(sample: Sample) -> None:
         sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=901)
     sample.client.delete_function_concurrency(FunctionName=NAME)
     assert "ReservedConcurrentExecutions" not in sample.client.get_function_concurrency(FunctionName=NAME)
+
+
+def test_a_function_in_a_vpc_needs_a_role_that_may_connect_it(sample: Sample) -> None:
+    network = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    told = "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
+    sample.create()
+    with refused("InvalidParameterValueException", told):
+        sample.client.update_function_configuration(FunctionName=NAME, VpcConfig=network)
+    may_connect = {"Effect": "Allow", "Action": "ec2:CreateNetworkInterface", "Resource": "*"}
+    role = sample.role("connects", may_connect)
+    sample.client.update_function_configuration(FunctionName=NAME, Role=role, VpcConfig=network)
+    assert sample.configuration()["VpcConfig"]["SubnetIds"] == ["subnet-1"]

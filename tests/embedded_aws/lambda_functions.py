@@ -47,7 +47,7 @@ class Functions:
                 "Please don't provide Runtime, Handler or Layers when the intended function PackageType is Image."
             )
         config = _configured({**_DEFAULTS, "Architectures": params.get("Architectures") or ["x86_64"]}, params, name)
-        state.check_role(config["Role"])
+        state.check_role(config)
         digest, uri = state.registry.resolve(state.region, params["Code"]["ImageUri"])
         if name in state.functions:
             raise conflict(f"Function already exist: {name}")
@@ -110,8 +110,8 @@ class Functions:
         function = self._changeable(params)
         old = function.latest.deployed
         config = _configured(old.config, params, function.name)
-        if "Role" in params:
-            self.state.check_role(config["Role"])
+        if "Role" in params or "VpcConfig" in params:
+            self.state.check_role(config)
         self._update(function, Deployed(function.name, LATEST, config, old.image_uri, old.image_digest))
         return self.state.describe(function.latest)
 

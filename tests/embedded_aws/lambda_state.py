@@ -118,6 +118,7 @@ class LambdaState:
     delays: Delays
     registry: Registry
     can_assume: Callable[[str], bool]
+    may: Callable[[str, str, str], bool]  # role, action, resource
     functions: dict[str, Function] = field(default_factory=dict)
     account_concurrency: int = 1000
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -168,9 +169,12 @@ class LambdaState:
         if now < latest.settled_at:
             raise conflict(f"{because} An update is in progress for resource: {self.arn(function.name)}")
 
-    def check_role(self, role: str) -> None:
-        if not self.can_assume(role):
+    def check_role(self, config: Config) -> None:
+        if not self.can_assume(config["Role"]):
             raise invalid("The role defined for the function cannot be assumed by Lambda.")
+        in_vpc = config.get("VpcConfig", {}).get("SubnetIds")
+        if in_vpc and not self.may(config["Role"], "ec2:CreateNetworkInterface", "*"):
+            raise invalid("The provided execution role does not have permissions to call CreateNetworkInterface on EC2")
 
     def describe(self, version: Version, *, qualified: bool = False, updates: bool = True) -> Config:
         """The FunctionConfiguration that AWS answers."""

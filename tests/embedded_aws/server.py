@@ -203,7 +203,9 @@ class EmbeddedAws:
             return self._apis[region]
 
     def _new_lambda_api(self, region: str) -> LambdaApi:
-        state = LambdaState(ACCOUNT, region, self.clock, self.delays, self.registry, self._roles.can_assume)
+        state = LambdaState(
+            ACCOUNT, region, self.clock, self.delays, self.registry, self._roles.can_assume, self._roles.allow
+        )
         plane = self._data_plane
         urls = FunctionUrlServer(state, plane, self._metrics, lambda: {ACCESS_KEY: SECRET_KEY})
         self._urls[region] = urls

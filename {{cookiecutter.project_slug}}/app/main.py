@@ -18,7 +18,11 @@ from app.logs import AccessLog, configure_logging, request_id
 {% if cookiecutter.cold_starts == 'snapstart' %}
 from app.restore import on_restore
 {% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+from app.routers import health, items, predict
+{% else %}
 from app.routers import health, predict
+{% endif %}
 {% if cookiecutter.cold_starts == 'snapstart' %}
 from app.settings import get_settings, get_variables
 {% else %}
@@ -47,6 +51,9 @@ app = FastAPI(
 )
 app.include_router(health.router)
 app.include_router(predict.router)
+{% if cookiecutter.migrations == 'alembic' %}
+app.include_router(items.router)
+{% endif %}
 
 
 @app.exception_handler(Exception)

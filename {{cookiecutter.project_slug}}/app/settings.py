@@ -8,7 +8,11 @@ from typing import Any, TypeVar
 from typing import Any
 {% endif %}
 
+{% if cookiecutter.migrations == 'alembic' %}
+from pydantic import SecretStr, ValidationError, field_validator
+{% else %}
 from pydantic import ValidationError
+{% endif %}
 from pydantic_settings import BaseSettings, SettingsConfigDict
 {% if cookiecutter.cold_starts == 'snapstart' %}
 
@@ -28,6 +32,16 @@ class Settings(BaseSettings):
 
     stage: str = "local"  # set by the deploy tool
     docs: bool = True  # false: no /docs and no /openapi.json
+{% if cookiecutter.migrations == 'alembic' %}
+    database_url: SecretStr
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return url
+{% endif %}
 
 
 {% if cookiecutter.cold_starts == 'snapstart' %}

@@ -12,7 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy import config
 from deploy.aws import Aws, explain
 from deploy.problem import Problem, UsageProblem
+{% if cookiecutter.migrations == 'alembic' %}
+from deploy.verbs import deploy, destroy, logs, migrate, secret, status
+{% else %}
 from deploy.verbs import deploy, destroy, logs, secret, status
+{% endif %}
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +58,18 @@ def parser() -> Parser:
     for action, told in (("set", "read its value from standard input or a hidden prompt"), ("remove", "delete it")):
         actions.add_parser(action, parents=[common], help=told).add_argument("name")
     actions.add_parser("list", parents=[common], help="names, versions and dates, never values")
+{% if cookiecutter.migrations == 'alembic' %}
+    migrations = verbs.add_parser("migrate", parents=[common], help="run an Alembic command on the stage's database")
+    actions = migrations.add_subparsers(dest="action", metavar="|".join(migrate.CHANGES + migrate.LOOKS), required=True)
+    up = actions.add_parser("upgrade", parents=[common], help="to a newer revision (default: the newest)")
+    up.add_argument("revision", nargs="?", default="head", help="such as head or +1")
+    down = actions.add_parser("downgrade", parents=[common], help="to an older revision")
+    down.add_argument("revision", help="such as -1 or base")
+    stamp = actions.add_parser("stamp", parents=[common], help="tell Alembic what the database is at")
+    stamp.add_argument("revision")
+    actions.add_parser("current", parents=[common], help="the revision that the database is at")
+    actions.add_parser("history", parents=[common], help="all revisions")
+{% endif %}
 {% if cookiecutter.secrets == 'ssm' %}
     verbs.add_parser("destroy", parents=[common], help="take everything of a stage down, after asking")
 {% else %}
@@ -77,6 +93,10 @@ def run(arguments: argparse.Namespace) -> None:
             secret.remove(service, aws, arguments.name)
         case "secret":
             secret.list_(service, aws)
+{% if cookiecutter.migrations == 'alembic' %}
+        case "migrate":
+            migrate.run(service, aws, arguments.action, getattr(arguments, "revision", ""))
+{% endif %}
         case "destroy":
 {% if cookiecutter.secrets == 'ssm' %}
             destroy.run(service, aws)

@@ -76,6 +76,17 @@ class ProvisionedConcurrency(BaseModel):
 
 
 {% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+class Vpc(BaseModel):
+    """The network that the database is in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    subnet_ids: Annotated[list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]], Field(min_length=1)]
+    security_group_ids: Annotated[list[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]], Field(min_length=1)]
+
+
+{% endif %}
 class Service(BaseModel):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
@@ -112,6 +123,10 @@ class Service(BaseModel):
 {% if cookiecutter.endpoint == 'http_api' %}
     throttling: Throttling = Throttling()
     domain: CustomDomain | None = None
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+    migration_timeout_s: Annotated[int, Field(ge=30, le=900)] = 900
+    vpc: Vpc | None = None
 {% endif %}
 
     @model_validator(mode="after")

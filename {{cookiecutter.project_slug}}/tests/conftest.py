@@ -1,6 +1,10 @@
 """Nothing of this machine's own AWS account or service settings reaches a test."""
 
 import os
+{% if cookiecutter.migrations == 'alembic' %}
+
+from tests.postgres import NONE
+{% endif %}
 
 for name in [name for name in os.environ if name.startswith(("AWS_", "SECRET"))]:
     del os.environ[name]
@@ -13,3 +17,6 @@ os.environ.update(  # a variable or secret that Settings requires gets its value
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     AWS_EC2_METADATA_DISABLED="true",
 )
+{% if cookiecutter.migrations == 'alembic' %}
+os.environ.setdefault("DATABASE_URL", NONE)
+{% endif %}

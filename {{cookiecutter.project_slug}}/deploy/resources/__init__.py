@@ -17,6 +17,9 @@ from deploy.resources.http_api import AccessLogGroup, HttpApi
 from deploy.resources.json_secret import Secrets
 {% endif %}
 from deploy.resources.log_group import LogGroup
+{% if cookiecutter.migrations == 'alembic' %}
+from deploy.resources.migration_function import MigrationFunction
+{% endif %}
 {% if cookiecutter.secrets == 'ssm' %}
 from deploy.resources.parameters import Secrets
 {% endif %}
@@ -37,6 +40,9 @@ def before_release(
         *([secrets] if service.secrets else []),
         Role(service, aws),
         function,
+{% if cookiecutter.migrations == 'alembic' %}
+        MigrationFunction(service, aws, function),
+{% endif %}
         Topic(service, aws),
         ErrorsAlarm(service, aws),
 {% if cookiecutter.endpoint == 'function_url' %}

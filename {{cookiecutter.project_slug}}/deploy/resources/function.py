@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,8 +17,16 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import GetFunctionResponseTypeDef, LoggingConfigTypeDef
 
 ALIAS = "live"  # what the public calls
+{% if cookiecutter.migrations == 'alembic' %}
+NO_VPC: dict[str, list[str]] = {"subnet_ids": [], "security_group_ids": []}
+{% endif %}
 CODE = {"image", "architecture"}
-ROLE_PROPAGATION_S = 120  # a fresh role "cannot be assumed by Lambda" for some seconds
+ROLE_PROPAGATION_S = 120  # Lambda learns of a fresh role some seconds late, and until then refuses it
+{% if cookiecutter.migrations == 'alembic' %}
+NEW_ROLE = ("cannot be assumed by Lambda", "does not have permissions to call CreateNetworkInterface")
+{% else %}
+NEW_ROLE = ("cannot be assumed by Lambda",)
+{% endif %}
 
 
 class Function(Resource):
@@ -44,6 +53,9 @@ class Function(Resource):
             "environment": self._environment(),
 {% if cookiecutter.cold_starts == 'snapstart' %}
             "snapstart": self.service.snapstart,
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+            "vpc": self.service.vpc.model_dump() if self.service.vpc else NO_VPC,
 {% endif %}
             "logging": {
                 "LogFormat": "JSON",
@@ -75,25 +87,18 @@ class Function(Resource):
         return None
 
     def create(self) -> None:
-        def created() -> bool:
-            try:
-                self.aws.lambda_.create_function(
-                    FunctionName=self.name,
-                    PackageType="Image",
-                    Code={"ImageUri": self.image},
-                    Architectures=[self.service.architecture],
-                    Tags=self.service.tags,
-                    **self._configuration(),
-                )
-            except ClientError as error:
-                if "cannot be assumed by Lambda" in str(error):
-                    return False
-                raise
-            return True
-
-        self.aws.wait("letting Lambda use the new role", created, timeout_s=ROLE_PROPAGATION_S)
+        self._when_role_is_known(
+            lambda: self.aws.lambda_.create_function(
+                FunctionName=self.name,
+                PackageType="Image",
+                Code={"ImageUri": self.released()["image"]},
+                Architectures=[self.service.architecture],
+                Tags=self.service.tags,
+                **self._configuration(),
+            )
+        )
         self.settle()
-        if self.service.reserved_concurrency is not None:
+        if self.desired().get("reserved_concurrency") is not None:
             self._reserve()
 
     def update(self, changed: State) -> None:
@@ -101,15 +106,29 @@ class Function(Resource):
         if "reserved_concurrency" in changed:
             self._reserve()
         if changed.keys() - CODE - {"reserved_concurrency", "failure"}:
-            self.aws.lambda_.update_function_configuration(FunctionName=self.name, **self._configuration())
+            self._when_role_is_known(
+                lambda: self.aws.lambda_.update_function_configuration(FunctionName=self.name, **self._configuration())
+            )
             self.settle()
         if changed.keys() & (CODE | {"failure"}):
             self.aws.lambda_.update_function_code(
-                FunctionName=self.name, ImageUri=self.image, Architectures=[self.service.architecture]
+                FunctionName=self.name, ImageUri=self.released()["image"], Architectures=[self.service.architecture]
             )
             self.settle()
         if failure := (self.read() or {}).get("failure"):
             raise Problem(f"Lambda could not update {self.name}: {failure}", "Correct what it names and run it again.")
+
+    def _when_role_is_known(self, call: Callable[[], object]) -> None:
+        def called() -> bool:
+            try:
+                call()
+            except ClientError as error:
+                if any(told in str(error) for told in NEW_ROLE):
+                    return False
+                raise
+            return True
+
+        self.aws.wait("letting Lambda use the role", called, timeout_s=ROLE_PROPAGATION_S)
 
     def _reserve(self) -> None:
         if self.service.reserved_concurrency is None:
@@ -130,6 +149,13 @@ class Function(Resource):
             "LoggingConfig": logging,
 {% if cookiecutter.cold_starts == 'snapstart' %}
             "SnapStart": {"ApplyOn": "PublishedVersions" if wanted["snapstart"] else "None"},
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+            "VpcConfig": {
+                "SubnetIds": wanted["vpc"]["subnet_ids"],
+                "SecurityGroupIds": wanted["vpc"]["security_group_ids"],
+            },
+            **({"ImageConfig": {"Command": wanted["command"]}} if "command" in wanted else {}),
 {% endif %}
         }
 
@@ -160,6 +186,13 @@ def _state(found: GetFunctionResponseTypeDef) -> State:
         "logging": now.get("LoggingConfig"),
 {% if cookiecutter.cold_starts == 'snapstart' %}
         "snapstart": now.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions",
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+        "vpc": {
+            "subnet_ids": now.get("VpcConfig", {}).get("SubnetIds", []),
+            "security_group_ids": now.get("VpcConfig", {}).get("SecurityGroupIds", []),
+        },
+        "command": now.get("ImageConfigResponse", {}).get("ImageConfig", {}).get("Command"),
 {% endif %}
         "reserved_concurrency": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
         "failure": (now.get("LastUpdateStatusReason") or now.get("StateReason") or "unknown") if failed else None,

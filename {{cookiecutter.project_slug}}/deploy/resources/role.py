@@ -11,6 +11,18 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+{% if cookiecutter.migrations == 'alembic' %}
+# What Lambda itself needs, by the function's role, to connect it to a VPC; AWS defines them for no narrower resource
+# (docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
+VPC_ACTIONS = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+]
+{% endif %}
 
 
 class Role(Resource):
@@ -42,6 +54,9 @@ class Role(Resource):
                 {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": secrets},
 {% else %}
                 {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": secret},
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+                *([{"Effect": "Allow", "Action": VPC_ACTIONS, "Resource": "*"}] if self.service.vpc else []),
 {% endif %}
             ],
         }

@@ -24,12 +24,19 @@ from deploy.resources.repository import Repository
 from deploy.secrets import secrets_changed
 from deploy.smoke import ColdStart, smoke_test
 from deploy.terminal import Steps
+{% if cookiecutter.migrations == 'alembic' %}
+from deploy.verbs.migrate import migrate
+{% endif %}
 
 
 def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: bool) -> None:
     """Deploys the working tree, or the image given; raises Problem with what was live still live."""
     print(f"{service.name} · {service.stage} · {service.region}")
+{% if cookiecutter.migrations == 'alembic' %}
+    steps = Steps(7)
+{% else %}
     steps = Steps(6)
+{% endif %}
     repository, function = Repository(service, aws), Function(service, aws)
     secrets = resources.secrets_of(service, aws)
     before = resources.before_release(service, aws, repository, function, secrets)
@@ -75,6 +82,14 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
         changes = compare(before, states)
         step.outcome = apply(changes)
 
+{% if cookiecutter.migrations == 'alembic' %}
+    with steps.step("Migrating database") as step:
+        if was and is_live(function, was):  # a version goes live only after its migrations
+            step.skip("nothing to do")
+        else:
+            step.outcome = str(migrate(service, aws))
+
+{% endif %}
     cold_start = None
     with steps.step("Releasing") as step:
         if was and is_live(function, was):

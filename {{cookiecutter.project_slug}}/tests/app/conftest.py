@@ -5,6 +5,9 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from threading import Thread
+{% if cookiecutter.migrations == 'alembic' %}
+from types import SimpleNamespace
+{% endif %}
 from typing import Any
 
 import httpx
@@ -14,6 +17,9 @@ from fastapi import APIRouter
 from app import aws
 from tests.app.aws_server import AwsServer
 from tests.lambda_transport import LambdaTransport
+{% if cookiecutter.migrations == 'alembic' %}
+from tests.postgres import new_database, server
+{% endif %}
 
 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "my-function"  # before app.main is imported: it starts as on Lambda
 
@@ -63,3 +69,36 @@ def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
         yield server
         server.stopped.set()
         server.shutdown()
+{% if cookiecutter.migrations == 'alembic' %}
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a new database, which is the service's for this test."""
+    from app.db import get_engine
+    from app.settings import get_settings
+
+    with new_database(server_url) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        get_settings.cache_clear()
+        get_engine.cache_clear()
+        yield url
+        get_engine().dispose()
+        get_engine.cache_clear()
+        get_settings.cache_clear()
+
+
+@pytest.fixture
+def database(empty_database: str) -> str:
+    """The same, at the newest revision."""
+    from app.migrate import handler
+
+    handler({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
+    return empty_database
+{% endif %}

@@ -13,7 +13,11 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_only_some_requests_need_is_not_imported() -> None:
+{% if cookiecutter.migrations == 'alembic' %}
+    later = {"app.model", "app.secrets", "app.aws", "boto3", "botocore", "alembic", "psycopg"}
+{% else %}
     later = {"app.model", "app.secrets", "app.aws", "boto3", "botocore"}
+{% endif %}
     done = run(f"import sys, app.main; print({later} & sys.modules.keys())")
     assert done.stdout == "set()\n", done.stderr
 

@@ -65,8 +65,8 @@ def test_missing_secret_is_named(stored: dict[str, Any]) -> None:
 
 
 def test_secret_without_a_field_is_named(stored: dict[str, Any]) -> None:
-    stored["database_url"] = "db://user:hunter2@host/db"
-    with pytest.raises(settings.SettingsError, match="add `database_url: SecretStr`") as caught:
+    stored["webhook_url"] = "https://user:hunter2@host/hook"
+    with pytest.raises(settings.SettingsError, match="add `webhook_url: SecretStr`") as caught:
         settings.get_settings()
     assert "hunter2" not in str(caught.value)
 

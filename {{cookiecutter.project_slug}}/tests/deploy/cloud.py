@@ -42,6 +42,12 @@ def service_answers(event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+{% if cookiecutter.migrations == 'alembic' %}
+def nothing_to_migrate(event: dict[str, Any]) -> dict[str, Any]:
+    return {"from": "0001", "to": "0001", "output": ""}
+
+
+{% endif %}
 @dataclass
 class Cloud:
     """The account: `run` is ./deploy.sh; `calls` are the operations it made; `answer` is what the function does."""
@@ -53,6 +59,9 @@ class Cloud:
     answer: Answer = service_answers
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     provisioning: Provisioning = field(default_factory=Provisioning)
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+    migrate: Answer = nothing_to_migrate
 {% endif %}
 
     def client(self, service: Any) -> Any:
@@ -183,6 +192,10 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def invoke(self: Any, name: str, qualifier: str, body: Any, headers: Any, response_headers: Any) -> bytes:
         try:
+{% if cookiecutter.migrations == 'alembic' %}
+            if name.endswith("-migrate"):
+                return json.dumps(cloud.migrate(json.loads(body))).encode()
+{% endif %}
             return json.dumps(cloud.answer(json.loads(body))).encode()
         except Exception as error:
             response_headers["x-amz-function-error"] = "Unhandled"

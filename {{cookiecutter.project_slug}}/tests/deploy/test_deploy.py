@@ -18,7 +18,10 @@ def answers_500(event: dict[str, object]) -> dict[str, object]:
 def test_first_deploy_ends_with_the_url_and_its_answer(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert cloud.run("--image", cloud.push_image()) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"\[4/6\] Releasing version 1\.\.\. +smoke test passed, live \(\d+\.\d+s\)\n", shown)
+{% if cookiecutter.migrations == 'alembic' %}
+    assert re.search(r"\[4/7\] Migrating database\.\.\. +at 0001, nothing to do \(\d+\.\d+s\)\n", shown)
+{% endif %}
+    assert re.search(r"\[\d/\d\] Releasing version 1\.\.\. +smoke test passed, live \(\d+\.\d+s\)\n", shown)
     assert re.search(r"\$ curl -s https://\S+/\n +\{\"ok\":true\}\n +cold start: [\d,]+ ms  ·  warm: [\d,]+ ms", shown)
     assert re.search(r"\nDeployed \S+ in \d+s\.  https://\S+\n$", shown)
     assert cloud.live_version() == "1"
@@ -47,7 +50,12 @@ def test_changed_configuration_becomes_a_new_version(cloud: Cloud) -> None:
     cloud.run("--image", image)
     cloud.configure("memory_mb = 1024")
     assert cloud.run("--image", image) == 0
+{% if cookiecutter.migrations == 'alembic' %}
+    update = "UpdateFunctionConfiguration"
+    assert cloud.mutations == [update, update, "PublishVersion", "UpdateAlias"]  # the migration function too
+{% else %}
     assert cloud.mutations == ["UpdateFunctionConfiguration", "PublishVersion", "UpdateAlias"]
+{% endif %}
     live = cloud.client("lambda").get_function_configuration(FunctionName=cloud.name, Qualifier="2")
     assert live["MemorySize"] == 1024
 
@@ -93,6 +101,9 @@ def test_a_stage_is_a_service_of_its_own(cloud: Cloud) -> None:
     assert cloud.run("--image", image) == 0
     assert cloud.run("--stage", "pr-12", "--image", image) == 0
     names = {function["FunctionName"] for function in cloud.client("lambda").list_functions()["Functions"]}
+{% if cookiecutter.migrations == 'alembic' %}
+    names = {name for name in names if not name.endswith("-migrate")}
+{% endif %}
     assert names == {cloud.name, cloud.name.removesuffix("prod") + "pr-12"}
 
 

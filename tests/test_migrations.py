@@ -1,0 +1,167 @@
+"""Do migrations go with a deploy on a real PostgreSQL: data stays, a failure stops the release, two runs never mix?"""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.baking import CHOICES, Project
+from tests.conftest import Bake
+from tests.deploying import Run, database_of, deploy_sh, push
+from tests.embedded_aws import EmbeddedAws
+
+pytestmark = pytest.mark.skipif("alembic" not in CHOICES["migrations"], reason="cannot be chosen")
+MIGRATION = """
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{down}"
+
+
+def upgrade() -> None:
+    {upgrade}
+
+
+def downgrade() -> None:
+    {downgrade}
+"""
+
+
+@dataclass
+class Scene:
+    """A project whose first release is live, and its database."""
+
+    project: Project
+    aws: EmbeddedAws
+    database: str
+    url: str = ""
+
+    def release(self) -> Run:
+        return deploy_sh(self.project, self.aws, "--image", push(self.project, self.aws))
+
+    def migration(self, revision: str, down: str, upgrade: str, downgrade: str = "pass") -> Path:
+        file = self.project.path / f"migrations/versions/{revision}.py"
+        text = MIGRATION.format(revision=revision, down=down, upgrade=upgrade, downgrade=downgrade)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def migrate(self, *arguments: str) -> Run:
+        return deploy_sh(self.project, self.aws, "migrate", *arguments)
+
+    def items(self, new: dict[str, object] | None = None) -> list[dict[str, object]]:
+        """All items, after creating one if given."""
+        if new:
+            headers = {"Content-Type": "application/json"}
+            request = urllib.request.Request(f"{self.url}items", json.dumps(new).encode(), headers)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert answer.status == 201
+        with urllib.request.urlopen(f"{self.url}items", timeout=30) as answer:
+            found: list[dict[str, object]] = json.load(answer)["items"]
+        return found
+
+    def columns(self) -> set[str]:
+        with psycopg.connect(self.database) as connection:
+            query = "SELECT column_name FROM information_schema.columns WHERE table_name = 'items'"
+            return {name for (name,) in connection.execute(query).fetchall()}
+
+    def live(self) -> str:
+        functions = self.aws.client("lambda")
+        return str(functions.get_alias(FunctionName="my-api-prod", Name="live")["FunctionVersion"])
+
+
+@pytest.fixture
+def scene(bake: Bake, tmp_path: Path) -> Iterator[Scene]:
+    project = bake(migrations="alembic").copy(tmp_path)
+    with EmbeddedAws() as aws, database_of(project, aws) as database:
+        scene = Scene(project, aws, database)
+        first = scene.release()
+        assert first.code == 0, first.out + first.err
+        scene.url = first.url
+        yield scene
+
+
+def test_data_outlives_a_release_with_a_migration(scene: Scene) -> None:
+    (screw,) = scene.items({"name": "screw", "quantity": 3})
+    column = "op.execute('ALTER TABLE items ADD COLUMN price int NOT NULL DEFAULT 7')"
+    scene.migration("0002", "0001", column, "op.execute('ALTER TABLE items DROP COLUMN price')")
+    for file, old, new in (
+        ("app/models.py", "quantity: Mapped[int]\n", "quantity: Mapped[int]\n    price: Mapped[int]\n"),
+        ("app/routers/items.py", "    created_at: datetime\n", "    created_at: datetime\n    price: int\n"),
+    ):
+        path = scene.project.path / file
+        path.write_text(path.read_text("utf-8").replace(old, new), encoding="utf-8")
+    second = scene.release()
+    assert second.code == 0, second.err
+    assert re.search(r"\[4/7\] Migrating database\.\.\.      0001 → 0002 \(", second.out)
+    assert scene.items() == [screw | {"price": 7}]
+    functions = scene.aws.client("lambda")
+    names = ("my-api-prod:live", "my-api-prod-migrate")
+    images = [functions.get_function(FunctionName=name)["Code"] for name in names]
+    assert images[0] == images[1]
+
+    assert scene.migrate("current").out == "0002 (head)\n"
+    assert "0001 -> 0002" in scene.migrate("history").out
+    assert scene.migrate("downgrade", "-1").out == "my-api-prod: 0002 → 0001\n"
+    assert "price" not in scene.columns()
+    assert scene.migrate("upgrade").out == "my-api-prod: 0001 → 0002\n"
+
+
+def test_a_failing_migration_leaves_schema_and_live_version_as_they_were(scene: Scene) -> None:
+    (screw,) = scene.items({"name": "screw"})
+    before = scene.columns()
+    broken = "op.execute('ALTER TABLE items ADD COLUMN price int'); op.execute('SELECT 1 / 0')"
+    file = scene.migration("0002", "0001", broken)
+    failed = scene.release()
+    assert failed.code == 1
+    assert re.search(r"\[4/7\] Migrating database\.\.\.      failed", failed.out)
+    assert "Running upgrade 0001 -> 0002" in failed.err
+    assert "(line 9 of 0002.py: op.execute" in failed.err
+    assert "Alembic's upgrade failed: (psycopg.errors.DivisionByZero) division by zero" in failed.err
+    assert scene.columns() == before
+    assert scene.migrate("current").out == "0001\n"
+    assert scene.live() == "1"
+    assert scene.items() == [screw]
+
+    file.unlink()
+    scene.migration("0002", "0001", "op.execute('ALTER TABLE items ADD COLUMN price int')")
+    mended = scene.release()
+    assert mended.code == 0, mended.err
+    assert scene.columns() == before | {"price"}
+
+
+def test_of_two_at_once_one_waits(scene: Scene) -> None:
+    scene.migration("0002", "0001", "op.execute('ALTER TABLE items ADD COLUMN price int; SELECT pg_sleep(4)')")
+    image = push(scene.project, scene.aws)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(deploy_sh, scene.project, scene.aws, "--image", image)
+        with psycopg.connect(scene.database, autocommit=True) as connection:
+            while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(4)'").fetchone():
+                assert not first.done(), first.result()
+        second = scene.migrate("upgrade")
+        assert first.result().code == 0, first.result().err
+    assert re.search(r"Migrating database\.\.\.      0001 → 0002", first.result().out)
+    assert second.out == "my-api-prod: at 0002, nothing to do\n"
+    messages = "\n".join(scene.aws.log_messages("/aws/lambda/my-api-prod"))
+    assert messages.count("another migration is running: waiting for it") == 1
+    assert messages.count("Running upgrade 0001 -> 0002") == 1
+
+
+def test_a_migration_that_takes_too_long_is_given_up(scene: Scene) -> None:
+    """By the server, a little before Lambda would end it without a word."""
+    file = scene.project.path / "deploy.toml"
+    file.write_text(file.read_text("utf-8").replace("migration_timeout_s = 900", "migration_timeout_s = 30"), "utf-8")
+    short = scene.project.path / "app/migrate.py"
+    short.write_text(short.read_text("utf-8").replace("SPARE_S = 5.0", "SPARE_S = 28.0"), encoding="utf-8")
+    scene.migration("0002", "0001", "op.execute('ALTER TABLE items ADD COLUMN price int; SELECT pg_sleep(60)')")
+    failed = scene.release()
+    assert failed.code == 1
+    assert "canceling statement due to statement timeout" in failed.err
+    assert "price" not in scene.columns()
+    assert scene.live() == "1"

@@ -1,0 +1,69 @@
+"""./deploy.sh migrate: runs an Alembic command on the stage's database, in the migration function."""
+
+import base64
+import json
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from deploy.aws import Aws, error_code
+from deploy.config import Service
+from deploy.log_lines import readable
+from deploy.problem import Problem
+from deploy.resources.function import Function
+from deploy.resources.migration_function import MigrationFunction
+
+CHANGES = ("upgrade", "downgrade", "stamp")
+LOOKS = ("current", "history")
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """The revisions before and after, and what Alembic printed."""
+
+    before: str | None
+    after: str | None
+    output: str
+
+    def __str__(self) -> str:
+        if self.before == self.after:
+            return f"at {self.after or 'no revision'}, nothing to do"
+        return f"{self.before or 'empty'} → {self.after or 'empty'}"
+
+
+def run(service: Service, aws: Aws, command: str, revision: str) -> None:
+    """Says what came of it; raises Problem when it failed or the stage was never deployed."""
+    migrated = migrate(service, aws, command, revision)
+    print(migrated.output.rstrip() or f"{service.full_name}: {migrated}")
+
+
+def migrate(service: Service, aws: Aws, command: str = "upgrade", revision: str = "head") -> Migrated:
+    """Runs it to its end; raises Problem with the log lines that explain why it failed."""
+    function = MigrationFunction(service, aws, Function(service, aws))
+    event = {"command": command, "revision": revision}
+    try:
+        function.settle()  # while an update of it is under way, Lambda still runs what it was before
+        answer = aws.invoker.invoke(FunctionName=function.name, LogType="Tail", Payload=json.dumps(event))
+        said = json.loads(answer["Payload"].read())
+    except HTTPClientError as error:
+        raise Problem(
+            f"The connection was lost while {command} ran: {error}",
+            "It may still be running, and a second run waits for it: ./deploy.sh migrate current says where it is.",
+        ) from None
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        raise Problem(
+            f"{service.name} was not deployed in stage {service.stage}, so nothing can reach its database.",
+            "Deploy it: ./deploy.sh",
+        ) from None
+    if "FunctionError" in answer:
+        tail = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
+        lines = [line.text for record in tail if (line := readable(record))]
+        what = str(said.get("errorMessage") or "it crashed").strip().splitlines()[0]
+        raise Problem(
+            f"Alembic's {command} failed: {what}",
+            "What was live still is. A failed run is rolled back; correct it and run the same command again.",
+            details="\n".join(lines[-30:]),
+        )
+    return Migrated(said["from"], said["to"], said["output"])
