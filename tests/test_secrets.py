@@ -102,7 +102,7 @@ def test_a_secret_purged_can_be_set_anew_at_once(bake: Bake) -> None:
     with EmbeddedAws() as aws:
         deploy_sh(project, aws, "secret", "set", "API_KEY", typed="old")
         kept = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
-        assert "brings my-api/prod back" in kept.out
+        assert "my-api/prod can be brought back until" in kept.out
         purged = deploy_sh(project, aws, "destroy", "--purge", typed="my-api-prod\n")
         assert purged.out.endswith("\n0 left\n"), purged.err
         again = deploy_sh(project, aws, "secret", "set", "API_KEY", typed="new")

@@ -25,6 +25,7 @@ KEY = "secret:"  # begins the tag that says of a key that it is there, and since
 MAX_BYTES = 65_536  # of all keys and values together
 MAX_KEYS = 47  # a secret holds 50 tags; three say whose it is
 RECOVERY_DAYS = 30  # what is destroyed can be brought back for so long, at no cost
+ROUNDS = 20  # in which somebody else's edit may come first
 PURGE_S = 60  # until the name of a secret that was deleted at once is free again
 
 
@@ -114,7 +115,7 @@ class Secrets(Resource):
 
     def _edit(self, change: Callable[[Values], Values]) -> str:
         """Writes a new version and makes it current, unless the one it was made from no longer is: then once more."""
-        while True:
+        for _ in range(ROUNDS):
             read = self._current()
             written = json.dumps(change(_values(read)), ensure_ascii=False)
             if len(written.encode()) > MAX_BYTES or len(json.loads(written)) > MAX_KEYS:
@@ -137,6 +138,7 @@ class Secrets(Resource):
                     return version
                 if error_code(error) != "InvalidParameterException" or now == read["VersionId"]:
                     raise
+        raise Problem(f"Others keep changing {self.name}.", "Run it again when they are done.")
 
     def _current(self) -> GetSecretValueResponseTypeDef:
         return self.aws.secretsmanager.get_secret_value(SecretId=self.name, VersionStage=CURRENT)

@@ -61,8 +61,9 @@ def _present(every: list[Resource]) -> list[Resource]:
 {% if cookiecutter.secrets == 'secrets_manager' %}
 def _tell_recoverable(secrets: Secrets) -> None:
     if until := secrets.recoverable_until():
-        print(f"Until {until:%Y-%m-%d}, ./deploy.sh secret set brings {secrets.name} back with all its keys.")
-        print("To delete it at once: ./deploy.sh destroy --purge")
+        stage = secrets.service.stage
+        print(f"{secrets.name} can be brought back until {until:%Y-%m-%d}: ./deploy.sh --stage {stage} secret set NAME")
+        print(f"To delete it at once: ./deploy.sh --stage {stage} destroy --purge")
 
 
 {% endif %}

@@ -174,11 +174,11 @@ def test_destroyed_it_can_be_brought_back(cloud: Cloud, capsys: pytest.CaptureFi
     assert cloud.run("destroy", typed=cloud.name) == 0
     shown = capsys.readouterr().out
     assert f"{secret_id(cloud)} (for 30 days it can be brought back)" in shown
-    assert f"secret set brings {secret_id(cloud)} back with all its keys" in shown
+    assert f"{secret_id(cloud)} can be brought back until" in shown
     assert shown.endswith("\n0 left\n")
     assert cloud.run("destroy") == 0
     assert cloud.mutations == []
-    assert "destroy --purge" in capsys.readouterr().out
+    assert "--stage prod destroy --purge" in capsys.readouterr().out
 
     assert cloud.run("--image", image) == 0  # needs the secret, and so takes its deletion back
     assert cloud.mutations.count("RestoreSecret") == 1
