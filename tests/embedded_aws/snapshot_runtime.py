@@ -1,6 +1,6 @@
-"""Runs as a function's process: AWS's runtime client, which after INIT is forked for each restore of the snapshot.
+"""Runs as a function's process: AWS's runtime client, forked after INIT for each restore of the snapshot.
 
-Started by its path, with the number of a socket and then what the runtime client takes. A message on the socket asks for
+Started by its path, with the number of a socket and then what the runtime client takes. A message on it asks for
 a restore and brings the environment's variables, its output and where to say the process's number and exit status.
 """
 
@@ -66,7 +66,7 @@ def same_randomness(state: object) -> None:
 
 
 def own_event_loop() -> None:
-    """A machine restored from a snapshot has files of its own; forks share theirs, and would wake each other's loops."""
+    """A restored machine has files of its own; forks share theirs, and would wake each other's loops."""
     if "asyncio" in sys.modules:
         import asyncio
         import selectors
