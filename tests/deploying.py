@@ -100,7 +100,7 @@ class InProcess:
     def __init__(self, project: Project, aws: EmbeddedAws) -> None:
         self.aws = aws
         with _importable(project.path):
-            self._command_line = importlib.import_module("deploy.__main__")
+            self._command_line = importlib.import_module("deploy.command_line")
             self._aws_of_tool = importlib.import_module("deploy.aws").Aws
 
     def __call__(self, *arguments: str, typed: str = "") -> Run:

@@ -8,6 +8,9 @@ from fastapi import Depends
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from app.restore import on_restore
+{% endif %}
 from app.settings import get_settings
 
 CONNECT_TIMEOUT_S = 5
@@ -38,6 +41,16 @@ def get_engine() -> Engine:
     )
 
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+def _own_connections() -> None:
+    if get_engine.cache_info().currsize:
+        get_engine().dispose(close=False)  # what was opened before the snapshot is no environment's own
+
+
+on_restore(_own_connections)
+
+
+{% endif %}
 def get_session() -> Iterator[Session]:
     with Session(get_engine()) as session:
         yield session

@@ -32,7 +32,16 @@ class Settings(BaseSettings):
 
     stage: str = "local"  # set by the deploy tool
     docs: bool = True  # false: no /docs and no /openapi.json
+{% if cookiecutter.cold_starts == 'snapstart' %}
+
+
+class Settings(Variables):
+    """And the secrets, which are read after a restore; a field that holds one is a SecretStr."""
+{% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+
+{% endif %}
     database_url: SecretStr
 
     @field_validator("database_url")
@@ -44,12 +53,6 @@ class Settings(BaseSettings):
 {% endif %}
 
 
-{% if cookiecutter.cold_starts == 'snapstart' %}
-class Settings(Variables):
-    """And the secrets, which are read after a restore; a field that holds one is a SecretStr."""
-
-
-{% endif %}
 {% if cookiecutter.cold_starts == 'snapstart' %}
 SomeVariables = TypeVar("SomeVariables", bound=Variables)
 

@@ -34,7 +34,8 @@ def content_tag(project: Path, service: Service) -> str:
     for file in build_context(project):
         executable = os.access(file, os.X_OK)
         digest.update(f"\0{file.relative_to(project).as_posix()}\0{executable}\0".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes()
+        digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:16]
 
 
@@ -85,6 +86,9 @@ def resolve(aws: Aws, uri: str) -> str:
     if not parts:
         raise UsageProblem(f"{uri!r} is not the URI of an image in ECR.", "Give it as <registry>/<repository>:<tag>")
     name, repository, tag, digest = parts.groups()
+    registry = f"{aws.account}.dkr.ecr.{aws.region}."
+    if not name.startswith(registry):
+        raise UsageProblem(f"{name} is not in this account's ECR in {aws.region}.", f"Push it to {registry}… first.")
     image = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
     with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException", "InvalidParameterException"):
         found = aws.ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]  # type: ignore[list-item]

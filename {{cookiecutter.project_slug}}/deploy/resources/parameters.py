@@ -2,8 +2,8 @@
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import absent_is_none, error_code
-from deploy.problem import UsageProblem
+from deploy.aws import error_code
+from deploy.problem import Problem, UsageProblem
 from deploy.resource import Resource, State
 from deploy.secrets import Secret
 
@@ -31,12 +31,15 @@ class Secrets(Resource):
 
     def delete(self) -> None:
         for secret in self.known():
-            self.remove(secret.name)
+            self.aws.ssm.delete_parameter(Name=self.name + secret.name)
 
     def known(self) -> list[Secret]:
-        """Those that have a value, by name."""
+        """Those that have a value and were made by this tool, by name."""
         pages = self.aws.ssm.get_paginator("describe_parameters").paginate(
-            ParameterFilters=[{"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]}]
+            ParameterFilters=[
+                {"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]},
+                {"Key": "tag:managed-by", "Values": [self.service.tags["managed-by"]]},
+            ]
         )
         found = [parameter for page in pages for parameter in page["Parameters"]]
         return sorted(
@@ -58,12 +61,17 @@ class Secrets(Resource):
         except ClientError as error:
             if error_code(error) != "ParameterAlreadyExists":
                 raise
+            if name not in {secret.name for secret in self.known()}:
+                raise Problem(
+                    f"There is a parameter {parameter} that was not made by this tool.",
+                    "Remove it, or choose another name.",
+                ) from None
             made = self.aws.ssm.put_parameter(Name=parameter, Value=value, Type="SecureString", Overwrite=True)
         return str(made["Version"])
 
     def remove(self, name: str) -> bool:
         """Whether there was such a secret."""
-        with absent_is_none("ParameterNotFound"):
-            self.aws.ssm.delete_parameter(Name=self.name + name)
-            return True
-        return False
+        if name not in {secret.name for secret in self.known()}:
+            return False
+        self.aws.ssm.delete_parameter(Name=self.name + name)
+        return True

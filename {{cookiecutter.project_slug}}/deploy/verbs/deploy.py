@@ -122,8 +122,9 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             answer = check_url(service, aws, url, is_new=any(change.resource in after for change in changes))
 {% endif %}
         except Problem as problem:
-            if was and now.version != was.version:
-                move_alias(service, aws, was.version, previous=was.previous, now=live(service, aws))
+            current = live(service, aws)
+            if was and current and was.version != now.version == current.version:  # and nobody released since
+                move_alias(service, aws, was.version, previous=was.previous, now=current)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
                 release_all_but(service, aws, was.version)
 {% endif %}

@@ -20,7 +20,7 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.policy import Policy
 {% endif %}
 
-import deploy.__main__ as command_line
+import deploy.command_line as command_line
 from app.main import handler
 from deploy.smoke import http_event
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}

@@ -6,7 +6,7 @@ import pytest
 from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
-import deploy.__main__ as command_line
+import deploy.command_line as command_line
 from tests.deploy.cloud import Cloud, complete_moto, record_calls
 
 

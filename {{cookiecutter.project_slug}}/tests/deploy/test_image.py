@@ -31,6 +31,9 @@ def test_the_tag_changes_with_the_content_and_only_then(project: Path) -> None:
     (project / "tests/test.py").write_text("changed")
     assert content_tag(project, SERVICE) == tag
     assert content_tag(project, SERVICE.model_copy(update={"architecture": "x86_64"})) != tag
+    (project / "app/dangling").symlink_to("nowhere")  # as editors leave them
+    assert content_tag(project, SERVICE) != tag
+    (project / "app/dangling").unlink()
     (project / "app/main.py").write_text("changed")
     assert content_tag(project, SERVICE) != tag
 

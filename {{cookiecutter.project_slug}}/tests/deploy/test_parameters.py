@@ -19,6 +19,17 @@ def test_an_oversized_value_is_refused(cloud: Cloud) -> None:
     assert cloud.mutations == []
 
 
+def test_those_of_somebody_else_stay_as_they_are(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    path = f"/{cloud.name.removesuffix('-prod')}/prod/API_KEY"
+    cloud.client("ssm").put_parameter(Name=path, Value="theirs", Type="SecureString")
+    assert cloud.run("secret", "set", "API_KEY", typed=VALUE) == 1
+    assert "was not made by this tool" in capsys.readouterr().err
+    assert cloud.run("secret", "remove", "API_KEY") == 1
+    cloud.run("--image", cloud.push_image())
+    assert cloud.run("destroy", typed=cloud.name) == 0
+    assert cloud.client("ssm").get_parameter(Name=path, WithDecryption=True)["Parameter"]["Value"] == "theirs"
+
+
 @pytest.mark.parametrize("listed", ["[]", '["API_KEY"]'])
 def test_they_go_with_the_rest(cloud: Cloud, capsys: pytest.CaptureFixture[str], listed: str) -> None:
     cloud.configure(f"secrets = {listed}")

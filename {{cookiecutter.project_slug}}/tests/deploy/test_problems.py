@@ -58,6 +58,13 @@ def test_an_image_that_cannot_be_one(cloud: Cloud, capsys: pytest.CaptureFixture
     assert cloud.mutations == []
 
 
+def test_an_image_of_another_registry(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.push_image()
+    assert cloud.run("--image", "ghcr.io/elsewhere:one") == 2
+    assert "ghcr.io/elsewhere is not in this account's ECR" in capsys.readouterr().err
+    assert cloud.mutations == []
+
+
 def test_debug_shows_the_traceback_too(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert cloud.run("--debug", "--image", "x") == 2
     error = capsys.readouterr().err
