@@ -26,7 +26,7 @@ MARK = """
 async def mark() -> str:
     import hashlib
 
-    return hashlib.sha256(settings.api_key.get_secret_value().encode()).hexdigest()
+    return hashlib.sha256(get_settings().api_key.get_secret_value().encode()).hexdigest()
 
 
 """
@@ -59,7 +59,7 @@ def with_a_secret(project: Project) -> Project:
     for file, old, new in (
         ("deploy.toml", "secrets = [", 'secrets = ["API_KEY", '),
         ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
-        ("app/settings.py", "    stage: str", "    api_key: SecretStr\n    stage: str"),
+        ("app/settings.py", 'is a SecretStr."""\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n'),
         ("app/main.py", "\nhandler = ", MARK + "\nhandler = "),
     ):
         text = (project.path / file).read_text("utf-8")

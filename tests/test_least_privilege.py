@@ -11,7 +11,7 @@ import pytest
 
 from tests.baking import COMBINATIONS, Answers, Project, name_of
 from tests.conftest import Bake
-from tests.deploying import deploy_sh, push, with_a_secret
+from tests.deploying import database_of, deploy_sh, push, with_a_secret
 from tests.embedded_aws import EmbeddedAws
 
 Grants = set[tuple[str, str, str]]  # role, action, resource; the resource may be a pattern
@@ -47,7 +47,7 @@ def test_a_grant_too_many_and_one_too_few_are_noticed(bake: Bake, tmp_path: Path
 
 def observed(project: Project) -> tuple[Grants, Grants]:
     """What the roles of a deployed service are allowed, and what they were used for."""
-    with EmbeddedAws() as aws:
+    with EmbeddedAws() as aws, database_of(project, aws):
         deploy_sh(project, aws, "secret", "set", "API_KEY", typed="value")
         deployed = deploy_sh(project, aws, "--image", push(project, aws))
         assert deployed.code == 0, deployed.err

@@ -82,9 +82,10 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
         changes = compare(before, states)
         step.outcome = apply(changes)
 
+    unchanged = was is not None and is_live(function, was)
 {% if cookiecutter.migrations == 'alembic' %}
     with steps.step("Migrating database") as step:
-        if was and is_live(function, was):  # a version goes live only after its migrations
+        if unchanged:  # a version goes live only after its migrations
             step.skip("nothing to do")
         else:
             step.outcome = str(migrate(service, aws))
@@ -92,7 +93,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 {% endif %}
     cold_start = None
     with steps.step("Releasing") as step:
-        if was and is_live(function, was):
+        if was and unchanged:
             now = was
             step.title = f"Releasing version {now.version}"
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
