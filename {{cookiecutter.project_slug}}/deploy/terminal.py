@@ -27,7 +27,7 @@ class Step:
 
     def line(self, elapsed_s: float, outcome: str) -> str:
         took = f"({elapsed_s:.1f}s)" if self.timed else ""
-        return f"{f'[{self.number}/{self.total}] {self.title}...':{WIDTH}}{outcome} {took}".rstrip()
+        return f"{f'[{self.number}/{self.total}] {self.title}...':{WIDTH - 1}} {outcome} {took}".rstrip()
 
 
 class Steps:

@@ -32,7 +32,6 @@ def test_second_deploy_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixtu
     cloud.run("--image", image)
     assert cloud.run("--image", image) == 0
     assert cloud.mutations == []
-    assert len(cloud.calls) <= 25
     assert "Nothing to deploy" in capsys.readouterr().out
 
 

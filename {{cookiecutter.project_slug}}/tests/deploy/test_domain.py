@@ -1,6 +1,5 @@
 """A name of the service's own: made where the zone is in Route 53, told where it is not, and taken down again."""
 
-import io
 from typing import Any
 
 import pytest
@@ -87,8 +86,7 @@ def test_what_still_waits_goes_with_destroy(cloud: Cloud, monkeypatch: pytest.Mo
     issue(monkeypatch, yes=False)
     assert deploy(cloud, HERE, cloud.push_image()) == 0
     assert left(cloud)
-    monkeypatch.setattr("sys.stdin", io.StringIO(cloud.name))
-    assert cloud.run("destroy") == 0
+    assert cloud.run("destroy", typed=cloud.name) == 0
     assert left(cloud) == []
 
 
