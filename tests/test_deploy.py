@@ -26,7 +26,7 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 Deployed my-api in \d+s\.  \1
 """
 READS = 25  # of a deploy that changes nothing, without a database, an API or environments that stand ready
-MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 1, "provisioned_concurrency": 4}
+MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 2, "provisioned_concurrency": 4}
 MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
 
 
