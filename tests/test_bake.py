@@ -69,7 +69,7 @@ def test_no_word_of_an_option_that_was_not_chosen(bake: Bake, answers: Answers) 
         f"{name}: {word}"
         for name, text in bake(**answers).texts()
         for word in words
-        if word in f"{name}\n{text}".lower()
+        if word in f"{name}\n{text}".lower().replace("classmethod", "")  # which holds "ssm"
     ] == []
 
 
