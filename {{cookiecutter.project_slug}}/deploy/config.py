@@ -28,22 +28,22 @@ OUR_VARIABLES = {"STAGE", "SECRET_ID", "SECRET_NAMES", "SECRETS_CHANGED"}
 {% endif %}
 
 
-{% if cookiecutter.endpoint == 'http_api' %}
-class Throttling(BaseModel):
-    """For all callers together; what is over it is answered 429."""
+class Table(BaseModel):
+    """A table of deploy.toml: unknown keys are mistakes, and so is text where a number belongs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+{% if cookiecutter.endpoint == 'http_api' %}
+class Throttling(Table):
+    """For all callers together; what is over it is answered 429."""
 
     requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 100
     burst: Annotated[int, Field(ge=1, le=5_000)] = 200
 
 
-{% endif %}
-{% if cookiecutter.endpoint == 'http_api' %}
-class CustomDomain(BaseModel):
+class CustomDomain(Table):
     """A name of the service's own. With a hosted zone of Route 53 its records are made, otherwise they are told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: DnsName
     hosted_zone: DnsName | Literal[""] = ""
@@ -51,19 +51,15 @@ class CustomDomain(BaseModel):
 
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-class Scheduled(BaseModel):
+class Scheduled(Table):
     """From this time on, so many executions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     at: Annotated[str, Field(pattern=r"^(at|cron|rate)\(.+\)$")]
     executions: Annotated[int, Field(ge=0)]
 
 
-class ProvisionedConcurrency(BaseModel):
+class ProvisionedConcurrency(Table):
     """How many environments of what is live are ready at any time; 0: none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     executions: Annotated[int, Field(ge=0)] = 0
     schedule: list[Scheduled] = []
@@ -77,20 +73,16 @@ class ProvisionedConcurrency(BaseModel):
 
 {% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
-class Vpc(BaseModel):
+class Vpc(Table):
     """The network that the database is in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     subnet_ids: Annotated[list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]], Field(min_length=1)]
     security_group_ids: Annotated[list[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]], Field(min_length=1)]
 
 
 {% endif %}
-class Service(BaseModel):
+class Service(Table):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
@@ -131,14 +123,14 @@ class Service(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_free(self) -> Self:
-        for where, name in [("environment", key) for key in self.environment] + [
-            ("secrets", key) for key in self.secrets
-        ]:
-            if name.upper() in OUR_VARIABLES or name.upper().startswith(("AWS_", "LAMBDA_")):
-                raise ValueError(f"{where}.{name}: this name is taken by Lambda or by the deploy tool")
-            if where == "environment" and name.upper() in self.secrets:
-                raise ValueError(f"environment.{name}: {name.upper()} is listed in secrets too")
-        if len(set(self.secrets)) < len(self.secrets):
+        environment, secrets = [*self.environment], self.secrets
+        for key in [f"environment.{name}" for name in environment] + [f"secrets.{name}" for name in secrets]:
+            name = key.partition(".")[2].upper()
+            if name in OUR_VARIABLES or name.startswith(("AWS_", "LAMBDA_")):
+                raise ValueError(f"{key}: this name is taken by Lambda or by the deploy tool")
+        if both := sorted({name.upper() for name in environment} & {*secrets}):
+            raise ValueError(f"environment: {both[0]} is listed in secrets too")
+        if len({*secrets}) < len(secrets):
             raise ValueError("secrets: a name is listed twice")
 {% if cookiecutter.endpoint == 'http_api' %}
         if self.domain and not f".{self.domain.name}".endswith(f".{self.domain.hosted_zone}".rstrip(".")):
@@ -151,10 +143,8 @@ class Service(BaseModel):
     def _a_release_needs_twice_as_many(self) -> Self:
         both = 2 * self.provisioned_concurrency.most
         if self.reserved_concurrency is not None and self.reserved_concurrency < both:
-            raise ValueError(
-                f"reserved_concurrency: must be at least {both}: during a release the old version and the new one "
-                "are both provisioned"
-            )
+            why = "during a release the old version and the new one are both provisioned"
+            raise ValueError(f"reserved_concurrency: must be at least {both}: {why}")
         return self
 
 {% endif %}
@@ -181,6 +171,11 @@ class Service(BaseModel):
         """On everything that can hold tags; what lacks them was not made by this tool and is never touched."""
         return {"service": self.name, "stage": self.stage, "managed-by": "deploy.sh"}
 
+    @property
+    def tag_list(self) -> list[Any]:
+        """The same in the way that half of AWS's services take them."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
 
 def load(path: Path, stage: str) -> Service:
     """The service as deploy.toml describes it for this stage; raises UsageProblem that names the key."""
@@ -199,6 +194,10 @@ def load(path: Path, stage: str) -> Service:
 
 
 def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Service:
+    for key, meant in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():
+        if key in overrides or (key == "stage" and key in data):
+            where = f"stages.{stage}." if key in overrides else ""
+            raise UsageProblem(f"{path.name}: {where}{key}: cannot be set here: {meant}.", "Remove that line.")
     merged = data | overrides
 {% if cookiecutter.endpoint == 'http_api' %}
     if stage != "prod" and "domain" not in overrides:
@@ -206,34 +205,24 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
 {% endif %}
     if isinstance(data.get("environment"), dict) and isinstance(overrides.get("environment"), dict):
         merged["environment"] = data["environment"] | overrides["environment"]
-    for key, meant in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():
-        if key in overrides or (key == "stage" and key in data):
-            where = f"stages.{stage}." if key in overrides else ""
-            raise UsageProblem(f"{path.name}: {where}{key}: cannot be set here: {meant}.", "Remove that line.")
     try:
         return Service.model_validate(merged | {"stage": stage})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise _explain(path, stage, overrides, first["type"], first["loc"], first["msg"], first["input"]) from None
-
-
-def _explain(
-    path: Path, stage: str, overrides: dict[str, Any], kind: str, loc: tuple[int | str, ...], msg: str, given: object
-) -> UsageProblem:
-    if not loc:  # from the validator above, which names the key itself
-        return UsageProblem(f"{path.name}: {msg.removeprefix('Value error, ')}.", f"Correct that key in {path.name}.")
-    if loc == ("stage",):
-        return UsageProblem(
-            f"{stage!r} cannot be a stage's name.", "Use at most 16 lower-case letters, digits and dashes."
-        )
-    key = ".".join(str(part) for part in loc if part != "[key]")
-    where = f"stages.{stage}.{key}" if loc[0] in overrides else key
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(key, list(Service.model_fields), 1)
-        return UsageProblem(
-            f"{path.name}: {where}: unknown key.", f"Did you mean {near[0]}?" if near else f"Remove {where}."
-        )
-    if kind == "missing":
-        return UsageProblem(f"{path.name}: {where}: is missing.", f"Add {where} to {path.name}.")
-    wanted = re.sub(r"^(Input|String) should ", "must ", msg)
-    return UsageProblem(f"{path.name}: {where}: {wanted}; it is {given!r}.", f"Correct {where} in {path.name}.")
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    where = f"stages.{stage}.{key}" if first["loc"][:1] and first["loc"][0] in overrides else key
+    wanted = re.sub(r"^(Input|String) should ", "must ", first["msg"].removeprefix("Value error, "))
+    match first["type"]:
+        case _ if key == "stage":
+            what = f"{stage!r} cannot be a stage's name."
+            raise UsageProblem(what, "Use at most 16 lower-case letters, digits and dashes.")
+        case "extra_forbidden":
+            near = difflib.get_close_matches(key, list(Service.model_fields), 1)
+            told, fix = "unknown key", f"Did you mean {near[0]}?" if near else f"Remove {where}."
+        case "missing":
+            told, fix = "is missing", f"Add {where} to {path.name}."
+        case "value_error":  # from a validator above, which names the key itself
+            raise UsageProblem(f"{path.name}: {wanted}.", f"Correct that key in {path.name}.")
+        case _:
+            told, fix = f"{wanted}; it is {first['input']!r}", f"Correct {where} in {path.name}."
+    raise UsageProblem(f"{path.name}: {where}: {told}.", fix)

@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatch
 from pathlib import Path
 
 from deploy.aws import Aws, absent_is_none
@@ -25,6 +24,7 @@ PLAIN_IMAGE = {
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
 }
+NOT_SENT = {"__pycache__", ".git", ".venv"}
 DOCKER_ARCHITECTURE = {"arm64": "arm64", "x86_64": "amd64"}
 
 
@@ -40,27 +40,17 @@ def content_tag(project: Path, service: Service) -> str:
 
 
 def build_context(project: Path) -> list[Path]:
-    """The Dockerfile and the files that .dockerignore lets through, sorted."""
+    """What Docker is sent: the Dockerfile and what .dockerignore lets back in (`!app`); without `*` in it, all."""
     ignore = project / ".dockerignore"
-    lines = (line.strip() for line in ignore.read_text(encoding="utf-8").splitlines()) if ignore.exists() else ()
-    patterns = [line for line in lines if line and not line.startswith("#")]
-
-    def sent(path: Path) -> bool:
-        names = [path, *path.parents][:-1]  # a pattern that matches a folder holds for what is in it
-        kept = True
-        for pattern in patterns:  # the last one that matches decides
-            wanted = pattern.lstrip("!").strip("/")
-            anywhere = wanted.removeprefix("**/")
-            if any(fnmatch(name.as_posix(), wanted) or fnmatch(name.as_posix(), anywhere) for name in names):
-                kept = pattern.startswith("!")
-        return kept
-
-    skipped = {".git", ".venv"}
-    files = []
-    for folder, folders, names in os.walk(project):
-        folders[:] = sorted(set(folders) - skipped)
-        files += [Path(folder, name) for name in sorted(names)]
-    return [file for file in files if sent(file.relative_to(project)) or file == project / "Dockerfile"]
+    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    let_in = [line[1:].strip("/") for line in lines if line.startswith("!")] if "*" in lines else ["*"]
+    tops = [top for pattern in let_in for top in project.glob(pattern)]
+    files = {project / "Dockerfile"} | {file for top in tops for file in [top, *top.rglob("*")]}
+    return sorted(
+        file
+        for file in files
+        if (file.is_symlink() or file.is_file()) and not NOT_SENT & {*file.relative_to(project).parts}
+    )
 
 
 def digest_in_ecr(aws: Aws, repository: str, tag: str) -> str | None:
@@ -120,20 +110,6 @@ def push(aws: Aws, reference: str, repository: str, uri: str, *, debug: bool) ->
     return digest
 
 
-def need_docker() -> None:
-    """Raises Problem when no container engine answers."""
-    if not shutil.which("docker"):
-        raise Problem(
-            "Docker is not installed, and the image has to be built.",
-            "Install Docker (docs.docker.com/get-docker), or deploy a built one with --image.",
-        )
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        raise Problem(
-            "Docker is installed, but its engine does not answer.",
-            "Start Docker, or deploy a built image with --image.",
-        )
-
-
 @contextmanager
 def _signed_in(aws: Aws, registry: str) -> Iterator[dict[str, str]]:
     """Docker's configuration with a fresh ECR token, in a folder of its own: the user's own sign-ins stay untouched."""
@@ -155,15 +131,15 @@ def _signed_in(aws: Aws, registry: str) -> Iterator[dict[str, str]]:
 
 def _docker(arguments: list[str], *, debug: bool, environment: dict[str, str] | None = None) -> str:
     """What docker printed; raises Problem with its last lines when it fails."""
+    if not shutil.which("docker"):
+        raise Problem(
+            "Docker is not installed, and the image has to be built.",
+            "Install Docker (docs.docker.com/get-docker), or deploy a built one with --image.",
+        )
     # Attestations off by the variable, because older builders do not know --provenance and --sbom.
     settings = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    done = subprocess.run(
-        ["docker", *arguments],
-        env=os.environ | settings | (environment or {}),
-        capture_output=not debug,
-        text=True,
-        check=False,
-    )
+    environment = os.environ | settings | (environment or {})
+    done = subprocess.run(["docker", *arguments], env=environment, capture_output=not debug, text=True)
     if done.returncode:
         said = f"{done.stdout or ''}{done.stderr or ''}".strip().splitlines()
         raise Problem(

@@ -1,8 +1,11 @@
-"""Versions and the alias `live`: what is published, what is live, what came before it."""
+"""Versions and the alias `live`: what is published, what is live, what came before it, and what may go."""
+
+from __future__ import annotations
 
 import re
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -10,7 +13,10 @@ from botocore.exceptions import ClientError
 from deploy.aws import Aws, absent_is_none, error_code
 from deploy.config import Service
 from deploy.problem import Problem
+from deploy.resource import differences
 from deploy.resources.function import ALIAS, Function
+
+SAFE_AGE = timedelta(hours=1)  # a younger image may belong to a deploy that is under way elsewhere
 
 
 @dataclass(frozen=True)
@@ -31,22 +37,29 @@ def live(service: Service, aws: Aws) -> Live | None:
     return None
 
 
+def is_live(function: Function, now: Live | None) -> bool:
+    """Whether the version that is live holds just what the function should be."""
+    held = function.read_version(now.version) if now else None
+    return held is not None and not differences(function.released(), held)
+
+
 def publish(service: Service, aws: Aws, project: Path) -> str:
     """Publishes what `$LATEST` is and waits until it can be invoked. Lambda answers with the last version's number
     when nothing changed since that one was published."""
-    latest = aws.lambda_.get_function_configuration(FunctionName=service.full_name)
+    name = service.full_name
+    latest = aws.lambda_.get_function_configuration(FunctionName=name)
     version = aws.lambda_.publish_version(
-        FunctionName=service.full_name,
+        FunctionName=name,
         CodeSha256=latest["CodeSha256"],
         RevisionId=latest["RevisionId"],
         Description=_commit(project),
     )["Version"]
 
     def active() -> bool:
-        now = aws.lambda_.get_function_configuration(FunctionName=service.full_name, Qualifier=version)
+        now = aws.lambda_.get_function_configuration(FunctionName=name, Qualifier=version)
         if now["State"] == "Failed":
 {% if cookiecutter.cold_starts == 'snapstart' %}
-            aws.lambda_.delete_function(FunctionName=service.full_name, Qualifier=version)  # or it is published again
+            aws.lambda_.delete_function(FunctionName=name, Qualifier=version)  # or it is published again
 {% endif %}
             raise Problem(
                 f"Lambda could not prepare version {version}: {now.get('StateReason', 'no reason given')}",
@@ -68,6 +81,19 @@ def publish(service: Service, aws: Aws, project: Path) -> str:
     aws.wait(f"preparing version {version}", active)
 {% endif %}
     return version
+
+
+def _commit(project: Path) -> str:
+    """`commit 1a2b3c4`, with `+changes` when the tree was not clean; empty outside git."""
+
+    def git(*arguments: str) -> str:
+        try:
+            return subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True).stdout.strip()
+        except FileNotFoundError:
+            return ""
+
+    commit = git("rev-parse", "--short", "HEAD")
+    return f"commit {commit}{'+changes' if git('status', '--porcelain') else ''}" if commit else ""
 
 
 def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None, now: Live | None) -> Live:
@@ -94,23 +120,47 @@ def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None
     return Live(version, previous, moved["RevisionId"])
 
 
-def is_live(function: Function, now: Live | None) -> bool:
-    """Whether the version that is live holds just what the function should be."""
-    if now is None:
-        return False
-    actual = function.read_version(now.version) or {}
-    return all(actual.get(key) == value for key, value in function.released().items())
+def prune(service: Service, aws: Aws, now: Live) -> str:
+    """Keeps the newest `keep_releases` versions, whatever an alias uses, the one to go back to, and their images."""
+    name, versions = service.full_name, _versions(service, aws)
+    surplus = [version for version in versions[: -service.keep_releases] if version not in (now.version, now.previous)]
+    if surplus:
+        aliased = _aliased(service, aws)
+        surplus = [version for version in surplus if version not in aliased]
+    for version in surplus:
+        aws.lambda_.delete_function(FunctionName=name, Qualifier=version)
+    images = _unused_images(service, aws, sorted(set(versions) - set(surplus)))
+    for start in range(0, len(images), 100):  # BatchDeleteImage takes 100
+        digests = images[start : start + 100]
+        aws.ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageDigest": digest} for digest in digests])
+    removed = [f"{len(found)} {what}" for found, what in ((surplus, "versions"), (images, "images")) if found]
+    return f"{' and '.join(removed)} removed" if removed else "nothing to remove"
 
 
-def _commit(project: Path) -> str:
-    """`commit 1a2b3c4`, with `+changes` when the tree was not clean; empty outside git."""
+def _versions(service: Service, aws: Aws) -> list[str]:
+    """The numbers of all that are published, oldest first."""
+    pages = aws.lambda_.get_paginator("list_versions_by_function").paginate(FunctionName=service.full_name)
+    numbers = [version["Version"] for page in pages for version in page["Versions"]]
+    return sorted((number for number in numbers if number != "$LATEST"), key=int)
 
-    def git(*arguments: str) -> str:
-        try:
-            done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
 
-    commit = git("rev-parse", "--short", "HEAD")
-    return f"commit {commit}{'+changes' if git('status', '--porcelain') else ''}" if commit else ""
+def _aliased(service: Service, aws: Aws) -> set[str]:
+    used: set[str] = set()
+    for page in aws.lambda_.get_paginator("list_aliases").paginate(FunctionName=service.full_name):
+        for alias in page["Aliases"]:
+            used |= {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
+    return used
+
+
+def _unused_images(service: Service, aws: Aws, kept: list[str]) -> list[str]:
+    pages = aws.ecr.get_paginator("describe_images").paginate(repositoryName=service.full_name)
+    images = [image for page in pages for image in page["imageDetails"]]
+    if len(images) <= len(kept):
+        return []
+    function = Function(service, aws)
+    states = [function.read_version(version) for version in ("$LATEST", *kept)]
+    used = {state["ImageUri"].partition("@")[2] for state in states if state}
+    old = datetime.now(UTC) - SAFE_AGE
+    return [
+        image["imageDigest"] for image in images if image["imageDigest"] not in used and image["imagePushedAt"] < old
+    ]

@@ -14,6 +14,8 @@ from deploy.problem import Problem
 
 State = dict[str, Any]
 
+EMPTY: Sequence[Any] = (None, "", [], {})  # AWS leaves out what is not set
+
 
 class Resource(ABC):
     """One thing in AWS. To add another, copy the nearest file in `resources/` and list it in `resources/__init__.py`."""
@@ -30,11 +32,11 @@ class Resource(ABC):
 
     @abstractmethod
     def desired(self) -> State | None:
-        """What it should be, as far as this tool decides it; None: it should not be there."""
+        """What it should be, in AWS's own words, as far as this tool decides it; None: it should not be there."""
 
     @abstractmethod
     def read(self) -> State | None:
-        """What it is, under the same keys, with its `tags` where it can hold any; None: it is not there."""
+        """What it is, as AWS answers, with its `tags` where it can hold any; None: it is not there."""
 
     @abstractmethod
     def create(self) -> None: ...
@@ -66,13 +68,20 @@ def read_all(resources: Sequence[Resource]) -> dict[Resource, State | None]:
     return states
 
 
-def check_owner(resource: Resource, tags: Mapping[str, str]) -> None:
+def check_owner(resource: Resource, tags: Mapping[str, str] | Iterable[Any]) -> None:
     """Raises Problem when what has these tags was not made by this tool for this stage."""
-    if not resource.service.tags.items() <= tags.items():
+    if not resource.service.tags.items() <= tag_dict(tags).items():
         raise Problem(
             f"There is a {resource.kind} named {resource.name} that was not made by this tool.",
             "Choose another name in deploy.toml, another --stage, or remove it.",
         )
+
+
+def tag_dict(tags: Mapping[str, str] | Iterable[Any]) -> dict[str, str]:
+    """Tags as a plain mapping, whichever of its two ways the AWS service tells them in."""
+    if isinstance(tags, Mapping):
+        return dict(tags)
+    return {tag["Key"]: tag.get("Value", "") for tag in tags}
 
 
 def compare(resources: Sequence[Resource], states: Mapping[Resource, State | None]) -> list[Change]:
@@ -85,9 +94,24 @@ def compare(resources: Sequence[Resource], states: Mapping[Resource, State | Non
                 changes.append(Change(resource, "delete", {}))
         elif actual is None:
             changes.append(Change(resource, "create", {key: (None, value) for key, value in desired.items()}))
-        elif fields := {key: (actual.get(key), value) for key, value in desired.items() if actual.get(key) != value}:
+        elif fields := differences(desired, actual):
             changes.append(Change(resource, "update", fields))
     return changes
+
+
+def differences(desired: State, actual: State) -> dict[str, tuple[object, object]]:
+    """Each key of `desired` that AWS has otherwise, with what it is and what it should be."""
+    return {key: (actual.get(key), value) for key, value in desired.items() if not _holds(actual.get(key), value)}
+
+
+def _holds(actual: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict) and isinstance(actual, dict):  # AWS may tell more than was asked for
+        return all(_same(actual.get(key), value) for key, value in wanted.items())
+    return _same(actual, wanted)
+
+
+def _same(actual: Any, wanted: Any) -> bool:
+    return bool(actual == wanted or (actual in EMPTY and wanted in EMPTY))
 
 
 def apply(changes: Iterable[Change]) -> str:

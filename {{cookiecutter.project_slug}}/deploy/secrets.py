@@ -28,4 +28,4 @@ def secrets_changed(service: Service, known: Iterable[Secret]) -> str:
                 f"Give it one: ./deploy.sh --stage {service.stage} secret set {name}",
             )
     marks = "\n".join(f"{name} {values[name].version} {values[name].changed}" for name in sorted(service.secrets))
-    return hashlib.sha256(marks.encode()).hexdigest()[:12]
+    return hashlib.sha256(marks.encode()).hexdigest()[:12] if marks else ""

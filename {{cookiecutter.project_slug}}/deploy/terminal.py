@@ -14,8 +14,6 @@ WIDTH = 33
 class Step:
     """What a step has to say at its end: its outcome, and lines that belong below it."""
 
-    number: int
-    total: int
     title: str
     outcome: str = "done"
     timed: bool = True
@@ -25,9 +23,9 @@ class Step:
         """For a step whose time says nothing."""
         self.outcome, self.timed = outcome, False
 
-    def line(self, elapsed_s: float, outcome: str) -> str:
+    def line(self, number: str, elapsed_s: float, outcome: str) -> str:
         took = f"({elapsed_s:.1f}s)" if self.timed else ""
-        return f"{f'[{self.number}/{self.total}] {self.title}...':{WIDTH - 1}} {outcome} {took}".rstrip()
+        return f"{f'[{number}] {self.title}...':{WIDTH - 1}} {outcome} {took}".rstrip()
 
 
 class Steps:
@@ -45,13 +43,12 @@ class Steps:
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         self.begun += 1
-        step = Step(self.begun, self.total, title)
-        started = time.monotonic()
+        step, number, started = Step(title), f"{self.begun}/{self.total}", time.monotonic()
         finished = threading.Event()
 
         def count_up() -> None:
             while not finished.wait(0.1):
-                print(f"\r\033[K{step.line(time.monotonic() - started, '')}", end="", flush=True)
+                print(f"\r\033[K{step.line(number, time.monotonic() - started, '')}", end="", flush=True)
 
         counter = threading.Thread(target=count_up, daemon=True)
         if sys.stdout.isatty():
@@ -67,7 +64,7 @@ class Steps:
             if counter.is_alive():
                 counter.join()
                 print("\r\033[K", end="")
-            print(step.line(time.monotonic() - started, step.outcome))
+            print(step.line(number, time.monotonic() - started, step.outcome))
             for line in step.below:
                 print(f"      {line}")
             sys.stdout.flush()

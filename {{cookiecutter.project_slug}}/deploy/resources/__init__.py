@@ -1,9 +1,11 @@
 """Everything the service has in AWS, in the order in which it is made; destroyed in the opposite order."""
 
+from __future__ import annotations
+
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.resource import Resource
-from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm, Topic
+from deploy.resources.alarms import Alarms, Topic
 {% if cookiecutter.endpoint == 'http_api' %}
 from deploy.resources.domain import Domain
 {% endif %}
@@ -30,60 +32,49 @@ from deploy.resources.repository import Repository
 from deploy.resources.role import Role
 
 
-def before_release(
-    service: Service, aws: Aws, repository: Repository, function: Function, secrets: Secrets
-) -> list[Resource]:
-    """What a new version needs; nothing in it changes what is live."""
-    return [
-        repository,
-        LogGroup(service, aws),
-        *([secrets] if service.secrets else []),
-        Role(service, aws),
-        function,
-{% if cookiecutter.migrations == 'alembic' %}
-        MigrationFunction(service, aws, function),
-{% endif %}
-        Topic(service, aws),
-        ErrorsAlarm(service, aws),
-{% if cookiecutter.endpoint == 'function_url' %}
-        ServerErrorsAlarm(service, aws),
-{% endif %}
-    ]
+class Stack:
+    """`before` a release: what a new version needs; nothing in it changes what is live. `after` it: what hangs on the
+    alias `live`."""
 
-
-def after_release(service: Service, aws: Aws) -> list[Resource]:
-    """What hangs on the alias `live`, and so comes after it."""
+    def __init__(self, service: Service, aws: Aws) -> None:
+        self.service = service
+        self.aws = aws
+        self.repository = Repository(service, aws)
+        self.function = Function(service, aws)
+        self.secrets = Secrets(service, aws)
 {% if cookiecutter.endpoint == 'function_url' %}
-    return [FunctionUrl(service, aws)]
+        self.endpoint = FunctionUrl(service, aws)
+        self.alarms = Alarms(service, aws)
 {% else %}
-    return [AccessLogGroup(service, aws), HttpApi(service, aws), ServerErrorsAlarm(service, aws)]
+        self.endpoint = HttpApi(service, aws)
+        self.domain = Domain(service, aws, self.endpoint)
+        self.alarms = Alarms(service, aws, self.endpoint)
+{% endif %}
+        self.before: list[Resource] = [
+            self.repository,
+            LogGroup(service, aws),
+            Role(service, aws),
+            self.function,
+{% if cookiecutter.migrations == 'alembic' %}
+            MigrationFunction(service, aws, self.function),
+{% endif %}
+            Topic(service, aws),
+        ]
+{% if cookiecutter.endpoint == 'function_url' %}
+        self.after: list[Resource] = [self.endpoint, self.alarms]
+{% else %}
+        self.after: list[Resource] = [AccessLogGroup(service, aws), self.endpoint, self.alarms]
 {% endif %}
 
-
-def everything(service: Service, aws: Aws, secrets: Secrets) -> list[Resource]:
-    unlisted = [] if service.secrets else [secrets]  # deploy.toml names none of them, and they may be there
-    first = before_release(service, aws, Repository(service, aws), Function(service, aws), secrets)
-    return [
-        *unlisted,
-        *first,
-        *after_release(service, aws),
+    def everything(self) -> list[Resource]:
+        return [
+            self.secrets,
+            *self.before,
+            *self.after,
 {% if cookiecutter.endpoint == 'http_api' %}
-        Domain(service, aws),
+            self.domain,
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-        *every_version(service, aws),
+            *every_version(self.service, self.aws),
 {% endif %}
-    ]
-
-
-def secrets_of(service: Service, aws: Aws) -> Secrets:
-    return Secrets(service, aws)
-
-
-def public_url(service: Service, aws: Aws) -> str:
-    """The URL that clients call; empty before the first release."""
-{% if cookiecutter.endpoint == 'function_url' %}
-    return FunctionUrl(service, aws).url() or ""
-{% else %}
-    return HttpApi(service, aws).url() or ""
-{% endif %}
+        ]

@@ -1,12 +1,17 @@
 """Alarms on what goes wrong in the service, and the topic that sends them by e-mail."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
 
+{% if cookiecutter.endpoint == 'http_api' %}
+from deploy.aws import Aws, absent_is_none
+from deploy.config import Service
+from deploy.resource import Resource, State
+from deploy.resources.function import ALIAS
+from deploy.resources.http_api import HttpApi
+{% else %}
 from deploy.aws import absent_is_none
 from deploy.resource import Resource, State
 from deploy.resources.function import ALIAS
-{% if cookiecutter.endpoint == 'http_api' %}
-from deploy.resources.http_api import HttpApi
 {% endif %}
 
 
@@ -26,106 +31,83 @@ class Topic(Resource):
         with absent_is_none("NotFound", "ResourceNotFound"):
             tags = self.aws.sns.list_tags_for_resource(ResourceArn=self.arn)["Tags"]
             emails, wanted = list(self._subscriptions()), self.service.alarm_email
-            return {
-                "email": wanted if wanted in emails else ", ".join(emails),
-                "tags": {tag["Key"]: tag["Value"] for tag in tags},
-            }
+            return {"email": wanted if wanted in emails else ", ".join(emails), "tags": tags}
         return None
 
     def _subscriptions(self) -> dict[str, str]:
         """E-mail address → ARN, or "PendingConfirmation"."""
         pages = self.aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.arn)
-        return {
-            subscription["Endpoint"]: subscription["SubscriptionArn"]
-            for page in pages
-            for subscription in page["Subscriptions"]
-            if subscription["Protocol"] == "email"
-        }
+        return {one["Endpoint"]: one["SubscriptionArn"] for page in pages for one in page["Subscriptions"]}
 
     def create(self) -> None:
-        tags = [{"Key": key, "Value": value} for key, value in self.service.tags.items()]
-        self.aws.sns.create_topic(Name=self.name, Tags=tags)  # type: ignore[arg-type]
-        self.update({"email": self.service.alarm_email})
+        self.aws.sns.create_topic(Name=self.name, Tags=self.service.tag_list)
+        self.update({})
 
     def update(self, changed: State) -> None:
-        for endpoint, arn in self._subscriptions().items():
-            if endpoint != changed["email"] and arn.startswith("arn:"):  # an unconfirmed one ends by itself
+        subscribed, wanted = self._subscriptions(), self.service.alarm_email
+        for email, arn in subscribed.items():
+            if email != wanted and arn.startswith("arn:"):  # an unconfirmed one ends by itself
                 self.aws.sns.unsubscribe(SubscriptionArn=arn)
-        self.aws.sns.subscribe(TopicArn=self.arn, Protocol="email", Endpoint=changed["email"])
+        self.aws.sns.subscribe(TopicArn=self.arn, Protocol="email", Endpoint=wanted)
 
     def delete(self) -> None:
         self.aws.sns.delete_topic(TopicArn=self.arn)
 
 
-class Alarm(Resource):
-    """Goes off when the metric of what is live counts at least one within five minutes."""
+class Alarms(Resource):
+    """Each goes off when its metric counts at least one within five minutes."""
 
-    kind = "alarm"
-    suffix: ClassVar[str]
-    metric: ClassVar[str]
+    kind = "alarms"
 
+{% if cookiecutter.endpoint == 'http_api' %}
+    def __init__(self, service: Service, aws: Aws, api: HttpApi) -> None:
+        super().__init__(service, aws)
+        self.api = api
+
+{% endif %}
     @property
-    def name(self) -> str:
-        return f"{self.service.full_name}-{self.suffix}"
+    def names(self) -> list[str]:
+        return [f"{self.name}-errors", f"{self.name}-5xx"]
 
     def desired(self) -> State:
-        function = self.service.full_name
-        return {
-            "Namespace": "AWS/Lambda",
-            "MetricName": self.metric,
-            "Dimensions": {"FunctionName": function, "Resource": f"{function}:{ALIAS}"},
+        live = [{"Name": "FunctionName", "Value": self.name}, {"Name": "Resource", "Value": f"{self.name}:{ALIAS}"}]
+        errors, server_errors = self.names
+{% if cookiecutter.endpoint == 'http_api' %}
+        api = [{"Name": "ApiId", "Value": self.api.id}]
+{% endif %}
+        common = {
             "Statistic": "Sum",
             "Period": 300,
             "EvaluationPeriods": 1,
             "Threshold": 1.0,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
             "TreatMissingData": "notBreaching",
-            "AlarmActions": [Topic(self.service, self.aws).arn] if self.service.alarm_email else [],
+            "AlarmActions": [self.aws.arn("sns", self.name)] if self.service.alarm_email else [],
+        }
+        return {
+            # Time-outs, crashes and failed INITs.
+            errors: {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": live} | common,
+            # Every 500: `Errors` does not see one that the service itself answers, since the invocation succeeds.
+{% if cookiecutter.endpoint == 'http_api' %}
+            server_errors: {"Namespace": "AWS/ApiGateway", "MetricName": "5xx", "Dimensions": api} | common,
+{% else %}
+            server_errors: {"Namespace": "AWS/Lambda", "MetricName": "Url5xxCount", "Dimensions": live} | common,
+{% endif %}
         }
 
     def read(self) -> State | None:
-        found = self.aws.cloudwatch.describe_alarms(AlarmNames=[self.name])["MetricAlarms"]
+        found = self.aws.cloudwatch.describe_alarms(AlarmNames=self.names)["MetricAlarms"]
         if not found:
             return None
         tags = self.aws.cloudwatch.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
-        return {
-            **found[0],
-            "Dimensions": {dimension["Name"]: dimension["Value"] for dimension in found[0]["Dimensions"]},
-            "tags": {tag["Key"]: tag["Value"] for tag in tags},
-        }
+        return {alarm["AlarmName"]: alarm for alarm in found} | {"tags": tags}
 
     def create(self) -> None:
-        self._put(Tags=[{"Key": key, "Value": value} for key, value in self.service.tags.items()])
+        self.update(self.desired())
 
     def update(self, changed: State) -> None:
-        self._put()
-
-    def _put(self, **tags: Any) -> None:
-        wanted = self.desired()
-        wanted["Dimensions"] = [{"Name": key, "Value": value} for key, value in wanted["Dimensions"].items()]
-        self.aws.cloudwatch.put_metric_alarm(AlarmName=self.name, **wanted, **tags)
+        for name, alarm in changed.items():
+            self.aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=self.service.tag_list, **alarm)
 
     def delete(self) -> None:
-        self.aws.cloudwatch.delete_alarms(AlarmNames=[self.name])
-
-
-class ErrorsAlarm(Alarm):
-    """Time-outs, crashes and failed INITs."""
-
-    suffix = "errors"
-    metric = "Errors"
-
-
-class ServerErrorsAlarm(Alarm):
-    """Every 500: `Errors` does not see one that the service itself answers, since the invocation succeeds."""
-
-    suffix = "5xx"
-{% if cookiecutter.endpoint == 'function_url' %}
-    metric = "Url5xxCount"
-{% else %}
-    metric = "5xx"
-
-    def desired(self) -> State:
-        api = {"ApiId": HttpApi(self.service, self.aws).id}
-        return super().desired() | {"Namespace": "AWS/ApiGateway", "Dimensions": api}
-{% endif %}
+        self.aws.cloudwatch.delete_alarms(AlarmNames=self.names)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
 from deploy import dns
 from deploy.aws import Aws, absent_is_none
 from deploy.config import Service
+from deploy.dns import HostedZone, Record
 from deploy.problem import Problem
-from deploy.resource import Resource, State
+from deploy.resource import Resource, State, tag_dict
 from deploy.resources.http_api import DEFAULT, HttpApi
-
-if TYPE_CHECKING:
-    from mypy_boto3_acm.type_defs import CertificateDetailTypeDef
 
 ISSUE_S = 600  # ACM mostly looks within minutes; botocore's own waiter gives up after five
 USABLE = ("ISSUED", "PENDING_VALIDATION")
@@ -28,12 +26,12 @@ class Domain(Resource):
 
     kind = "domain"
 
-    def __init__(self, service: Service, aws: Aws) -> None:
+    def __init__(self, service: Service, aws: Aws, api: HttpApi) -> None:
         super().__init__(service, aws)
-        self.api = HttpApi(service, aws)
+        self.api = api
         self.waiting: list[str] = []
+        self.zone = cache(lambda name: HostedZone(aws, name))
         self._was = ""
-        self._zones: dict[str, State] = {}
 
     @property
     def name(self) -> str:
@@ -42,13 +40,20 @@ class Domain(Resource):
     @property
     def _remembered(self) -> tuple[str, str]:
         """Name and hosted zone that an earlier run began with; empty when there is none."""
-        return self.api.chosen.get("domain", ""), self.api.chosen.get("hosted-zone", "")
+        tags = self.api.api().get("Tags", {})
+        return tags.get("domain", ""), tags.get("hosted-zone", "")
 
     def desired(self) -> State | None:
         if self.service.domain is None:
             return None
         wanted = self.service.domain
-        return {"domain": (wanted.name, wanted.hosted_zone), "certificate": "ISSUED", "api": self.api.id, "dns": True}
+        return {
+            "name": wanted.name,
+            "hosted_zone": wanted.hosted_zone,
+            "certificate": "ISSUED",
+            "api": self.api.id,
+            "dns": True,
+        }
 
     def read(self) -> State | None:
         name, zone = self._remembered
@@ -57,9 +62,10 @@ class Domain(Resource):
             return None
         target = self._target(name)
         return {
-            "domain": (name, zone),
-            "certificate": (self._certificate(name) or {}).get("Status"),
-            "api": self._mapped_api(name) if target else None,
+            "name": name,
+            "hosted_zone": zone,
+            "certificate": next((one["Status"] for one in self._certificates(name)), None),
+            "api": next((one["ApiId"] for one in self._mappings(name)), None) if target else None,
             "dns": bool(target) and self._leads_there(name, zone, target),
         }
 
@@ -71,36 +77,36 @@ class Domain(Resource):
         if self.service.domain is None:
             return
         name, zone = self.service.domain.name, self.service.domain.hosted_zone
-        if self._remembered[0] and self._remembered != (name, zone):
-            self.delete()
-        self.waiting = []
         if self._remembered != (name, zone):
+            if self._remembered[0]:
+                self.delete()
             self._remember({"domain": name, "hosted-zone": zone})
-        certificate = self._certificate(name)
-        if certificate is None or certificate["Status"] not in USABLE:
-            certificate = self._request(name)
+        self.waiting = []
+        certificate = next((one for one in self._certificates(name) if one["Status"] in USABLE), None)
+        certificate = certificate or self._request(name)
         if certificate["Status"] != "ISSUED" and not self._validated(certificate, zone):
             return
         target = self._target(name) or self._make(name, certificate["CertificateArn"])
-        self._map(name)
+        if [one["ApiId"] for one in self._mappings(name)] != [self.api.id]:
+            self._unmap(name)
+            self.aws.apigatewayv2.create_api_mapping(DomainName=name, ApiId=self.api.id, Stage=DEFAULT)
         if zone:
             self._point(name, zone, target)
         elif not self._leads_there(name, zone, target):
-            self.waiting += [
+            self.waiting = [
                 f"for {name} to lead here, this DNS record (no proxy before it; at a zone's apex an ALIAS or ANAME):",
                 f"  {name}  CNAME  {target['ApiGatewayDomainName']}",
             ]
 
     def delete(self) -> None:
         name, zone = self._remembered
-        certificates = self._certificates(name)
-        target = self._target(name)
+        certificates, target = self._certificates(name), self._target(name)
         if zone:
-            self._remove_records(name, zone, target, certificates)
+            ours = [_validation(one) for one in certificates if "ResourceRecord" in str(one)]
+            self.zone(zone).remove(ours + (_aliases(name, target) if target else []))
         if target:
-            for mapping in self.aws.apigateway.get_api_mappings(DomainName=name)["Items"]:
-                self.aws.apigateway.delete_api_mapping(DomainName=name, ApiMappingId=mapping["ApiMappingId"])
-            self.aws.apigateway.delete_domain_name(DomainName=name)
+            self._unmap(name)
+            self.aws.apigatewayv2.delete_domain_name(DomainName=name)
         for certificate in certificates:
             self._delete_certificate(certificate["CertificateArn"])
         self._remember({})
@@ -108,90 +114,78 @@ class Domain(Resource):
     def _remember(self, tags: dict[str, str]) -> None:
         arn = f"arn:{self.aws.partition}:apigateway:{self.aws.region}::/apis/{self.api.id}"
         if tags:
-            self.aws.apigateway.tag_resource(ResourceArn=arn, Tags=tags)
+            self.aws.apigatewayv2.tag_resource(ResourceArn=arn, Tags=tags)
         else:
-            self.aws.apigateway.untag_resource(ResourceArn=arn, TagKeys=["domain", "hosted-zone"])
-        self.aws.http_api = {}  # asked for again when needed
+            self.aws.apigatewayv2.untag_resource(ResourceArn=arn, TagKeys=["domain", "hosted-zone"])
+        self.api.api(again=True)
 
-    def _certificates(self, name: str) -> list[CertificateDetailTypeDef]:
-        """Ours for this name, the newest first."""
+    def _certificates(self, name: str) -> list[Any]:
+        """Ours for this name, the one in use first."""
         pages = self.aws.acm.get_paginator("list_certificates").paginate()
-        known = [one for page in pages for one in page["CertificateSummaryList"]]
+        named = [one for page in pages for one in page["CertificateSummaryList"] if one["DomainName"] == name]
         ours = []
-        for arn in [one["CertificateArn"] for one in known if one["DomainName"] == name]:
+        for arn in [one["CertificateArn"] for one in named]:
             tags = self.aws.acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
-            if self.service.tags.items() <= {tag["Key"]: tag.get("Value") for tag in tags}.items():
+            if self.service.tags.items() <= tag_dict(tags).items():
                 ours.append(self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"])
         return sorted(ours, key=lambda one: (one["Status"] in USABLE, one["CreatedAt"]), reverse=True)
 
-    def _certificate(self, name: str) -> CertificateDetailTypeDef | None:
-        return next(iter(self._certificates(name)), None)
-
-    def _request(self, name: str) -> CertificateDetailTypeDef:
+    def _request(self, name: str) -> Any:
         arn = self.aws.acm.request_certificate(
             DomainName=name,
             ValidationMethod="DNS",
             IdempotencyToken=hashlib.sha256(f"{self.api.id} {name}".encode()).hexdigest()[:32],
-            Tags=[{"Key": key, "Value": value} for key, value in self.service.tags.items()],
+            Tags=self.service.tag_list,
         )["CertificateArn"]
-        found: list[CertificateDetailTypeDef] = []
+        told: list[Any] = []
 
-        def told() -> bool:
-            """The record to validate it by comes some seconds later."""
-            found[:] = [self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]]
-            return any("ResourceRecord" in one for one in found[0].get("DomainValidationOptions", []))
+        def record_is_told() -> bool:
+            """Some seconds later."""
+            told[:] = [self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]]
+            return any("ResourceRecord" in one for one in told[0].get("DomainValidationOptions", []))
 
-        self.aws.wait(f"making a certificate for {name}", told)
-        return found[0]
+        self.aws.wait(f"making a certificate for {name}", record_is_told)
+        return told[0]
 
-    def _validated(self, certificate: CertificateDetailTypeDef, zone: str) -> bool:
+    def _validated(self, certificate: Any, zone: str) -> bool:
         """Whether ACM has seen the record that proves whose name it is; where we can make it, it is made."""
-        record = certificate["DomainValidationOptions"][0]["ResourceRecord"]
+        record = _validation(certificate)
         if not zone:
-            self.waiting += [
+            self.waiting = [
                 "for ACM to issue the certificate, this DNS record (no proxy before it), wherever your DNS is:",
-                f"  {record['Name']}  CNAME  {record['Value']}",
+                f"  {record['Name']}  CNAME  {record['ResourceRecords'][0]['Value']}",
             ]
             return False
-        self._change(zone, "UPSERT", [_cname(record["Name"], record["Value"])])
-        if not self._delegated(zone):
+        self.zone(zone).put([record])
+        asked, ours = dns.name_servers(zone), self.zone(zone).name_servers
+        if asked is not None and not asked & ours:  # waiting for ACM would be in vain
+            self.waiting = [
+                f"for {zone} to be delegated to Route 53; its name servers are {', '.join(sorted(asked)) or 'none'}.",
+                f"Where {zone} is registered, set them to: {', '.join(sorted(ours))}",
+            ]
             return False
-        arn = certificate["CertificateArn"]
-
-        def issued() -> bool:
-            now = self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]
-            if now["Status"] not in USABLE:
-                reason = now.get("FailureReason", "no reason given")
-                raise Problem(
-                    f"ACM did not issue a certificate for {now['DomainName']}: {now['Status']}, {reason}.",
-                    "Correct what it names and run ./deploy.sh again. The service itself is live.",
-                )
-            return now["Status"] == "ISSUED"
-
         deadline = self.aws.clock() + ISSUE_S
-        while not issued():
+        while not self._issued(certificate["CertificateArn"]):
             if self.aws.clock() >= deadline:
-                self.waiting.append("for ACM to issue the certificate: its DNS record is in place")
+                self.waiting = ["for ACM to issue the certificate: its DNS record is in place"]
                 return False
             self.aws.sleep(5)
         return True
 
-    def _delegated(self, zone: str) -> bool:
-        """Whether public DNS asks Route 53 about this zone. Otherwise waiting for ACM would be in vain."""
-        ours = {server.lower() for server in self._zone(zone)["DelegationSet"]["NameServers"]}
-        asked = dns.name_servers(zone)
-        if asked is None or asked & ours:
-            return True
-        self.waiting += [
-            f"for {zone} to be delegated to Route 53; its name servers are {', '.join(sorted(asked)) or 'none'}.",
-            f"Where {zone} is registered, set them to: {', '.join(sorted(ours))}",
-        ]
-        return False
+    def _issued(self, arn: str) -> bool:
+        now: Any = self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]
+        if now["Status"] not in USABLE:
+            raise Problem(
+                f"ACM did not issue a certificate for {now['DomainName']}: {now['Status']}, "
+                f"{now.get('FailureReason', 'no reason given')}.",
+                "Correct what it names and run ./deploy.sh again. The service itself is live.",
+            )
+        return bool(now["Status"] == "ISSUED")
 
     def _target(self, name: str) -> State:
         """What the name must lead to; empty when API Gateway has no such domain. Raises Problem when it is not ours."""
         with absent_is_none("NotFoundException"):
-            found = self.aws.apigateway.get_domain_name(DomainName=name)
+            found = self.aws.apigatewayv2.get_domain_name(DomainName=name)
             if not self.service.tags.items() <= found.get("Tags", {}).items():
                 raise Problem(
                     f"API Gateway has a domain {name} already that was not made by this tool, or by another stage.",
@@ -201,7 +195,7 @@ class Domain(Resource):
         return {}
 
     def _make(self, name: str, certificate: str) -> State:
-        made = self.aws.apigateway.create_domain_name(
+        made = self.aws.apigatewayv2.create_domain_name(
             DomainName=name,
             DomainNameConfigurations=[
                 {
@@ -215,77 +209,29 @@ class Domain(Resource):
         )
         return {**made["DomainNameConfigurations"][0]}
 
-    def _mapped_api(self, name: str) -> str | None:
-        mappings = self.aws.apigateway.get_api_mappings(DomainName=name)["Items"]
-        return next((one["ApiId"] for one in mappings if not one.get("ApiMappingKey")), None)
+    def _mappings(self, name: str) -> list[Any]:
+        return [*self.aws.apigatewayv2.get_api_mappings(DomainName=name)["Items"]]
 
-    def _map(self, name: str) -> None:
-        if self._mapped_api(name) == self.api.id:
-            return
-        for mapping in self.aws.apigateway.get_api_mappings(DomainName=name)["Items"]:
-            self.aws.apigateway.delete_api_mapping(DomainName=name, ApiMappingId=mapping["ApiMappingId"])
-        self.aws.apigateway.create_api_mapping(DomainName=name, ApiId=self.api.id, Stage=DEFAULT)
+    def _unmap(self, name: str) -> None:
+        for mapping in self._mappings(name):
+            self.aws.apigatewayv2.delete_api_mapping(DomainName=name, ApiMappingId=mapping["ApiMappingId"])
 
     def _leads_there(self, name: str, zone: str, target: State) -> bool:
         if zone:
-            wanted = _aliases(name, target)
-            return all(record in self._records(zone, name) for record in wanted)
-        here, there = dns.addresses(name), dns.addresses(target["ApiGatewayDomainName"])
-        return here is None or there is None or bool(here & there)
+            there = self.zone(zone).records(name)
+            return all(record in there for record in _aliases(name, target))
+        here, aim = dns.addresses(name), dns.addresses(target["ApiGatewayDomainName"])
+        return here is None or aim is None or bool(here & aim)
 
     def _point(self, name: str, zone: str, target: State) -> None:
-        there, wanted = self._records(zone, name), _aliases(name, target)
-        for record in there:
+        for record in self.zone(zone).records(name):
             alias = record.get("AliasTarget", {}).get("DNSName", "")
             if record["Type"] in ("A", "AAAA", "CNAME") and ".execute-api." not in alias:
                 raise Problem(
                     f"{name} leads somewhere else already: there is a record of type {record['Type']} in {zone}.",
                     "Delete that record, or choose another name under [domain] in deploy.toml.",
                 )
-        if missing := [record for record in wanted if record not in there]:
-            self._change(zone, "UPSERT", missing)
-
-    def _remove_records(
-        self, name: str, zone: str, target: State, certificates: Iterable[CertificateDetailTypeDef]
-    ) -> None:
-        ours = _aliases(name, target) if target else []
-        names = [name]
-        for certificate in certificates:
-            for option in certificate.get("DomainValidationOptions", []):
-                if record := option.get("ResourceRecord"):
-                    ours.append(_cname(record["Name"], record["Value"]))
-                    names.append(record["Name"])
-        there = [record for one in dict.fromkeys(names) for record in self._records(zone, one)]
-        if found := [record for record in there if record in ours]:
-            self._change(zone, "DELETE", found)
-
-    def _zone(self, zone: str) -> State:
-        """The public hosted zone; of several with that name, the one that is delegated."""
-        if zone in self._zones:
-            return self._zones[zone]
-        found = self.aws.route53.list_hosted_zones_by_name(DNSName=zone)["HostedZones"]
-        ids = [one["Id"] for one in found if one["Name"] == f"{zone}." and not one.get("Config", {}).get("PrivateZone")]
-        if not ids:
-            raise Problem(
-                f"There is no public hosted zone {zone} in Route 53.",
-                "Correct hosted_zone in deploy.toml, or leave it out to make the DNS records yourself.",
-            )
-        zones: list[State] = [{**self.aws.route53.get_hosted_zone(Id=one)} for one in ids]
-        asked = (dns.name_servers(zone) or set()) if len(zones) > 1 else set()
-        self._zones[zone] = max(zones, key=lambda one: len(asked & set(one["DelegationSet"]["NameServers"])))
-        return self._zones[zone]
-
-    def _records(self, zone: str, name: str) -> list[State]:
-        found = self.aws.route53.list_resource_record_sets(
-            HostedZoneId=self._zone(zone)["HostedZone"]["Id"], StartRecordName=name, MaxItems="20"
-        )["ResourceRecordSets"]
-        return [{**one} for one in found if one["Name"].rstrip(".") == name.rstrip(".")]
-
-    def _change(self, zone: str, action: Any, records: list[State]) -> None:
-        changes: Any = [{"Action": action, "ResourceRecordSet": record} for record in records]
-        self.aws.route53.change_resource_record_sets(
-            HostedZoneId=self._zone(zone)["HostedZone"]["Id"], ChangeBatch={"Changes": changes}
-        )
+        self.zone(zone).put(_aliases(name, target))
 
     def _delete_certificate(self, arn: str) -> None:
         def deleted() -> bool:
@@ -300,11 +246,13 @@ class Domain(Resource):
         self.aws.wait("releasing the certificate", deleted)
 
 
-def _cname(name: str, value: str) -> State:
-    return {"Name": name, "Type": "CNAME", "TTL": 300, "ResourceRecords": [{"Value": value}]}
+def _validation(certificate: Any) -> Record:
+    """The record that proves to ACM whose name it is."""
+    told = certificate["DomainValidationOptions"][0]["ResourceRecord"]
+    return {"Name": told["Name"], "Type": "CNAME", "TTL": 300, "ResourceRecords": [{"Value": told["Value"]}]}
 
 
-def _aliases(name: str, target: State) -> list[State]:
+def _aliases(name: str, target: State) -> list[Record]:
     alias = {
         "HostedZoneId": target["HostedZoneId"],
         "DNSName": f"{target['ApiGatewayDomainName']}.",

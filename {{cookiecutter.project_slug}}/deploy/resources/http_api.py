@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deploy.aws import absent_is_none
 from deploy.resource import Resource, State
 from deploy.resources.function import ALIAS
 from deploy.resources.log_group import LogGroup
 
-if TYPE_CHECKING:
-    from mypy_boto3_apigatewayv2.type_defs import ApiTypeDef, CreateApiResponseTypeDef
-
 DEFAULT = "$default"  # as a stage it adds nothing to the path, as a route it takes every request
 STATEMENT = "http-api"
-ACCESS_LOG = {
-    "requestId": "$context.requestId",
-    "requestTime": "$context.requestTime",
-    "ip": "$context.identity.sourceIp",
-    "method": "$context.httpMethod",
-    "path": "$context.path",
-    "status": "$context.status",
-    "responseLength": "$context.responseLength",
-    "responseLatency": "$context.responseLatency",
-    "error": "$context.integrationErrorMessage",
+LOGGED = {
+    "requestId": "requestId",
+    "requestTime": "requestTime",
+    "ip": "identity.sourceIp",
+    "method": "httpMethod",
+    "path": "path",
+    "status": "status",
+    "responseLength": "responseLength",
+    "responseLatency": "responseLatency",
+    "error": "integrationErrorMessage",
 }
 
 
@@ -40,12 +37,10 @@ class HttpApi(Resource):
     """API, integration, route, stage and permission, each of which may be missing after an interruption."""
 
     kind = "HTTP API"
-
-    @property
-    def _on_alias(self) -> dict[str, Any]:
-        return {"FunctionName": self.name, "Qualifier": ALIAS}
+    _api: State | None = None  # as last read: its id, endpoint and tags
 
     def desired(self) -> State:
+        throttling = self.service.throttling
         return {
             "copies": 1,
             "integration": {
@@ -56,15 +51,15 @@ class HttpApi(Resource):
             "stage": {
                 "AutoDeploy": True,
                 "DefaultRouteSettings": {
-                    "ThrottlingRateLimit": float(self.service.throttling.requests_per_second),
-                    "ThrottlingBurstLimit": self.service.throttling.burst,
+                    "ThrottlingRateLimit": float(throttling.requests_per_second),
+                    "ThrottlingBurstLimit": throttling.burst,
                 },
                 "AccessLogSettings": {
                     "DestinationArn": AccessLogGroup(self.service, self.aws).arn,
-                    "Format": json.dumps(ACCESS_LOG),
+                    "Format": json.dumps({key: f"$context.{value}" for key, value in LOGGED.items()}),
                 },
             },
-            "permission": True,
+            "permission": "exact",
         }
 
     def read(self) -> State | None:
@@ -75,59 +70,64 @@ class HttpApi(Resource):
             "copies": len(found),
             "integration": self._integration(),
             "stage": self._stage(),
-            "permission": self._permission() == self._wanted_permission(),
+            "permission": self._permission(),
             "tags": found[0]["Tags"],
         }
 
-    def _found(self) -> list[ApiTypeDef]:
+    def _found(self) -> list[State]:
         """Ours, oldest first. Names of APIs are not unique: a repeated request makes another one of the same name."""
-        pages = self.aws.apigateway.get_paginator("get_apis").paginate()
-        apis = [api for page in pages for api in page["Items"] if api["Name"] == self.name]
-        ours = [api for api in apis if self.service.tags.items() <= api.get("Tags", {}).items()]
+        pages = self.aws.apigatewayv2.get_paginator("get_apis").paginate()
+        named: list[State] = [{**api} for page in pages for api in page["Items"] if api["Name"] == self.name]
+        ours = [api for api in named if self.service.tags.items() <= api.get("Tags", {}).items()]
         ours.sort(key=lambda api: (api["CreatedDate"], api["ApiId"]))
-        self.aws.http_api = _chosen(ours[0]) if ours else {}
+        self._api = ours[0] if ours else {}
         return ours
 
-    @property
-    def chosen(self) -> dict[str, str]:
-        """Id, endpoint and tags; empty when there is no API."""
-        if not self.aws.http_api:
+    def api(self, *, again: bool = False) -> State:
+        """As AWS tells it; empty when there is none."""
+        if again or not self._api:
             self._found()
-        return self.aws.http_api
+        return self._api or {}
 
     @property
     def id(self) -> str:
         """Empty when there is no API."""
-        return self.chosen.get("id", "")
+        return str(self.api().get("ApiId", ""))
 
-    def url(self) -> str | None:
-        """What clients call, ending in a slash; None before the first release."""
-        return f"{self.chosen['endpoint']}/" if self.chosen else None
+    def url(self) -> str:
+        """What clients call, ending in a slash; empty before the first release."""
+        return f"{self.api()['ApiEndpoint']}/" if self.api() else ""
 
-    def _route(self) -> str | None:
-        """The id of the integration that the route leads to."""
-        routes = self.aws.apigateway.get_routes(ApiId=self.id)["Items"]
+    def _route(self) -> str:
+        """The id of the integration that the route leads to; empty when there is no route."""
+        routes = self.aws.apigatewayv2.get_routes(ApiId=self.id)["Items"]
         targets = [route.get("Target", "") for route in routes if route["RouteKey"] == DEFAULT]
-        return targets[0].removeprefix("integrations/") if targets else None
+        return targets[0].removeprefix("integrations/") if targets else ""
 
     def _integration(self) -> State | None:
         if route := self._route():
-            found = self.aws.apigateway.get_integration(ApiId=self.id, IntegrationId=route)
-            return {key: found.get(key) for key in self.desired()["integration"]}
+            return {**self.aws.apigatewayv2.get_integration(ApiId=self.id, IntegrationId=route)}
         return None
 
     def _stage(self) -> State | None:
         with absent_is_none("NotFoundException"):
-            found: State = {**self.aws.apigateway.get_stage(ApiId=self.id, StageName=DEFAULT)}
-            wanted = self.desired()["stage"]
-            settings = found.get("DefaultRouteSettings", {})
-            found["DefaultRouteSettings"] = {key: settings.get(key) for key in wanted["DefaultRouteSettings"]}
-            return {key: found.get(key) for key in wanted}
+            stage: State = {**self.aws.apigatewayv2.get_stage(ApiId=self.id, StageName=DEFAULT)}
+            limits = stage.get("DefaultRouteSettings", {})
+            stage["DefaultRouteSettings"] = {key: limits[key] for key in limits if key.startswith("Throttling")}
+            return stage
         return None
 
-    def _wanted_permission(self) -> State:
-        """Only this API, and only on the alias. With no condition any API of any account could call the function."""
-        return {
+    @property
+    def _on_alias(self) -> dict[str, Any]:
+        return {"FunctionName": self.name, "Qualifier": ALIAS}
+
+    @property
+    def _source_arn(self) -> str:
+        return self.aws.arn("execute-api", f"{self.id}/*/{DEFAULT}")
+
+    def _permission(self) -> str:
+        """Whether it lets in this API alone. With no condition any API of any account could call the function."""
+        exact = {
             "Sid": STATEMENT,
             "Effect": "Allow",
             "Principal": {"Service": "apigateway.amazonaws.com"},
@@ -135,24 +135,19 @@ class HttpApi(Resource):
             "Resource": self.aws.arn("lambda", f"function:{self.name}:{ALIAS}"),
             "Condition": {"ArnLike": {"AWS:SourceArn": self._source_arn}},
         }
-
-    @property
-    def _source_arn(self) -> str:
-        return self.aws.arn("execute-api", f"{self.id}/*/{DEFAULT}")
-
-    def _permission(self) -> State | None:
         with absent_is_none("ResourceNotFoundException"):
             policy = json.loads(self.aws.lambda_.get_policy(**self._on_alias)["Policy"])
-            return next((one for one in policy["Statement"] if one["Sid"] == STATEMENT), None)
-        return None
+            there = [statement for statement in policy["Statement"] if statement["Sid"] == STATEMENT]
+            return "exact" if there == [exact] else "other" if there else ""
+        return ""
 
     def create(self) -> None:
-        made = self.aws.apigateway.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.service.tags)
-        self.aws.http_api = _chosen(made)
+        made = self.aws.apigatewayv2.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.service.tags)
+        self._api = {**made}
         self.update(self.desired())
 
     def update(self, changed: State) -> None:
-        gateway = self.aws.apigateway
+        gateway = self.aws.apigatewayv2
         if integration := changed.get("integration"):
             if route := self._route():
                 gateway.update_integration(ApiId=self.id, IntegrationId=route, **integration)
@@ -165,25 +160,17 @@ class HttpApi(Resource):
         if "permission" in changed:
             if self._permission():
                 self.aws.lambda_.remove_permission(**self._on_alias, StatementId=STATEMENT)
+            grant: State = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
             self.aws.lambda_.add_permission(
-                **self._on_alias,
-                StatementId=STATEMENT,
-                Action="lambda:InvokeFunction",
-                Principal="apigateway.amazonaws.com",
-                SourceArn=self._source_arn,
+                **self._on_alias, StatementId=STATEMENT, SourceArn=self._source_arn, **grant
             )
         if "copies" in changed:
-            self._delete_all_but(self.id)
+            self._delete(self._found()[1:])
 
     def delete(self) -> None:
-        self._delete_all_but(None)
+        self._delete(self._found())
 
-    def _delete_all_but(self, kept: str | None) -> None:
-        for api in self._found():
-            if api["ApiId"] != kept:
-                self.aws.apigateway.delete_api(ApiId=api["ApiId"])
-        self.aws.http_api = {}
-
-
-def _chosen(api: ApiTypeDef | CreateApiResponseTypeDef) -> dict[str, str]:
-    return {**api.get("Tags", {}), "id": api["ApiId"], "endpoint": api["ApiEndpoint"]}
+    def _delete(self, apis: list[State]) -> None:
+        for api in apis:
+            self.aws.apigatewayv2.delete_api(ApiId=api["ApiId"])
+        self._api = None

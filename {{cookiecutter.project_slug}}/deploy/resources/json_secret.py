@@ -5,19 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from deploy.aws import absent_is_none, error_code
 from deploy.problem import Problem, UsageProblem
-from deploy.resource import Resource, State, check_owner
+from deploy.resource import Resource, State, check_owner, tag_dict
 from deploy.secrets import Secret
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef, GetSecretValueResponseTypeDef
-
-Values = dict[str, Any]
 
 CURRENT = "AWSCURRENT"  # the staging label of the version that the service reads
 DRAFT = "DRAFT"  # of a version that is written and not current yet
@@ -30,7 +25,7 @@ PURGE_S = 60  # until the name of a secret that was deleted at once is free agai
 
 
 class Secrets(Resource):
-    """Made by ./deploy.sh secret set; a deploy only takes back its deletion, unless that was with `purge`.
+    """Made, or its deletion taken back, by ./deploy.sh secret set; a deploy only looks whether its keys are there.
 
     Its tags name its keys, so that only `secret set` and `secret remove`, which keep the others, read the values.
     """
@@ -47,20 +42,17 @@ class Secrets(Resource):
 
     def read(self) -> State | None:
         found = self._describe()
-        if found is None or (found.get("DeletedDate") and not self.purge):
-            return None
-        return {"tags": _tags(found)}
+        return None if found.get("DeletedDate") and not self.purge else found or None
 
     def create(self) -> None:
         """Without keys, or as it was when its deletion can be taken back."""
         if self.recoverable_until():
             self.aws.secretsmanager.restore_secret(SecretId=self.name)
             return
-        tags = [{"Key": key, "Value": value} for key, value in self.service.tags.items()]
 
         def created() -> bool:
             try:
-                self.aws.secretsmanager.create_secret(Name=self.name, SecretString="{}", Tags=tags)  # type: ignore[arg-type]
+                self.aws.secretsmanager.create_secret(Name=self.name, SecretString="{}", Tags=self.service.tag_list)
             except ClientError as error:
                 if error_code(error) == "InvalidRequestException":  # the one that was purged is still going
                     return False
@@ -77,22 +69,21 @@ class Secrets(Resource):
             self.aws.secretsmanager.delete_secret(SecretId=self.name, RecoveryWindowInDays=RECOVERY_DAYS)
             return
         self.aws.secretsmanager.delete_secret(SecretId=self.name, ForceDeleteWithoutRecovery=True)
-        self.aws.wait(f"deleting {self.name}", lambda: self._describe() is None, timeout_s=PURGE_S)
+        self.aws.wait(f"deleting {self.name}", lambda: not self._describe(), timeout_s=PURGE_S)
 
     def recoverable_until(self) -> datetime | None:
         """When it goes for good; None when it is not there or not deleted."""
-        found = self._describe()
-        return found.get("DeletedDate") if found else None
+        return self._describe().get("DeletedDate")
 
     def known(self) -> list[Secret]:
-        """The keys that have a value, by name; of a secret whose deletion can be taken back as well."""
-        found = self._describe()
-        if found is None:
+        """The keys that have a value, by name."""
+        found = self.read()
+        if not found:
             return []
         (version,) = [id for id, labels in found["VersionIdsToStages"].items() if CURRENT in labels]
         return [
             Secret(tag.removeprefix(KEY), version[:8], datetime.fromisoformat(since))
-            for tag, since in sorted(_tags(found).items())
+            for tag, since in sorted(tag_dict(found["tags"]).items())
             if tag.startswith(KEY)
         ]
 
@@ -107,56 +98,48 @@ class Secrets(Resource):
 
     def remove(self, name: str) -> bool:
         """Whether there was such a secret."""
-        if self.read() is None or name not in _values(self._current()):
+        if self.read() is None or name not in self._current()[1]:
             return False
         self._edit(lambda values: {key: value for key, value in values.items() if key != name})
         self.aws.secretsmanager.untag_resource(SecretId=self.name, TagKeys=[KEY + name])
         return True
 
-    def _edit(self, change: Callable[[Values], Values]) -> str:
+    def _edit(self, change: Callable[[State], State]) -> str:
         """Writes a new version and makes it current, unless the one it was made from no longer is: then once more."""
         for _ in range(ROUNDS):
-            read = self._current()
-            written = json.dumps(change(_values(read)), ensure_ascii=False)
+            before, values = self._current()
+            written = json.dumps(change(values), ensure_ascii=False)
             if len(written.encode()) > MAX_BYTES or len(json.loads(written)) > MAX_KEYS:
                 room = f"{MAX_KEYS} keys and {MAX_BYTES:,} bytes"
                 raise UsageProblem(f"{self.name} has no room for it: it holds {room}.", "Remove what is not needed.")
-            version = self.aws.secretsmanager.put_secret_value(
+            made = self.aws.secretsmanager.put_secret_value(
                 SecretId=self.name, SecretString=written, VersionStages=[DRAFT]
             )["VersionId"]
             try:
                 self.aws.secretsmanager.update_secret_version_stage(
-                    SecretId=self.name,
-                    VersionStage=CURRENT,
-                    RemoveFromVersionId=read["VersionId"],
-                    MoveToVersionId=version,
+                    SecretId=self.name, VersionStage=CURRENT, RemoveFromVersionId=before, MoveToVersionId=made
                 )
-                return version
+                return made
             except ClientError as error:
-                now = self._current()["VersionId"]
-                if now == version:  # it was moved, and only the answer lost
-                    return version
-                if error_code(error) != "InvalidParameterException" or now == read["VersionId"]:
+                now, _values = self._current()
+                if now == made:  # it was moved, and only the answer lost
+                    return made
+                if error_code(error) != "InvalidParameterException" or now == before:
                     raise
         raise Problem(f"Others keep changing {self.name}.", "Run it again when they are done.")
 
-    def _current(self) -> GetSecretValueResponseTypeDef:
-        return self.aws.secretsmanager.get_secret_value(SecretId=self.name, VersionStage=CURRENT)
+    def _current(self) -> tuple[str, State]:
+        """The id of the version that the service reads, and its keys and values."""
+        read = self.aws.secretsmanager.get_secret_value(SecretId=self.name, VersionStage=CURRENT)
+        try:
+            return read["VersionId"], dict(json.loads(read["SecretString"]))
+        except (KeyError, TypeError, ValueError):
+            raise Problem(f"{read['Name']} does not hold a JSON object.", "Make it one in the AWS console.") from None
 
-    def _describe(self) -> DescribeSecretResponseTypeDef | None:
+    def _describe(self) -> dict[str, Any]:
+        """Whether it is deleted or not; empty when there is none. Raises Problem when it is not ours."""
         with absent_is_none("ResourceNotFoundException"):
             found = self.aws.secretsmanager.describe_secret(SecretId=self.name)
-            check_owner(self, _tags(found))
-            return found
-        return None
-
-
-def _tags(found: DescribeSecretResponseTypeDef) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-
-
-def _values(read: GetSecretValueResponseTypeDef) -> Values:
-    try:
-        return dict(json.loads(read["SecretString"]))
-    except (KeyError, TypeError, ValueError):
-        raise Problem(f"{read['Name']} does not hold a JSON object.", "Make it one in the AWS console.") from None
+            check_owner(self, found.get("Tags", []))
+            return {**found, "tags": found.get("Tags", [])}
+        return {}

@@ -20,12 +20,10 @@ class LogGroup(Resource):
         return {"retentionInDays": self.service.log_retention_days}
 
     def read(self) -> State | None:
-        groups = self.aws.logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]
-        found = next((group for group in groups if group["logGroupName"] == self.name), None)
-        if found is None:
-            return None
-        tags = self.aws.logs.list_tags_for_resource(resourceArn=self.arn)["tags"]
-        return {"retentionInDays": found.get("retentionInDays"), "tags": tags}
+        for group in self.aws.logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]:
+            if group["logGroupName"] == self.name:
+                return {**group, **self.aws.logs.list_tags_for_resource(resourceArn=self.arn)}
+        return None
 
     def create(self) -> None:
         self.aws.logs.create_log_group(logGroupName=self.name, tags=self.service.tags)

@@ -5,8 +5,6 @@ from deploy.config import Service
 from deploy.resource import State
 from deploy.resources.function import Function
 
-COMMAND = ["app.migrate.handler"]
-
 
 class MigrationFunction(Function):
     """Has no versions: it is what the last deploy made it, with the service's role, secrets, network and log group."""
@@ -20,13 +18,14 @@ class MigrationFunction(Function):
         return f"{self.service.full_name}-migrate"
 
     def desired(self) -> State:
-        return self.released() | {"failure": None}
+        """No reserved concurrency: that two runs do not interleave is the database's to see to."""
+        return self.released() | {"Failure": None}
 
     def released(self) -> State:
-        """No reserved concurrency: that two runs do not interleave is the database's to see to."""
+        command = {"Command": ["app.migrate.handler"]}
 {% if cookiecutter.cold_starts == 'snapstart' %}
-        own = {"command": COMMAND, "timeout_s": self.service.migration_timeout_s, "snapstart": False}
+        own = {"ImageConfig": command, "Timeout": self.service.migration_timeout_s, "SnapStart": {"ApplyOn": "None"}}
         return self.function.released() | own
 {% else %}
-        return self.function.released() | {"command": COMMAND, "timeout_s": self.service.migration_timeout_s}
+        return self.function.released() | {"ImageConfig": command, "Timeout": self.service.migration_timeout_s}
 {% endif %}

@@ -41,14 +41,10 @@ class Secrets(Resource):
                 {"Key": "tag:managed-by", "Values": [self.service.tags["managed-by"]]},
             ]
         )
-        found = [parameter for page in pages for parameter in page["Parameters"]]
-        return sorted(
-            (
-                Secret(one["Name"].removeprefix(self.name), str(one["Version"]), one["LastModifiedDate"])
-                for one in found
-            ),
-            key=lambda secret: secret.name,
-        )
+        found = sorted((one for page in pages for one in page["Parameters"]), key=lambda one: one["Name"])
+        return [
+            Secret(one["Name"].removeprefix(self.name), str(one["Version"]), one["LastModifiedDate"]) for one in found
+        ]
 
     def set(self, name: str, value: str) -> str:
         """Stores the value and returns its version."""
@@ -56,12 +52,13 @@ class Secrets(Resource):
             raise UsageProblem(f"The value of {name} is too long.", f"Give at most {MAX_BYTES:,} bytes.")
         parameter = self.name + name
         try:  # tags can be given only to a new parameter
-            tags = [{"Key": key, "Value": tag} for key, tag in self.service.tags.items()]
-            made = self.aws.ssm.put_parameter(Name=parameter, Value=value, Type="SecureString", Tags=tags)  # type: ignore[arg-type]
+            made = self.aws.ssm.put_parameter(
+                Name=parameter, Value=value, Type="SecureString", Tags=self.service.tag_list
+            )
         except ClientError as error:
             if error_code(error) != "ParameterAlreadyExists":
                 raise
-            if name not in {secret.name for secret in self.known()}:
+            if name not in [secret.name for secret in self.known()]:
                 raise Problem(
                     f"There is a parameter {parameter} that was not made by this tool.",
                     "Remove it, or choose another name.",
@@ -71,7 +68,7 @@ class Secrets(Resource):
 
     def remove(self, name: str) -> bool:
         """Whether there was such a secret."""
-        if name not in {secret.name for secret in self.known()}:
+        if name not in [secret.name for secret in self.known()]:
             return False
         self.aws.ssm.delete_parameter(Name=self.name + name)
         return True

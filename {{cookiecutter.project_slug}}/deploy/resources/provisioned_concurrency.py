@@ -44,17 +44,16 @@ class ProvisionedConcurrency(Resource):
         scheduled = self._scheduled(self.live) if wanted.schedule and self.live else None
         return {
             "executions": wanted.executions if scheduled is None else scheduled,
-            "schedule": {
-                f"{self.service.full_name}-{number}": (entry.at, wanted.timezone, entry.executions)
-                for number, entry in enumerate(wanted.schedule, 1)
-            },
+            "schedule": sorted((entry.at, wanted.timezone, entry.executions) for entry in wanted.schedule),
         }
 
     def _scheduled(self, version: str) -> int | None:
         """The number that this version's schedule has set last; None where it has no schedule."""
         resource = f"function:{self.service.full_name}:{version}"
-        targets = self.aws.autoscaling.describe_scalable_targets(ServiceNamespace="lambda", ResourceIds=[resource])
-        return next((target["MinCapacity"] for target in targets["ScalableTargets"]), None)
+        found = self.aws.application_autoscaling.describe_scalable_targets(
+            ServiceNamespace="lambda", ResourceIds=[resource]
+        )
+        return next((target["MinCapacity"] for target in found["ScalableTargets"]), None)
 
     def read(self) -> State | None:
         executions: int | None = 0
@@ -62,34 +61,25 @@ class ProvisionedConcurrency(Resource):
             found = self.aws.lambda_.get_provisioned_concurrency_config(**self._version)
             ready = found["Status"] == "READY"
             executions = found["RequestedProvisionedConcurrentExecutions"] if ready else None
-        actions = self.aws.autoscaling.describe_scheduled_actions(**self._target)["ScheduledActions"]
-        schedule = {
-            action["ScheduledActionName"]: (
-                action["Schedule"],
-                action.get("Timezone", "UTC"),
-                action["ScalableTargetAction"]["MinCapacity"],
-            )
+        actions = self.aws.application_autoscaling.describe_scheduled_actions(**self._target)["ScheduledActions"]
+        schedule = sorted(
+            (action["Schedule"], action.get("Timezone", "UTC"), action["ScalableTargetAction"]["MinCapacity"])
             for action in actions
-        }
+        )
         return {"executions": executions, "schedule": schedule} if executions != 0 or schedule else None
 
     def create(self) -> None:
-        wanted = self.desired() or {}
-        if wanted["executions"]:
-            self._provide(wanted["executions"])
-        if wanted["schedule"]:
-            self._schedule(wanted["executions"], wanted["schedule"])
+        self.update({key: value for key, value in (self.desired() or {}).items() if value})
 
     def update(self, changed: State) -> None:
+        executions = (self.desired() or {})["executions"]  # as scheduled until now
         if changed.get("executions"):
-            self._provide(changed["executions"])
+            self._provide(executions)
         elif "executions" in changed:
-            self.aws.lambda_.delete_provisioned_concurrency_config(**self._version)
+            self._give_back()
         if "schedule" in changed:
-            executions = (self.desired() or {})["executions"]  # as scheduled until now
             self._unschedule()
-            if changed["schedule"]:
-                self._schedule(executions, changed["schedule"])
+            self._schedule(executions, changed["schedule"])
 
     def _provide(self, executions: int) -> None:
         """Raises Problem when AWS gives up; then nothing is left of it."""
@@ -98,26 +88,29 @@ class ProvisionedConcurrency(Resource):
         def ready() -> bool:
             now = self.aws.lambda_.get_provisioned_concurrency_config(**self._version)
             if now["Status"] == "FAILED":
-                self.aws.lambda_.delete_provisioned_concurrency_config(**self._version)
+                reason = now.get("StatusReason", "no reason given")
+                self._give_back()
                 raise Problem(
                     f"Lambda could not start {executions} environments of version {self.version} ahead of requests: "
-                    f"{now.get('StatusReason', 'no reason given')}",
+                    f"{reason}",
                     "INIT failed there, though not in the smoke test: see ./deploy.sh logs --errors"
-                    if "INIT" in now.get("StatusReason", "")
+                    if "INIT" in reason
                     else "Correct what it names and deploy again.",
                 )
             return now["Status"] == "READY"
 
         self.aws.wait(f"starting the environments of version {self.version}", ready, timeout_s=READY_S)
 
-    def _schedule(self, executions: int, actions: dict[str, tuple[str, str, int]]) -> None:
-        self.aws.autoscaling.register_scalable_target(
-            **self._target, MinCapacity=executions, MaxCapacity=executions, Tags=self.service.tags
-        )
-        for name, (at, timezone, executions) in actions.items():
-            self.aws.autoscaling.put_scheduled_action(
+    def _schedule(self, executions: int, actions: list[tuple[str, str, int]]) -> None:
+        scaling = self.aws.application_autoscaling
+        if actions:
+            scaling.register_scalable_target(
+                **self._target, MinCapacity=executions, MaxCapacity=executions, Tags=self.service.tags
+            )
+        for number, (at, timezone, executions) in enumerate(actions, 1):
+            scaling.put_scheduled_action(
                 **self._target,
-                ScheduledActionName=name,
+                ScheduledActionName=f"{self.service.full_name}-{number}",
                 Schedule=at,
                 Timezone=timezone,
                 ScalableTargetAction={"MinCapacity": executions, "MaxCapacity": executions},
@@ -126,11 +119,14 @@ class ProvisionedConcurrency(Resource):
     def _unschedule(self) -> None:
         """Scheduled actions go with their target."""
         if self._scheduled(self.version) is not None:
-            self.aws.autoscaling.deregister_scalable_target(**self._target)
+            self.aws.application_autoscaling.deregister_scalable_target(**self._target)
+
+    def _give_back(self) -> None:
+        self.aws.lambda_.delete_provisioned_concurrency_config(**self._version)
 
     def delete(self) -> None:
         self._unschedule()
-        self.aws.lambda_.delete_provisioned_concurrency_config(**self._version)
+        self._give_back()
 
 
 def keep_ready(service: Service, aws: Aws, version: str, live: str | None) -> None:
@@ -148,15 +144,11 @@ def release_all_but(service: Service, aws: Aws, version: str | None) -> None:
 
 def every_version(service: Service, aws: Aws) -> list[ProvisionedConcurrency]:
     """The versions that hold any, or have a schedule."""
-    versions: set[str] = set()
+    function, found = service.full_name, set()
     with absent_is_none("ResourceNotFoundException"):
-        pages = aws.lambda_.get_paginator("list_provisioned_concurrency_configs").paginate(
-            FunctionName=service.full_name
-        )
-        configs = [config for page in pages for config in page["ProvisionedConcurrencyConfigs"]]
-        versions |= {config["FunctionArn"].rpartition(":")[2] for config in configs}
-    for page in aws.autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="lambda"):
-        resources = [target["ResourceId"] for target in page["ScalableTargets"]]
-        ours = f"function:{service.full_name}:"
-        versions |= {resource.removeprefix(ours) for resource in resources if resource.startswith(ours)}
+        configs = aws.lambda_.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=function)
+        found = {one["FunctionArn"] for page in configs for one in page["ProvisionedConcurrencyConfigs"]}
+    targets = aws.application_autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="lambda")
+    found |= {one["ResourceId"] for page in targets for one in page["ScalableTargets"]}
+    versions = {name.rpartition(":")[2] for name in found if f"function:{function}:" in name}
     return [ProvisionedConcurrency(service, aws, version) for version in sorted(versions, key=int)]

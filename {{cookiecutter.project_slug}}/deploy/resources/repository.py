@@ -16,10 +16,7 @@ class Repository(Resource):
         with absent_is_none("RepositoryNotFoundException"):
             found = self.aws.ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0]
             tags = self.aws.ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
-            return {
-                "imageTagMutability": found["imageTagMutability"],
-                "tags": {tag["Key"]: tag["Value"] for tag in tags},
-            }
+            return {**found, "tags": tags}
         return None
 
     def uri(self) -> str:
@@ -27,14 +24,10 @@ class Repository(Resource):
         return self.aws.ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0]["repositoryUri"]
 
     def create(self) -> None:
-        self.aws.ecr.create_repository(
-            repositoryName=self.name,
-            imageTagMutability="IMMUTABLE",
-            tags=[{"Key": key, "Value": value} for key, value in self.service.tags.items()],
-        )
+        self.aws.ecr.create_repository(repositoryName=self.name, tags=self.service.tag_list, **self.desired())
 
     def update(self, changed: State) -> None:
-        self.aws.ecr.put_image_tag_mutability(repositoryName=self.name, imageTagMutability="IMMUTABLE")
+        self.aws.ecr.put_image_tag_mutability(repositoryName=self.name, **changed)
 
     def delete(self) -> None:
         self.aws.ecr.delete_repository(repositoryName=self.name, force=True)

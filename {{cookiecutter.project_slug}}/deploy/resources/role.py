@@ -7,10 +7,7 @@ from deploy.aws import absent_is_none
 from deploy.resource import Resource, State
 
 POLICY = "service"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
+TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 {% if cookiecutter.migrations == 'alembic' %}
 # What Lambda itself needs, by the function's role, to connect it to a VPC; AWS defines them for no narrower resource
 # (docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
@@ -30,11 +27,8 @@ class Role(Resource):
 
     kind = "role"
 
-    @property
-    def arn(self) -> str:
-        return self.aws.arn("iam", f"role/{self.name}", region=False)
-
     def desired(self) -> State:
+        logs = self.aws.arn("logs", f"log-group:{self.service.log_group}:*")
 {% if cookiecutter.secrets == 'ssm' %}
         # All secrets of the stage, not only those in deploy.toml: narrowing it would reach the live version at once.
         secrets = self.aws.arn("ssm", f"parameter{self.service.secrets_path}*")
@@ -42,34 +36,24 @@ class Role(Resource):
         # Also when deploy.toml lists none: taking it away would reach the live version at once.
         secret = self.aws.arn("secretsmanager", f"secret:{self.service.secret_id}-??????")  # AWS adds six characters
 {% endif %}
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                    "Resource": self.aws.arn("logs", f"log-group:{self.service.log_group}:*"),
-                },
+        statements = [
+            {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": logs},
 {% if cookiecutter.secrets == 'ssm' %}
-                {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": secrets},
+            {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": secrets},
 {% else %}
-                {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": secret},
+            {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": secret},
 {% endif %}
+        ]
 {% if cookiecutter.migrations == 'alembic' %}
-                *([{"Effect": "Allow", "Action": VPC_ACTIONS, "Resource": "*"}] if self.service.vpc else []),
+        if self.service.vpc:
+            statements.append({"Effect": "Allow", "Action": VPC_ACTIONS, "Resource": "*"})
 {% endif %}
-            ],
-        }
-        return {"trust": TRUST, "policy": policy}
+        return {"AssumeRolePolicyDocument": _document([TRUST]), "PolicyDocument": _document(statements)}
 
     def read(self) -> State | None:
         with absent_is_none("NoSuchEntity"):
             role = self.aws.iam.get_role(RoleName=self.name)["Role"]
-            return {
-                "trust": role["AssumeRolePolicyDocument"],
-                "policy": self._policy(),
-                "tags": {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
-            }
+            return {**role, "PolicyDocument": self._policy(), "tags": role.get("Tags", [])}
         return None
 
     def _policy(self) -> Any:
@@ -78,20 +62,21 @@ class Role(Resource):
         return None
 
     def create(self) -> None:
-        self.aws.iam.create_role(
-            RoleName=self.name,
-            AssumeRolePolicyDocument=json.dumps(TRUST),
-            Tags=[{"Key": key, "Value": value} for key, value in self.service.tags.items()],
-        )
-        self.update({"policy": self.desired()["policy"]})
+        trust = json.dumps(self.desired()["AssumeRolePolicyDocument"])
+        self.aws.iam.create_role(RoleName=self.name, AssumeRolePolicyDocument=trust, Tags=self.service.tag_list)
+        self.update({"PolicyDocument": self.desired()["PolicyDocument"]})
 
     def update(self, changed: State) -> None:
-        if trust := changed.get("trust"):
+        if trust := changed.get("AssumeRolePolicyDocument"):
             self.aws.iam.update_assume_role_policy(RoleName=self.name, PolicyDocument=json.dumps(trust))
-        if policy := changed.get("policy"):
+        if policy := changed.get("PolicyDocument"):
             self.aws.iam.put_role_policy(RoleName=self.name, PolicyName=POLICY, PolicyDocument=json.dumps(policy))
 
     def delete(self) -> None:
         with absent_is_none("NoSuchEntity"):
             self.aws.iam.delete_role_policy(RoleName=self.name, PolicyName=POLICY)
         self.aws.iam.delete_role(RoleName=self.name)
+
+
+def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}

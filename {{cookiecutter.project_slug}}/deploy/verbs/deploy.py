@@ -5,25 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from deploy import image as images
-from deploy import resources
 from deploy.aws import Aws
-from deploy.check_url import Answer, check_url
+from deploy.check import ColdStart, check_url, smoke_test
 from deploy.config import Service
 from deploy.problem import Problem
-from deploy.prune import prune
-from deploy.release import Live, is_live, live, move_alias, publish
+from deploy.release import is_live, live, move_alias, prune, publish
 from deploy.resource import apply, compare, read_all
-{% if cookiecutter.endpoint == 'http_api' %}
-from deploy.resources.domain import Domain
-{% endif %}
-from deploy.resources.function import Function
+from deploy.resources import Stack
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from deploy.resources.provisioned_concurrency import keep_ready, release_all_but
 {% endif %}
-from deploy.resources.repository import Repository
 from deploy.secrets import secrets_changed
-from deploy.smoke import ColdStart, smoke_test
-from deploy.terminal import Steps
+from deploy.terminal import Step, Steps
 {% if cookiecutter.migrations == 'alembic' %}
 from deploy.verbs.migrate import migrate
 {% endif %}
@@ -33,24 +26,20 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
     """Deploys the working tree, or the image given; raises Problem with what was live still live."""
     print(f"{service.name} · {service.stage} · {service.region}")
 {% if cookiecutter.migrations == 'alembic' %}
-    steps = Steps(7)
+    stack, steps = Stack(service, aws), Steps(7)
 {% else %}
-    steps = Steps(6)
+    stack, steps = Stack(service, aws), Steps(6)
 {% endif %}
-    repository, function = Repository(service, aws), Function(service, aws)
-    secrets = resources.secrets_of(service, aws)
-    before = resources.before_release(service, aws, repository, function, secrets)
-    after = resources.after_release(service, aws)
-    states = read_all([*before, *after])  # refuses a name that is not ours before anything is changed
+    function, endpoint = stack.function, stack.endpoint
+    states = read_all([*stack.before, *stack.after])  # refuses a name that is not ours before anything is changed
 {% if cookiecutter.endpoint == 'http_api' %}
-    domain = Domain(service, aws)
+    domain = stack.domain
     states[domain] = domain.read()  # after the API, whose tags remember it
-    if service.domain or states[domain]:
-        steps.total += 1
+    steps.total += bool(service.domain or states[domain])
 {% endif %}
     was = live(service, aws)
     if service.secrets:
-        function.secrets_changed = secrets_changed(service, secrets.known())
+        function.secrets_changed = secrets_changed(service, stack.secrets.known())
 
     with steps.step("Building image") as step:
         tag = images.content_tag(project, service)
@@ -61,7 +50,6 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
         elif digest := images.digest_in_ecr(aws, service.full_name, tag):
             step.skip("unchanged")
         else:
-            images.need_docker()
             images.build(project, service, local, debug=debug)
 
     with steps.step("Pushing to ECR") as step:
@@ -69,23 +57,23 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             function.image = images.resolve(aws, image)
             step.skip(f"{_short(function.image)} is there")
         else:
-            apply(compare([repository], states))
-            states[repository] = repository.read()
+            apply(compare([stack.repository], states))
+            states[stack.repository] = stack.repository.read()
             if digest:
                 step.skip(f"{_short(digest)} is there")
             else:
-                digest = images.push(aws, local, service.full_name, f"{repository.uri()}:{tag}", debug=debug)
+                digest = images.push(aws, local, service.full_name, f"{stack.repository.uri()}:{tag}", debug=debug)
                 step.outcome = f"{_short(digest)} pushed"
-            function.image = f"{repository.uri()}@{digest}"
+            function.image = f"{stack.repository.uri()}@{digest}"
 
     with steps.step("Preparing resources") as step:
-        changes = compare(before, states)
+        changes = compare(stack.before, states)
         step.outcome = apply(changes)
 
-    unchanged = was is not None and is_live(function, was)
+    now = was if is_live(function, was) else None
 {% if cookiecutter.migrations == 'alembic' %}
     with steps.step("Migrating database") as step:
-        if unchanged:  # a version goes live only after its migrations
+        if now:  # a version goes live only after its migrations
             step.skip("nothing to do")
         else:
             step.outcome = str(migrate(service, aws))
@@ -93,8 +81,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 {% endif %}
     cold_start = None
     with steps.step("Releasing") as step:
-        if was and unchanged:
-            now = was
+        if now:
             step.title = f"Releasing version {now.version}"
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
             keep_ready(service, aws, now.version, live=now.version)
@@ -108,20 +95,17 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
             keep_ready(service, aws, version, live=was.version if was else None)
 {% endif %}
-            now = move_alias(service, aws, version, previous=_fallback(was, version), now=was)
+            previous = None if was is None else was.version if was.version != version else was.previous
+            now = move_alias(service, aws, version, previous=previous, now=was)
             step.outcome = "smoke test passed, live"
-        changes += compare(after, states)
-        apply(change for change in changes if change.resource in after)
+        connecting = compare(stack.after, states)
+        apply(connecting)
 
-    url = resources.public_url(service, aws)
     with steps.step("Checking the URL") as step:
         step.skip("")
+        url = endpoint.url()
         try:
-{% if cookiecutter.endpoint == 'function_url' %}
-            answer = check_url(service, aws, url)
-{% else %}
-            answer = check_url(service, aws, url, is_new=any(change.resource in after for change in changes))
-{% endif %}
+            answer, warm_ms = check_url(service, aws, url, is_new=bool(connecting))
         except Problem as problem:
             current = live(service, aws)
             if was and current and was.version != now.version == current.version:  # and nobody released since
@@ -131,16 +115,15 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 {% endif %}
                 problem.fix += f" (version {was.version} is live again)."
             raise
-        step.below += _transcript(service, url, answer, cold_start)
+        _show(step, service, url, answer, warm_ms, cold_start)
 
 {% if cookiecutter.endpoint == 'http_api' %}
     if service.domain or states[domain]:
         with steps.step(f"Connecting {service.domain.name}" if service.domain else f"Removing {domain.name}") as step:
-            connecting = compare([domain], states)
-            step.outcome = apply(connecting)
+            connecting += (named := compare([domain], states))
+            step.outcome = apply(named)
             if domain.waiting:
                 step.outcome, step.below = "waiting", domain.waiting
-            changes += connecting
     if service.domain and not domain.waiting:
         url = f"https://{service.domain.name}/"
 
@@ -151,7 +134,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 {% endif %}
         step.skip(prune(service, aws, now))
 
-    verb = "Deployed" if changes or now != was else "Nothing to deploy:"
+    verb = "Deployed" if changes or connecting or now != was else "Nothing to deploy:"
     print(f"{verb} {service.name} in {steps.elapsed_s:.0f}s.  {url}")
 {% if cookiecutter.endpoint == 'http_api' %}
     if domain.waiting:
@@ -159,31 +142,25 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
 {% endif %}
 
 
-def _fallback(was: Live | None, version: str) -> str | None:
-    """The version to record as the one to go back to."""
-    if was is None:
-        return None
-    return was.version if was.version != version else was.previous
-
-
 def _short(digest: str) -> str:
     return f"sha256:{digest.rpartition('sha256:')[2][:4]}…"
 
 
-def _transcript(service: Service, url: str, answer: Answer, cold_start: ColdStart | None) -> list[str]:
-    figures = [f"warm: {answer.warm_ms:,.0f} ms"]
+def _show(step: Step, service: Service, url: str, answer: str, warm_ms: float, cold_start: ColdStart | None) -> None:
+    figures = [f"warm: {warm_ms:,.0f} ms"]
     if cold_start:
+        report = cold_start.report
 {% if cookiecutter.cold_starts == 'snapstart' %}
-        restore = f" (restore: {cold_start.restore_ms:,.0f} ms)" if cold_start.restore_ms else ""
+        restore = f" (restore: {report['restoreDurationMs']:,.0f} ms)" if "restoreDurationMs" in report else ""
         figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms{restore}")
 {% else %}
         figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
 {% endif %}
-        if cold_start.memory_used_mb:
-            figures.append(f"memory: {cold_start.memory_used_mb} of {service.memory_mb} MB")
+        if "maxMemoryUsedMB" in report:
+            figures.append(f"memory: {report['maxMemoryUsedMB']} of {service.memory_mb} MB")
 {% if cookiecutter.endpoint == 'function_url' %}
     signed = " --aws-sigv4 …" if service.auth == "iam" else ""
-    return [f"$ curl -s{signed} {url.rstrip('/')}{service.check_path}", answer.body[:500], "  ·  ".join(figures)]
+    step.below += [f"$ curl -s{signed} {url.rstrip('/')}{service.check_path}", answer[:500], "  ·  ".join(figures)]
 {% else %}
-    return [f"$ curl -s {url.rstrip('/')}{service.check_path}", answer.body[:500], "  ·  ".join(figures)]
+    step.below += [f"$ curl -s {url.rstrip('/')}{service.check_path}", answer[:500], "  ·  ".join(figures)]
 {% endif %}

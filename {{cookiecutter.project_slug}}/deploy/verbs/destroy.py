@@ -1,10 +1,10 @@
 """./deploy.sh destroy: takes everything of one stage down, and looks again whether it is gone."""
 
-from deploy import resources
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.problem import Problem, UsageProblem
 from deploy.resource import Resource, read_all
+from deploy.resources import Stack
 {% if cookiecutter.secrets == 'secrets_manager' %}
 from deploy.resources.json_secret import RECOVERY_DAYS, Secrets
 {% endif %}
@@ -21,11 +21,12 @@ def run(service: Service, aws: Aws) -> None:
     """Lists, asks for the name, deletes; raises Problem when something is still there afterwards."""
 {% endif %}
     print(f"{service.name} · {service.stage} · {service.region}")
-    secrets = resources.secrets_of(service, aws)
+    stack = Stack(service, aws)
 {% if cookiecutter.secrets == 'secrets_manager' %}
+    secrets = stack.secrets
     secrets.purge = purge
 {% endif %}
-    every = resources.everything(service, aws, secrets)
+    every = stack.everything()
     there = _present(every)
     if not there:
 {% if cookiecutter.secrets == 'secrets_manager' %}

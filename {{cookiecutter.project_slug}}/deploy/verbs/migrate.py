@@ -1,12 +1,11 @@
 """./deploy.sh migrate: runs an Alembic command on the stage's database, in the migration function."""
 
-import base64
-import json
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError, HTTPClientError
 
 from deploy.aws import Aws, error_code
+from deploy.check import invoke
 from deploy.config import Service
 from deploy.log_lines import readable
 from deploy.problem import Problem
@@ -40,11 +39,9 @@ def run(service: Service, aws: Aws, command: str, revision: str) -> None:
 def migrate(service: Service, aws: Aws, command: str = "upgrade", revision: str = "head") -> Migrated:
     """Runs it to its end; raises Problem with the log lines that explain why it failed."""
     function = MigrationFunction(service, aws, Function(service, aws))
-    event = {"command": command, "revision": revision}
     try:
         function.settle()  # while an update of it is under way, Lambda still runs what it was before
-        answer = aws.invoker.invoke(FunctionName=function.name, LogType="Tail", Payload=json.dumps(event))
-        said = json.loads(answer["Payload"].read())
+        said, failure, tail = invoke(aws, function.name, {"command": command, "revision": revision})
     except HTTPClientError as error:
         raise Problem(
             f"The connection was lost while {command} ran: {error}",
@@ -57,12 +54,10 @@ def migrate(service: Service, aws: Aws, command: str = "upgrade", revision: str 
             f"{service.name} was not deployed in stage {service.stage}, so nothing can reach its database.",
             "Deploy it: ./deploy.sh",
         ) from None
-    if "FunctionError" in answer:
-        tail = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace").splitlines()
+    if failure:
         lines = [line.text for record in tail if (line := readable(record))]
-        what = str(said.get("errorMessage") or "it crashed").strip().splitlines()[0]
         raise Problem(
-            f"Alembic's {command} failed: {what}",
+            f"Alembic's {command} failed: {failure.splitlines()[0]}",
             "What was live still is. A failed run is rolled back; correct it and run the same command again.",
             details="\n".join(lines[-30:]),
         )

@@ -4,19 +4,18 @@ import getpass
 import re
 import sys
 
-from deploy import resources
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.problem import Problem, UsageProblem
 from deploy.release import live
-from deploy.resources.function import Function
+from deploy.resources import Stack
 
 
 def set_(service: Service, aws: Aws, name: str) -> None:
     """Reads the value, stores it and says what is needed for it to take effect."""
     if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
         raise UsageProblem(f"{name!r} cannot be a secret's name.", "Use capitals, digits and underscores: API_KEY")
-    version = resources.secrets_of(service, aws).set(name, _value(name))
+    version = Stack(service, aws).secrets.set(name, _value(name))
     print(f"{name} is set for stage {service.stage} (version {version}).")
     if name not in service.secrets:
         print(f'Next: add "{name}" to secrets in deploy.toml, a field {name.lower()} to app/settings.py, and deploy.')
@@ -38,7 +37,7 @@ def _value(name: str) -> str:
 
 def list_(service: Service, aws: Aws) -> None:
     """Names, versions and dates; of values, nothing."""
-    known = {secret.name: secret for secret in resources.secrets_of(service, aws).known()}
+    known = {secret.name: secret for secret in Stack(service, aws).secrets.known()}
     for secret in known.values():
         unused = "" if secret.name in service.secrets else "  (not in deploy.toml)"
         print(f"{secret.name:24} version {secret.version:<4} set {secret.changed:%Y-%m-%d %H:%M}{unused}")
@@ -51,13 +50,14 @@ def list_(service: Service, aws: Aws) -> None:
 
 def remove(service: Service, aws: Aws, name: str) -> None:
     """Raises Problem while the live version or deploy.toml needs it: the next cold start would fail."""
-    now = live(service, aws)
-    running = (Function(service, aws).read_version(now.version) if now else None) or {}
-    if name in service.secrets or name in running.get("environment", {}).get("SECRET_NAMES", "").split(","):
+    stack, now = Stack(service, aws), live(service, aws)
+    running = (stack.function.read_version(now.version) if now else None) or {}
+    variables = running.get("Environment", {}).get("Variables", {})
+    if name in [*service.secrets, *variables.get("SECRET_NAMES", "").split(",")]:
         raise Problem(
             f"{name} is in use: the service reads it at every cold start.",
             "Take it out of secrets in deploy.toml, deploy, and then remove it.",
         )
-    if not resources.secrets_of(service, aws).remove(name):
+    if not stack.secrets.remove(name):
         raise Problem(f"There is no secret {name} in stage {service.stage}.", "See ./deploy.sh secret list")
     print(f"{name} is removed from stage {service.stage}.")

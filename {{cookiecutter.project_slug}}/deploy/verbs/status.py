@@ -2,17 +2,12 @@
 
 import time
 
-from deploy import resources
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.log_lines import MAYBE_ERRORS, readable
 from deploy.problem import Problem
 from deploy.release import live
-from deploy.resources.alarms import ErrorsAlarm, ServerErrorsAlarm
-{% if cookiecutter.endpoint == 'http_api' %}
-from deploy.resources.domain import Domain
-{% endif %}
-from deploy.resources.function import Function
+from deploy.resources import Stack
 
 ERRORS_SHOWN = 5
 DAY_S = 24 * 3600
@@ -21,25 +16,25 @@ DAY_S = 24 * 3600
 def run(service: Service, aws: Aws) -> None:
     """Raises Problem when nothing is live."""
     print(f"{service.name} · {service.stage} · {service.region}")
-    now = live(service, aws)
-    version = Function(service, aws).read_version(now.version) if now else None
+    stack, now = Stack(service, aws), live(service, aws)
+    version = stack.function.read_version(now.version) if now else None
     if now is None or version is None:
         raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
-    since = version["last_modified"][:16].replace("T", " ")
-    facts = [f"version {now.version}", version["description"], f"published {since} UTC"]
+    since = version["LastModified"][:16].replace("T", " ")
+    facts = [f"version {now.version}", version["Description"], f"published {since} UTC"]
     _tell("live", " · ".join(fact for fact in facts if fact))
     _tell("before it", f"version {now.previous}" if now.previous else "nothing")
-    _tell("URL", resources.public_url(service, aws) or "none yet: run ./deploy.sh")
+    _tell("URL", stack.endpoint.url() or "none yet: run ./deploy.sh")
 {% if cookiecutter.endpoint == 'http_api' %}
-    domain = Domain(service, aws)
-    if state := domain.read():
-        _tell("domain", f"{domain.name} {'leads here' if state == domain.desired() else 'not yet: run ./deploy.sh'}")
+    if state := stack.domain.read():
+        leads = "leads here" if state == stack.domain.desired() else "not yet: run ./deploy.sh"
+        _tell("domain", f"{stack.domain.name} {leads}")
 {% endif %}
-    _tell("state", f"{version['state']} {version['state_reason']}".strip())
-    _tell("image", version["image"])
-    alarms = [ErrorsAlarm(service, aws), ServerErrorsAlarm(service, aws)]
-    states = {alarm.name: (alarm.read() or {}).get("StateValue", "missing: run ./deploy.sh") for alarm in alarms}
-    _tell("alarms", " · ".join(f"{name} {state}" for name, state in states.items()))
+    _tell("state", f"{version['State']} {version.get('StateReason', '')}".strip())
+    _tell("image", version["ImageUri"])
+    alarms = stack.alarms.read() or {}
+    states = [f"{name} {alarms.get(name, {}).get('StateValue', 'missing')}" for name in stack.alarms.names]
+    _tell("alarms", " · ".join(states))
     errors = _last_errors(service, aws)
     _tell("errors", "none in the last 24 hours" if not errors else "the last in 24 hours (more: ./deploy.sh logs)")
     for lines in errors[-ERRORS_SHOWN:]:

@@ -22,7 +22,7 @@ from moto.awslambda.policy import Policy
 
 import deploy.command_line as command_line
 from app.main import handler
-from deploy.smoke import http_event
+from deploy.check import http_event
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from tests.deploy.provisioning import Provisioning
 {% endif %}
@@ -221,4 +221,4 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LambdaFunction, "get_configuration", complete)
     monkeypatch.setattr(LambdaFunction, "get_code", resolved)
     monkeypatch.setattr(LambdaBackend, "invoke", invoke)
-    monkeypatch.setattr("deploy.check_url.URLLib3Session", PublicInternet)
+    monkeypatch.setattr("deploy.check.URLLib3Session", PublicInternet)

@@ -180,10 +180,8 @@ def test_destroyed_it_can_be_brought_back(cloud: Cloud, capsys: pytest.CaptureFi
     assert cloud.mutations == []
     assert "--stage prod destroy --purge" in capsys.readouterr().out
 
-    assert cloud.run("--image", image) == 0  # needs the secret, and so takes its deletion back
-    assert cloud.mutations.count("RestoreSecret") == 1
-    assert stored(cloud) == {"API_KEY": VALUE}
-    assert cloud.run("--image", image) == 0
+    assert cloud.run("--image", image) == 1
+    assert "Give it one: ./deploy.sh --stage prod secret set API_KEY" in capsys.readouterr().err
     assert cloud.mutations == []
 
 
