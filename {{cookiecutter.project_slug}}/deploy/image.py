@@ -86,12 +86,12 @@ def resolve(aws: Aws, uri: str) -> str:
     raise Problem(f"There is no image {uri} in ECR.", f"Push it to ECR in {aws.region} first, or leave --image out.")
 
 
-def build(project: Path, service: Service, reference: str, *, debug: bool) -> None:
-    """Builds the image under this local name, for the architecture of deploy.toml."""
-    platform = f"linux/{DOCKER_ARCHITECTURE[service.architecture]}"
-    _docker(["build", "--platform", platform, "--tag", reference, str(project)], debug=debug)
-    built = json.loads(_docker(["image", "inspect", reference], debug=False))[0]["Architecture"]
-    if built != DOCKER_ARCHITECTURE[service.architecture]:
+def build(project: Path, service: Service, tag: str, *, debug: bool) -> None:
+    """Builds the image, for the architecture of deploy.toml, and leaves it with the container engine."""
+    architecture, name = DOCKER_ARCHITECTURE[service.architecture], f"{service.full_name}:{tag}"
+    _docker(["build", "--platform", f"linux/{architecture}", "--tag", name, str(project)], debug=debug)
+    built = json.loads(_docker(["image", "inspect", name], debug=False))[0]["Architecture"]
+    if built != architecture:
         # The legacy builder ignores --platform without a word.
         raise Problem(
             f"Docker built the image for {built}, not for {service.architecture}.",
@@ -99,14 +99,14 @@ def build(project: Path, service: Service, reference: str, *, debug: bool) -> No
         )
 
 
-def push(aws: Aws, reference: str, repository: str, uri: str, *, debug: bool) -> str:
-    """Pushes the local image to its place in ECR and returns the digest that ECR gave it."""
-    _docker(["tag", reference, uri], debug=False)
-    with _signed_in(aws, registry=uri.partition("/")[0]) as environment:
-        _docker(["push", uri], debug=debug, environment=environment)
-    digest = digest_in_ecr(aws, repository, uri.rpartition(":")[2])
+def push(aws: Aws, service: Service, tag: str, repository: str, *, debug: bool) -> str:
+    """Pushes the image to this repository's URI and returns the digest that ECR gave it."""
+    _docker(["tag", f"{service.full_name}:{tag}", f"{repository}:{tag}"], debug=False)
+    with _signed_in(aws, registry=repository.partition("/")[0]) as environment:
+        _docker(["push", f"{repository}:{tag}"], debug=debug, environment=environment)
+    digest = digest_in_ecr(aws, service.full_name, tag)
     if digest is None:
-        raise Problem(f"ECR does not know {uri} after its push.", "Run ./deploy.sh again.")
+        raise Problem(f"ECR does not know {repository}:{tag} after its push.", "Run ./deploy.sh again.")
     return digest
 
 

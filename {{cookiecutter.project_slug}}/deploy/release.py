@@ -122,14 +122,14 @@ def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None
 
 def prune(service: Service, aws: Aws, now: Live) -> str:
     """Keeps the newest `keep_releases` versions, whatever an alias uses, the one to go back to, and their images."""
-    name, versions = service.full_name, _versions(service, aws)
-    surplus = [version for version in versions[: -service.keep_releases] if version not in (now.version, now.previous)]
+    name, published = service.full_name, versions(service, aws)
+    surplus = [version for version in published[: -service.keep_releases] if version not in (now.version, now.previous)]
     if surplus:
         aliased = _aliased(service, aws)
         surplus = [version for version in surplus if version not in aliased]
     for version in surplus:
         aws.lambda_.delete_function(FunctionName=name, Qualifier=version)
-    images = _unused_images(service, aws, sorted(set(versions) - set(surplus)))
+    images = _unused_images(service, aws, [version for version in published if version not in surplus])
     for start in range(0, len(images), 100):  # BatchDeleteImage takes 100
         digests = images[start : start + 100]
         aws.ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageDigest": digest} for digest in digests])
@@ -137,7 +137,7 @@ def prune(service: Service, aws: Aws, now: Live) -> str:
     return f"{' and '.join(removed)} removed" if removed else "nothing to remove"
 
 
-def _versions(service: Service, aws: Aws) -> list[str]:
+def versions(service: Service, aws: Aws) -> list[str]:
     """The numbers of all that are published, oldest first."""
     pages = aws.lambda_.get_paginator("list_versions_by_function").paginate(FunctionName=service.full_name)
     numbers = [version["Version"] for page in pages for version in page["Versions"]]

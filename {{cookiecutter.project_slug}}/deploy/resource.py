@@ -68,7 +68,7 @@ def read_all(resources: Sequence[Resource]) -> dict[Resource, State | None]:
     return states
 
 
-def check_owner(resource: Resource, tags: Mapping[str, str] | Iterable[Any]) -> None:
+def check_owner(resource: Resource, tags: Any) -> None:
     """Raises Problem when what has these tags was not made by this tool for this stage."""
     if not resource.service.tags.items() <= tag_dict(tags).items():
         raise Problem(
@@ -77,11 +77,9 @@ def check_owner(resource: Resource, tags: Mapping[str, str] | Iterable[Any]) -> 
         )
 
 
-def tag_dict(tags: Mapping[str, str] | Iterable[Any]) -> dict[str, str]:
-    """Tags as a plain mapping, whichever of its two ways the AWS service tells them in."""
-    if isinstance(tags, Mapping):
-        return dict(tags)
-    return {tag["Key"]: tag.get("Value", "") for tag in tags}
+def tag_dict(tags: Any) -> dict[str, str]:
+    """Tags as a mapping; AWS's services tell them in one of two ways."""
+    return dict(tags) if isinstance(tags, Mapping) else {tag["Key"]: tag.get("Value", "") for tag in tags}
 
 
 def compare(resources: Sequence[Resource], states: Mapping[Resource, State | None]) -> list[Change]:

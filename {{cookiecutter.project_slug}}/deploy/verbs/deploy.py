@@ -1,8 +1,11 @@
-"""./deploy.sh: from the working tree to a public URL. What is live stays live until the step that moves the alias."""
+"""./deploy.sh deploy: build, push, release and check (the default).
+
+What is live stays live until the step that moves the alias.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from argparse import SUPPRESS, ArgumentParser, Namespace
 
 from deploy import image as images
 from deploy.aws import Aws
@@ -22,7 +25,13 @@ from deploy.verbs.migrate import migrate
 {% endif %}
 
 
-def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: bool) -> None:
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    parser.add_argument(
+        "--image", metavar="URI", default=SUPPRESS, help="deploy this image from ECR instead of building one"
+    )
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Deploys the working tree, or the image given; raises Problem with what was live still live."""
     print(f"{service.name} · {service.stage} · {service.region}")
 {% if cookiecutter.migrations == 'alembic' %}
@@ -42,19 +51,18 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
         function.secrets_changed = secrets_changed(service, stack.secrets.known())
 
     with steps.step("Building image") as step:
-        tag = images.content_tag(project, service)
-        local = f"{service.full_name}:{tag}"
+        tag = images.content_tag(given.project, service)
         digest = None
-        if image is not None:
+        if given.image is not None:
             step.skip("skipped: --image is given")
         elif digest := images.digest_in_ecr(aws, service.full_name, tag):
             step.skip("unchanged")
         else:
-            images.build(project, service, local, debug=debug)
+            images.build(given.project, service, tag, debug=given.debug)
 
     with steps.step("Pushing to ECR") as step:
-        if image is not None:
-            function.image = images.resolve(aws, image)
+        if given.image is not None:
+            function.image = images.resolve(aws, given.image)
             step.skip(f"{_short(function.image)} is there")
         else:
             apply(compare([stack.repository], states))
@@ -62,7 +70,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             if digest:
                 step.skip(f"{_short(digest)} is there")
             else:
-                digest = images.push(aws, local, service.full_name, f"{stack.repository.uri()}:{tag}", debug=debug)
+                digest = images.push(aws, service, tag, stack.repository.uri(), debug=given.debug)
                 step.outcome = f"{_short(digest)} pushed"
             function.image = f"{stack.repository.uri()}@{digest}"
 
@@ -89,7 +97,7 @@ def run(service: Service, aws: Aws, project: Path, *, image: str | None, debug: 
             step.skip("is live already")
         else:
             function.settle()  # an interrupted run may have left an update under way
-            version = publish(service, aws, project)
+            version = publish(service, aws, given.project)
             step.title = f"Releasing version {version}"
             cold_start = smoke_test(service, aws, version)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}

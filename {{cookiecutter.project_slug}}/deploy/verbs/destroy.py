@@ -1,4 +1,6 @@
-"""./deploy.sh destroy: takes everything of one stage down, and looks again whether it is gone."""
+"""./deploy.sh destroy: take everything of a stage down, after asking, and look again whether it is gone."""
+
+from argparse import ArgumentParser, Namespace
 
 from deploy.aws import Aws
 from deploy.config import Service
@@ -11,20 +13,27 @@ from deploy.resources.json_secret import RECOVERY_DAYS, Secrets
 
 
 {% if cookiecutter.secrets == 'secrets_manager' %}
-def run(service: Service, aws: Aws, *, purge: bool) -> None:
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    parser.add_argument("--purge", action="store_true", help="delete the secret so that nobody can bring it back")
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Lists, asks for the name, deletes; raises Problem when something is still there afterwards.
 
     A secret that can be brought back does not count as there, except when it is to be purged.
     """
 {% else %}
-def run(service: Service, aws: Aws) -> None:
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None: ...
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Lists, asks for the name, deletes; raises Problem when something is still there afterwards."""
 {% endif %}
     print(f"{service.name} · {service.stage} · {service.region}")
     stack = Stack(service, aws)
 {% if cookiecutter.secrets == 'secrets_manager' %}
     secrets = stack.secrets
-    secrets.purge = purge
+    secrets.purge = given.purge
 {% endif %}
     every = stack.everything()
     there = _present(every)
@@ -37,7 +46,7 @@ def run(service: Service, aws: Aws) -> None:
     print("This deletes, for good:")
     for resource in there:
 {% if cookiecutter.secrets == 'secrets_manager' %}
-        kept = f" (for {RECOVERY_DAYS} days it can be brought back)" if resource is secrets and not purge else ""
+        kept = f" (for {RECOVERY_DAYS} days it can be brought back)" if resource is secrets and not given.purge else ""
         print(f"  {resource.kind:16} {resource.name}{kept}")
 {% else %}
         print(f"  {resource.kind:16} {resource.name}")

@@ -1,6 +1,7 @@
 """./deploy.sh logs: what the service wrote, as readable lines."""
 
 import time
+from argparse import ArgumentParser, Namespace
 
 from botocore.exceptions import ClientError
 
@@ -13,14 +14,27 @@ HOUR_S = 3600
 LATE_S = 15  # records reach CloudWatch Logs out of order, some seconds late
 
 
-def run(service: Service, aws: Aws, *, follow: bool, errors_only: bool, hours: float = 1.0) -> None:
-    """The last hours; with `follow`, goes on until Ctrl-C."""
-    start_ms = int((time.time() - hours * HOUR_S) * 1000)
+def hours(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 100_000:
+        raise ValueError
+    return number
+
+
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    parser.add_argument("--errors", action="store_true", help="errors only")
+    parser.add_argument("--hours", type=hours, default=1.0, help="how far back (default: 1)")
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
+    """The last hours; with `--follow`, goes on until Ctrl-C."""
+    start_ms = int((time.time() - given.hours * HOUR_S) * 1000)
     seen: set[str] = set()
     while True:
         asked_s = time.time()
-        _print_since(service, aws, start_ms, seen, errors_only)
-        if not follow:
+        _print_since(service, aws, start_ms, seen, given.errors)
+        if not given.follow:
             break
         start_ms = max(start_ms, int((asked_s - LATE_S) * 1000))
         aws.sleep(2.0)

@@ -1,5 +1,6 @@
-"""./deploy.sh migrate: runs an Alembic command on the stage's database, in the migration function."""
+"""./deploy.sh migrate: run an Alembic command on the stage's database, in the migration function."""
 
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -11,9 +12,6 @@ from deploy.log_lines import readable
 from deploy.problem import Problem
 from deploy.resources.function import Function
 from deploy.resources.migration_function import MigrationFunction
-
-CHANGES = ("upgrade", "downgrade", "stamp")
-LOOKS = ("current", "history")
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,22 @@ class Migrated:
         return f"{self.before or 'empty'} → {self.after or 'empty'}"
 
 
-def run(service: Service, aws: Aws, command: str, revision: str) -> None:
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="command", metavar="command", required=True)
+    up = commands.add_parser("upgrade", parents=[common], help="to a newer revision (default: the newest)")
+    up.add_argument("revision", nargs="?", default="head", help="such as head or +1")
+    down = commands.add_parser("downgrade", parents=[common], help="to an older revision")
+    down.add_argument("revision", help="such as -1 or base")
+    stamp = commands.add_parser("stamp", parents=[common], help="tell Alembic what the database is at")
+    stamp.add_argument("revision")
+    commands.add_parser("current", parents=[common], help="the revision that the database is at")
+    commands.add_parser("history", parents=[common], help="all revisions")
+    parser.set_defaults(revision="")
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Says what came of it; raises Problem when it failed or the stage was never deployed."""
-    migrated = migrate(service, aws, command, revision)
+    migrated = migrate(service, aws, given.command, given.revision)
     print(migrated.output.rstrip() or f"{service.full_name}: {migrated}")
 
 

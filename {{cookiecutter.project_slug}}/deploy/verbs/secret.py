@@ -1,14 +1,35 @@
-"""./deploy.sh secret set/list/remove: values come from standard input or a hidden prompt and are never shown."""
+"""./deploy.sh secret: set, list or remove the service's secrets.
+
+Values come from standard input or a hidden prompt and are never shown.
+"""
 
 import getpass
 import re
 import sys
+from argparse import ArgumentParser, Namespace
 
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.problem import Problem, UsageProblem
 from deploy.release import live
 from deploy.resources import Stack
+
+
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="set|list|remove", required=True)
+    for action, told in (("set", "read its value from standard input or a hidden prompt"), ("remove", "delete it")):
+        actions.add_parser(action, parents=[common], help=told).add_argument("name")
+    actions.add_parser("list", parents=[common], help="names, versions and dates, never values")
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
+    match given.action:
+        case "set":
+            set_(service, aws, given.name)
+        case "remove":
+            remove(service, aws, given.name)
+        case _:
+            list_(service, aws)
 
 
 def set_(service: Service, aws: Aws, name: str) -> None:

@@ -1,6 +1,7 @@
 """./deploy.sh status: what is live, since when and from which commit, and how it fares."""
 
 import time
+from argparse import ArgumentParser, Namespace
 
 from deploy.aws import Aws
 from deploy.config import Service
@@ -13,7 +14,10 @@ ERRORS_SHOWN = 5
 DAY_S = 24 * 3600
 
 
-def run(service: Service, aws: Aws) -> None:
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None: ...
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Raises Problem when nothing is live."""
     print(f"{service.name} · {service.stage} · {service.region}")
     stack, now = Stack(service, aws), live(service, aws)

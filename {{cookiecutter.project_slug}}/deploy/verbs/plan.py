@@ -1,0 +1,87 @@
+"""./deploy.sh plan: what the next deploy would change, drift included; changes nothing."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from deploy import image as images
+from deploy.aws import Aws
+from deploy.config import Service
+from deploy.release import is_live, live
+from deploy.resource import Change, compare, read_all
+from deploy.resources import Stack
+from deploy.secrets import secrets_changed
+from deploy.verbs import deploy
+
+SIGNS = {"create": "+", "update": "~", "delete": "-"}
+
+
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    deploy.arguments(parser, common)
+    parser.add_argument("--json", action="store_true", help="the same as data")
+    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when something would change")
+
+
+def run(service: Service, aws: Aws, given: Namespace) -> int:
+    """The exit code."""
+    stack = Stack(service, aws)
+    states = read_all([*stack.before, *stack.after])
+    if service.secrets:
+        stack.function.secrets_changed = secrets_changed(service, stack.secrets.known())
+    if given.image is not None:
+        stack.function.image = images.resolve(aws, given.image)
+    else:
+        tag = images.content_tag(given.project, service)
+        digest = images.digest_in_ecr(aws, service.full_name, tag)
+        built = f"{service.full_name}:{tag}, to be built"
+        stack.function.image = f"{stack.repository.uri()}@{digest}" if digest else built
+{% if cookiecutter.endpoint == 'http_api' %}
+    states[stack.domain] = stack.domain.read()
+    changes = compare([*stack.before, *stack.after, stack.domain], states)
+{% else %}
+    changes = compare([*stack.before, *stack.after], states)
+{% endif %}
+    now = live(service, aws)
+    new_version = not is_live(stack.function, now)
+    count = len(changes) + new_version
+    code = 2 if count and given.detailed_exitcode else 0
+    if given.json:
+        print(json.dumps({"new_version": new_version, "changes": [_data(change) for change in changes]}, indent=2))
+        return code
+    print(f"{service.name} · {service.stage} · {service.region}")
+    for change in changes:
+        print(f"{SIGNS[change.action]} {change.resource.kind} {change.resource.name}")
+        for field, was, wanted in _leaves(change):
+            print(f"    {field}: {_text(wanted) if change.action == 'create' else f'{_text(was)} → {_text(wanted)}'}")
+    if new_version:
+        print(f"~ live: {f'version {now.version}' if now else 'nothing'} → a new version")
+    print(f"{count} to change." if count else "Nothing to change.")
+    return code
+
+
+def _data(change: Change) -> dict[str, object]:
+    fields = {field: {"is": was, "should_be": wanted} for field, was, wanted in _leaves(change)}
+    return {"action": change.action, "kind": change.resource.kind, "name": change.resource.name, "fields": fields}
+
+
+def _leaves(change: Change) -> Iterator[tuple[str, object, object]]:
+    for key, (was, wanted) in change.fields.items():
+        if isinstance(wanted, dict):  # AWS may tell more than was asked for
+            for part, value in wanted.items():
+                yield from _differing(f"{key}.{part}", was.get(part) if isinstance(was, dict) else None, value)
+        else:
+            yield from _differing(key, was, wanted)
+
+
+def _differing(key: str, was: object, wanted: object) -> Iterator[tuple[str, object, object]]:
+    if isinstance(was, dict) and isinstance(wanted, dict):
+        for part in {**was, **wanted}:
+            yield from _differing(f"{key}.{part}", was.get(part), wanted.get(part))
+    elif was != wanted:
+        yield key, was, wanted
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
