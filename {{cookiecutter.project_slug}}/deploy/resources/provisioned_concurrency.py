@@ -44,7 +44,10 @@ class ProvisionedConcurrency(Resource):
         scheduled = self._scheduled(self.live) if wanted.schedule and self.live else None
         return {
             "executions": wanted.executions if scheduled is None else scheduled,
-            "schedule": sorted((entry.at, wanted.timezone, entry.executions) for entry in wanted.schedule),
+            "schedule": sorted(
+                (f"{self.service.full_name}-{number}", entry.at, wanted.timezone, entry.executions)
+                for number, entry in enumerate(wanted.schedule, 1)
+            ),
         }
 
     def _scheduled(self, version: str) -> int | None:
@@ -63,7 +66,12 @@ class ProvisionedConcurrency(Resource):
             executions = found["RequestedProvisionedConcurrentExecutions"] if ready else None
         actions = self.aws.application_autoscaling.describe_scheduled_actions(**self._target)["ScheduledActions"]
         schedule = sorted(
-            (action["Schedule"], action.get("Timezone", "UTC"), action["ScalableTargetAction"]["MinCapacity"])
+            (
+                action["ScheduledActionName"],
+                action["Schedule"],
+                action.get("Timezone", "UTC"),
+                action["ScalableTargetAction"]["MinCapacity"],
+            )
             for action in actions
         )
         return {"executions": executions, "schedule": schedule} if executions != 0 or schedule else None
@@ -101,16 +109,16 @@ class ProvisionedConcurrency(Resource):
 
         self.aws.wait(f"starting the environments of version {self.version}", ready, timeout_s=READY_S)
 
-    def _schedule(self, executions: int, actions: list[tuple[str, str, int]]) -> None:
+    def _schedule(self, executions: int, actions: list[tuple[str, str, str, int]]) -> None:
         scaling = self.aws.application_autoscaling
         if actions:
             scaling.register_scalable_target(
                 **self._target, MinCapacity=executions, MaxCapacity=executions, Tags=self.service.tags
             )
-        for number, (at, timezone, executions) in enumerate(actions, 1):
+        for name, at, timezone, executions in actions:
             scaling.put_scheduled_action(
                 **self._target,
-                ScheduledActionName=f"{self.service.full_name}-{number}",
+                ScheduledActionName=name,
                 Schedule=at,
                 Timezone=timezone,
                 ScalableTargetAction={"MinCapacity": executions, "MaxCapacity": executions},

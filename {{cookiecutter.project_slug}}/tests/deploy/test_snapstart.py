@@ -63,7 +63,7 @@ def test_a_restore_that_fails_is_told(
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def refused(self: BaseClient, operation: str, parameters: Any) -> Any:
-        if operation == "Invoke" and "Qualifier" in parameters:
+        if operation == "Invoke" and parameters["FunctionName"] == f"{cloud.name}:1":
             raise ClientError({"Error": {"Code": "SnapStartException", "Message": "The hook failed."}}, operation)
         return call(self, operation, parameters)
 
