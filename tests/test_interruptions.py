@@ -22,11 +22,12 @@ def handler(event, context):
     return {{"statusCode": 200, "headers": {{"content-type": "application/json"}}, "body": "{body}"}}
 """
 RELEASES = ("old", "new")
+IMAGES = (*RELEASES, "other")
 SETTINGS = ("MemorySize", "Timeout", "Role", "LoggingConfig", "Environment")
 
 
 class Scene:
-    """A fresh embedded AWS with the deploy tool on it, and two images to deploy, `old` and `new`."""
+    """A fresh embedded AWS with the deploy tool on it, and images to deploy."""
 
     def __init__(self, aws: EmbeddedAws, deploy: InProcess, roots: dict[str, Path]) -> None:
         self.aws = aws
@@ -77,7 +78,7 @@ class Scene:
 
 @contextlib.contextmanager
 def scene(bake: Bake, folder: Path, endpoint: str) -> Iterator[Scene]:
-    roots = {body: folder / body for body in RELEASES}
+    roots = {body: folder / body for body in IMAGES}
     for body, root in roots.items():
         if not root.exists():
             write_handler(root, HANDLER.format(body=body))

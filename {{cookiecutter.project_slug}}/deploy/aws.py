@@ -60,6 +60,14 @@ BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+CONFLICTS = {
+    "ConflictException",
+    "EntityAlreadyExists",
+    "PreconditionFailedException",
+    "RepositoryAlreadyExistsException",
+    "ResourceAlreadyExistsException",
+    "ResourceConflictException",
+}
 RETRIES = {"mode": "standard", "total_max_attempts": 5}
 
 
@@ -184,6 +192,9 @@ def explain(error: BotoCoreError | ClientError) -> Problem:
         case ClientError() if code in BAD_CREDENTIALS:
             what = f"AWS does not accept these credentials: {said}"
             fix = "Sign in again (aws sts get-caller-identity shows who you are), and see that the region is enabled."
+        case ClientError() if code in CONFLICTS:
+            what = f"Another deploy is under way: AWS answered {code} to {error.operation_name}: {said}"
+            fix = "See ./deploy.sh status, and run it again when the other one is done."
         case ClientError():
             what = f"AWS answered {code} to {error.operation_name}: {said}"
             fix = "Correct what it names, and run it again."

@@ -84,16 +84,25 @@ def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
 def invoke(aws: Aws, function: str, event: dict[str, Any]) -> tuple[Any, str, list[str]]:
     """What it answered, how it failed (empty: it did not), and the last lines of its log (at most 4 KB)."""
     answer = aws.invoker.invoke(FunctionName=function, LogType="Tail", Payload=json.dumps(event))
-    tail = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
-    lines = tail.splitlines()
-    if len(tail) > 4000 and not tail.startswith("{"):  # the first of them has lost its beginning
-        lines = lines[1:]
+    lines = _whole(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"))
     try:
         said = json.loads(answer["Payload"].read())
     except ValueError:
         said = {}
     failed = "FunctionError" in answer
     return said, str(said.get("errorMessage") or "it crashed").strip() if failed else "", lines
+
+
+def _whole(tail: str) -> list[str]:
+    """Of a record that has lost its beginning, such as a long traceback, what can still be read."""
+    first, *lines = tail.splitlines() or [""]
+    if len(tail) < 4000 or first.startswith("{"):
+        return [first, *lines]
+    end = '{"level": "ERROR", "message": "(the end of a long record)", "stackTrace": ["' + first.partition('", "')[2]
+    with contextlib.suppress(ValueError):
+        json.loads(end)
+        lines.insert(0, end)
+    return lines
 
 
 def _report(record: str) -> dict[str, Any]:

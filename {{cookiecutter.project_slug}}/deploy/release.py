@@ -43,11 +43,15 @@ def is_live(function: Function, now: Live | None) -> bool:
     return held is not None and not differences(function.released(), held)
 
 
-def publish(service: Service, aws: Aws, project: Path) -> str:
-    """Publishes what `$LATEST` is and waits until it can be invoked. Lambda answers with the last version's number
-    when nothing changed since that one was published."""
-    name = service.full_name
-    latest = aws.lambda_.get_function_configuration(FunctionName=name)
+def publish(service: Service, aws: Aws, function: Function, project: Path) -> str:
+    """Publishes `$LATEST` and waits until it can be invoked. Lambda answers with the last version's number when nothing
+    changed since that one was published. Raises Problem when it is not what this deploy made it."""
+    name, latest = service.full_name, function.read() or {}
+    if differences(function.released(), latest):
+        raise Problem(
+            "Another deploy changed the function in the meantime; this one stopped.",
+            "See ./deploy.sh status, then run it again.",
+        )
     version = aws.lambda_.publish_version(
         FunctionName=name,
         CodeSha256=latest["CodeSha256"],

@@ -142,12 +142,13 @@ class HttpApi(Resource):
         return ""
 
     def create(self) -> None:
-        made = self.aws.apigatewayv2.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.service.tags)
-        self._api = {**made}
+        self.aws.apigatewayv2.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.service.tags)
         self.update(self.desired())
 
     def update(self, changed: State) -> None:
         gateway = self.aws.apigatewayv2
+        if "copies" in changed:
+            self._delete(self._found()[1:])
         if integration := changed.get("integration"):
             if route := self._route():
                 gateway.update_integration(ApiId=self.id, IntegrationId=route, **integration)
@@ -164,8 +165,6 @@ class HttpApi(Resource):
             self.aws.lambda_.add_permission(
                 **self._on_alias, StatementId=STATEMENT, SourceArn=self._source_arn, **grant
             )
-        if "copies" in changed:
-            self._delete(self._found()[1:])
 
     def delete(self) -> None:
         self._delete(self._found())

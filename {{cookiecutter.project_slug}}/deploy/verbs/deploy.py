@@ -97,7 +97,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
             step.skip("is live already")
         else:
             function.settle()  # an interrupted run may have left an update under way
-            version = publish(service, aws, given.project)
+            version = publish(service, aws, function, given.project)
             step.title = f"Releasing version {version}"
             cold_start = smoke_test(service, aws, version)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}

@@ -1,0 +1,134 @@
+"""Does a release that does not work stay away from traffic, and does the transcript say what is wrong with it?"""
+
+import shutil
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.baking import Project
+from tests.conftest import Bake
+from tests.deploying import CACHE, InProcess, Run, push
+from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
+from tests.embedded_aws.task_root import build_task_root
+
+HEALTH = 'async def health() -> dict[str, str]:\n    return {"status": "healthy"}'
+Break = Callable[[Project], None]
+
+
+@dataclass
+class Scene:
+    """A service whose version 1 is live."""
+
+    aws: EmbeddedAws
+    project: Project
+    deploy: InProcess
+    url: str
+
+    def live_version(self) -> str:
+        alias = self.aws.client("lambda").get_alias(FunctionName="my-api-prod", Name="live")
+        return str(alias["FunctionVersion"])
+
+    def release(self, folder: Path, breaks: Break, *, architecture: str = "arm64", without: str = "") -> Run:
+        """Deploys a changed copy of the project; `without`: a package that is missing from its image."""
+        changed = self.project.copy(folder)
+        breaks(changed)
+        built = build_task_root(changed.path, CACHE, lambda line: None)
+        root = built.path
+        if without:
+            root = Path(shutil.copytree(root, folder / "root", symlinks=True))
+            shutil.rmtree(root / without)
+        image = self.aws.push_image("built-elsewhere", root, command=built.command, architecture=architecture)
+        return InProcess(changed, self.aws)("--image", image)
+
+
+@pytest.fixture(scope="module")
+def on(bake: Bake) -> Iterator[Scene]:
+    project = bake()
+    with EmbeddedAws(clock=ManualClock(), delays=Delays(init_timeout_s=2.0)) as aws:
+        first = InProcess(project, aws)("--image", push(project, aws))
+        assert first.code == 0, first.err
+        yield Scene(aws, project, InProcess(project, aws), first.url)
+
+
+def in_file(name: str, old: str, new: str) -> Break:
+    def change(project: Project) -> None:
+        file = project.path / name
+        text = file.read_text("utf-8")
+        assert old in text, name
+        file.write_text(text.replace(old, new, 1), "utf-8")
+
+    return change
+
+
+def at_import(line: str) -> Break:
+    return in_file("app/main.py", "\nhandler = ", f"\n{line}\nhandler = ")
+
+
+def in_health(lines: str) -> Break:
+    return in_file("app/routers/health.py", HEALTH, HEALTH.replace("    return", f"    {lines}\n    return"))
+
+
+def both(*changes: Break) -> Break:
+    def change(project: Project) -> None:
+        for one in changes:
+            one(project)
+
+    return change
+
+
+def as_it_is(project: Project) -> None: ...
+
+
+needs_a_secret = in_file("app/settings.py", 'is a SecretStr."""\n', 'is a SecretStr."""\n\n    api_key: str\n')
+
+
+@pytest.mark.parametrize(
+    ("breaks", "told"),
+    [
+        pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
+        pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
+        pytest.param(at_import("import time; time.sleep(60)"), "timeout", id="INIT takes too long"),
+        pytest.param(needs_a_secret, "API_KEY: Field required", id="secret that is not set"),
+        pytest.param(
+            both(
+                in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1"),
+                in_health("import time; time.sleep(60)"),
+            ),
+            "timed out after 1.00 seconds",
+            id="time-out",
+        ),
+        pytest.param(in_health("raise KeyError('colour')"), "KeyError: 'colour'", id="500"),
+        pytest.param(
+            both(
+                in_file("deploy.toml", "memory_mb = 512", "memory_mb = 128"),
+                in_health("held = [bytes(2**20) * 1 for _ in range(10**6)]"),
+            ),
+            " of 128 MB",
+            id="out of memory",
+        ),
+    ],
+)
+def test_it_never_goes_live(on: Scene, tmp_path: Path, breaks: Break, told: str) -> None:
+    refused(on, on.release(tmp_path, breaks), told)
+
+
+def test_a_package_that_is_missing_from_the_image(on: Scene, tmp_path: Path) -> None:
+    refused(on, on.release(tmp_path, as_it_is, without="mangum"), "No module named 'mangum'")
+
+
+def test_an_image_for_another_architecture(on: Scene, tmp_path: Path) -> None:
+    refused(on, on.release(tmp_path, as_it_is, architecture="x86_64"), "exec format error")
+
+
+def refused(on: Scene, run: Run, told: str) -> None:
+    assert run.code == 1, run.out
+    assert "failed its smoke test, GET /health" in run.err
+    assert told in run.err
+    assert "What was live still is." in run.err.splitlines()[-1]
+    assert "Traceback (most recent call last)" not in run.err.splitlines()[-2]
+    assert on.live_version() == "1"
+    with urllib.request.urlopen(on.url, timeout=30) as answer:
+        assert answer.read() == b'{"ok":true}'

@@ -1,0 +1,98 @@
+"""Do two deploys of one stage at the same time end with one of them live as a whole, and the other told so?"""
+
+import itertools
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from tests.baking import CHOICES
+from tests.conftest import Bake
+from tests.deploying import Run, deploy_sh, write_handler
+from tests.embedded_aws import EmbeddedAws
+from tests.embedded_aws.calls import READS
+from tests.test_interruptions import scene
+
+HANDLER = """
+def handler(event, context):
+    return {{"statusCode": 200, "body": "{release}"}}
+"""
+RELEASES = ("zero", "one", "two")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first deploy", "update"])
+@pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
+def test_one_wins_and_the_other_says_why_it_stopped(bake: Bake, tmp_path: Path, endpoint: str, first: bool) -> None:
+    project = bake(endpoint=endpoint)
+    with EmbeddedAws() as aws:
+        roots = {release: write_handler(tmp_path / release, HANDLER.format(release=release)) for release in RELEASES}
+        images = {release: aws.push_image("built-elsewhere", root) for release, root in roots.items()}
+        if not first:
+            assert deploy_sh(project, aws, "--image", images["zero"]).code == 0
+        start, runs = threading.Barrier(2), dict[str, Run]()
+
+        def deploy(release: str) -> None:
+            start.wait()
+            runs[release] = deploy_sh(project, aws, "--image", images[release])
+
+        threads = [threading.Thread(target=deploy, args=(release,)) for release in RELEASES[1:]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        winners = [run for run in runs.values() if run.code == 0]  # both, where one began when the other was done
+        assert winners
+        for run in runs.values():
+            if run.code != 0:
+                stopped(run)
+        with urllib.request.urlopen(winners[0].url, timeout=30) as answer:
+            assert runs[answer.read().decode()].code == 0
+
+
+def stopped(run: Run) -> None:
+    assert run.code == 1
+    assert run.err.startswith("Another deploy")
+    assert len(run.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("live", [None, "old"], ids=["first deploy", "update"])
+@pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
+def test_another_deploy_between_any_two_changes(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, live: str | None
+) -> None:
+    for number in itertools.count(1):
+        with scene(bake, tmp_path, endpoint) as on:
+            if live:
+                on.release(live)
+            with monkeypatch.context() as patched:
+                others = before_change(patched, number, lambda on=on: on.release("new"))
+                run = on.release("other")
+            if not others:  # every change was tried
+                break
+            assert others[0].code == 0, others[0]
+            assert on.answer() == "new"
+            if run.code != 0:
+                stopped(run)
+            assert on.release("other").code == 0
+            assert on.answer() == "other"
+    assert number > 3
+
+
+def before_change(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], Run]) -> list[Run]:
+    """Calls `then` right before the `number`-th call that changes something; what came of it, once that was reached."""
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    changes, runs, begun = itertools.count(1), list[Run](), threading.Event()
+
+    def watched(self: BaseClient, operation: str, parameters: Any) -> Any:
+        if not operation.startswith(READS) and not begun.is_set() and next(changes) == number:
+            begun.set()
+            runs.append(then())
+        return call(self, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", watched)
+    return runs
