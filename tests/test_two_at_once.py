@@ -4,6 +4,7 @@ import itertools
 import threading
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def test_another_deploy_between_any_two_changes(
             if live:
                 on.release(live)
             with monkeypatch.context() as patched:
-                others = before_change(patched, number, lambda on=on: on.release("new"))
+                others = before_change(patched, number, partial(on.release, "new"))
                 run = on.release("other")
             if not others:  # every change was tried
                 break
