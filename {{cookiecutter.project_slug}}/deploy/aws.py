@@ -82,6 +82,9 @@ class Aws:
     application_autoscaling: ApplicationAutoScalingClient
 {% endif %}
     cloudwatch: CloudWatchClient
+{% if cookiecutter.migrations == 'alembic' %}
+    ec2: Any  # its types are the largest of all, for three reads
+{% endif %}
     ecr: ECRClient
     iam: IAMClient
     lambda_: LambdaClient

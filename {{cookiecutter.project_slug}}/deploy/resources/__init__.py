@@ -42,6 +42,7 @@ class Stack:
         self.repository = Repository(service, aws)
         self.function = Function(service, aws)
         self.secrets = Secrets(service, aws)
+        self.topic = Topic(service, aws)
 {% if cookiecutter.endpoint == 'function_url' %}
         self.endpoint = FunctionUrl(service, aws)
         self.alarms = Alarms(service, aws)
@@ -58,7 +59,7 @@ class Stack:
 {% if cookiecutter.migrations == 'alembic' %}
             MigrationFunction(service, aws, self.function),
 {% endif %}
-            Topic(service, aws),
+            self.topic,
         ]
 {% if cookiecutter.endpoint == 'function_url' %}
         self.after: list[Resource] = [self.endpoint, self.alarms]

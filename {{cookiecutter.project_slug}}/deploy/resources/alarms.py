@@ -39,6 +39,10 @@ class Topic(Resource):
         pages = self.aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.arn)
         return {one["Endpoint"]: one["SubscriptionArn"] for page in pages for one in page["Subscriptions"]}
 
+    def confirmed(self) -> bool:
+        """Whether somebody has followed the link in AWS's mail."""
+        return self._subscriptions().get(self.service.alarm_email, "").startswith("arn:")
+
     def create(self) -> None:
         self.aws.sns.create_topic(Name=self.name, Tags=self.service.tag_list)
         self.update({})
