@@ -17,12 +17,12 @@ from .errors import AwsError, conflict
 from .execution_environment import ON_DEMAND, PROVISIONED, SNAP_START, ExecutionEnvironment, Outcome
 from .images import Registry
 from .lambda_state import LATEST, Deployed, LambdaState
-from .launcher import Launcher
+from .launcher import Launcher, SnapshotLauncher
 from .logs import LogStream
 from .metrics import LambdaMetrics
 from .roles import Roles
 from .runtime_api import Invocation
-from .snapshot import Snapshot, SnapshotLauncher
+from .snapshot import Snapshot
 
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 CREDENTIALS_PATH = "/2021-04-23/credentials"
@@ -44,7 +44,7 @@ class DataPlane:
 
     def __init__(
         self,
-        launcher: Launcher,
+        launcher: SnapshotLauncher,
         registry: Registry,
         roles: Roles,
         metrics: LambdaMetrics,
@@ -163,10 +163,8 @@ class DataPlane:
         for snapshot in self._snapshots.values():
             snapshot.close()
 
-    def take_snapshot(self, state: LambdaState, deployed: Deployed) -> Snapshot | None:
-        """Does INIT for all environments of this version; None when nothing here can copy a process."""
-        if not isinstance(self._launcher, SnapshotLauncher):
-            return None
+    def take_snapshot(self, state: LambdaState, deployed: Deployed) -> Snapshot:
+        """Does INIT for all environments of this version."""
         snapshot = Snapshot(self._launcher)
         snapshot.begin(self._new(state, deployed, SNAP_START, snapshot.first, SNAPSHOT_INIT_S))
         self._snapshots[deployed] = snapshot

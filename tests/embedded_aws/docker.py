@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Self
 
 from moto.ecr.models import ecr_backends
@@ -15,6 +18,9 @@ from .docker_registry import EngineMissing, RunningRegistry, running_registry
 from .images import Image, Registry
 from .server import ACCOUNT, EmbeddedAws
 
+NOBODY = 65534
+SNAPSHOT_RUNTIME = Path(__file__).with_name("snapshot_runtime.py")
+HAND_OVER_S = 60  # until a container has started
 READS_IMAGES = {("lambda", "CreateFunction"), ("lambda", "UpdateFunctionCode")}
 
 
@@ -107,14 +113,37 @@ class ContainerLauncher:
     """Starts images as Lambda does: with a Runtime API, so that their entrypoint runs AWS's client and no emulator."""
 
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> Container:
+        return self._start([], [image.reference, *image.command], environ, runtime_api, output)
+
+    def start_snapshot(
+        self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
+    ) -> Container:
+        """In place of the image's entrypoint runs snapshot_runtime.py, whose copies are processes of this container."""
+        address = f"snapshot-{uuid.uuid4().hex}"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"\0{address}")  # which a container on the host's network finds
+        listener.listen(1)
+        threading.Thread(target=hand_over, args=(listener, control.dup()), daemon=True).start()
+        program = ["-c", SNAPSHOT_RUNTIME.read_text("utf-8"), address]
+        options = [
+            "--pid",
+            "host",
+            "--entrypoint",
+            "/var/lang/bin/python3",
+        ]  # so that numbers of processes mean the same
+        return self._start(options, [image.reference, *program, *image.command], environ, runtime_api, output)
+
+    def _start(
+        self, options: list[str], command: list[str], environ: dict[str, str], runtime_api: str, output: IO[bytes]
+    ) -> Container:
         name = f"execution-environment-{uuid.uuid4().hex[:12]}"
         variables = {**environ, "AWS_LAMBDA_RUNTIME_API": runtime_api}
-        # On AWS, too, only /tmp can be written to. Values go by the client's environment, which `ps` does not show.
-        command = ["docker", "run", "--rm", "--name", name, "--network", "host", "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
-        for variable in variables:
-            command += ["--env", variable]
+        # On AWS, too, a function is nobody's user and can write to /tmp only.
+        options += ["--user", f"{os.getuid() or NOBODY}", "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
+        for variable in variables:  # values go by the client's environment, which `ps` does not show
+            options += ["--env", variable]
         process = Container(
-            [*command, image.reference, *image.command],
+            ["docker", "run", "--rm", "--name", name, "--network", "host", *options, *command],
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -126,6 +155,15 @@ class ContainerLauncher:
 
     def close(self) -> None:
         """Containers go with their processes."""
+
+
+def hand_over(listener: socket.socket, control: socket.socket) -> None:
+    """Sends `control` to the first who connects."""
+    with control, listener, suppress(OSError):
+        listener.settimeout(HAND_OVER_S)
+        connection, _ = listener.accept()
+        with connection:
+            socket.send_fds(connection, [b"."], [control.fileno()])
 
 
 def docker(*arguments: str) -> str:

@@ -29,6 +29,13 @@ class Launcher(Protocol):
         """Removes what the launcher itself keeps."""
 
 
+class SnapshotLauncher(Launcher, Protocol):
+    def start_snapshot(
+        self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
+    ) -> "subprocess.Popen[bytes]":
+        """Starts the image's command so that it is copied whenever `control` asks for it (snapshot_runtime.py)."""
+
+
 class ProcessGroup(subprocess.Popen[bytes]):
     """A process in a group of its own, so that what it forked dies with it."""
 

@@ -33,7 +33,7 @@ from .lambda_provisioned import ProvisionedConcurrency
 from .lambda_settings import Settings
 from .lambda_state import LambdaState
 from .lambda_urls import FunctionUrls
-from .launcher import Launcher, ProcessLauncher
+from .launcher import ProcessLauncher, SnapshotLauncher
 from .loopback import serve, stop
 from .metrics import LambdaMetrics, alarm_state
 from .public_dns import PublicDns
@@ -53,7 +53,7 @@ class EmbeddedAws:
         clock: Clock | None = None,
         delays: Delays | None = None,
         region: str = "us-east-1",
-        launcher: Launcher | None = None,
+        launcher: SnapshotLauncher | None = None,
     ) -> None:
         self.clock: Clock = clock or RealClock()
         self.delays = delays or Delays()

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import threading
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any
 
 from .images import Image
+from .launcher import SnapshotLauncher
 
 if TYPE_CHECKING:
     from .execution_environment import ExecutionEnvironment, Outcome
@@ -62,14 +63,6 @@ class Snapshot:
         assert self.environment is not None
         self.failure = self.environment.initialize()
         self._theirs.close()
-
-
-@runtime_checkable
-class SnapshotLauncher(Protocol):
-    def start_snapshot(
-        self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
-    ) -> subprocess.Popen[bytes]:
-        """Starts the image's command so that it is copied whenever `control` asks for it (snapshot_runtime.py)."""
 
 
 class First:

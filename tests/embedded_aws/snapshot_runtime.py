@@ -1,7 +1,7 @@
 """Runs as a function's process: AWS's runtime client, forked after INIT for each restore of the snapshot.
 
-Started by its path, with the number of a socket and then what the runtime client takes. A message on it asks for
-a restore and brings the environment's variables, its output and where to say the process's number and exit status.
+Started with a socket and then what the runtime client takes. A message on the socket asks for a restore and brings the
+environment's variables, its output and where to say the process's number and exit status.
 """
 
 import json
@@ -59,6 +59,15 @@ def main(control: socket.socket, arguments: list[str]) -> None:
     awslambdaric.__main__.main(arguments)
 
 
+def control_socket(where: str) -> socket.socket:
+    """The open socket of this number; or, in a container, the one that is handed out at this abstract address."""
+    if where.isdecimal():
+        return socket.socket(fileno=int(where))
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(f"\0{where}")
+        return socket.socket(fileno=socket.recv_fds(connection, 1, 1)[1][0])
+
+
 def same_randomness(state: object) -> None:
     """Python seeds `random` anew in a fork; what is restored from a snapshot goes on with what was in it."""
     if state is not None:
@@ -82,4 +91,4 @@ def own_event_loop() -> None:
 
 if __name__ == "__main__":
     sys.path[0] = os.getcwd()  # not this file's folder, none of which is the function's
-    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[1:])
+    main(control_socket(sys.argv[1]), sys.argv[1:])
