@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# A container engine for the tests of ENGINE=docker on a bare Debian machine, as root:
-#   .ci/engine.sh up DIR     installs and starts it, makes the Lambda base image, writes DIR/environment to source
+# A container engine for the tests of real images on a bare Debian machine, as root:
+#   .ci/engine.sh up DIR     installs and starts it, makes Lambda's base images, writes DIR/environment to source
 #   .ci/engine.sh down DIR   stops it
-# What takes long (Debian root, image layers) stays in .cache/engine for the next run.
+# What takes long (Debian roots, image layers) stays in .cache/engine for the next run.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-step=${1:?up or down} run=$(realpath "${2:?a folder}")
+step=${1:?up or down} run=$(realpath "${2:?a folder}") python=${3:-}
 cache=$(dirname "$here")/.cache/engine
-release=trixie # its Python is 3.13, the template's default
-image=public.ecr.aws/lambda/python:3.13
+# The Debian that has this Python, the template's default first. None has 3.12.
+declare -A debian=([3.13]=trixie [3.14]=forky)
+pythons=(3.13 3.14)
 # Debian's own client: another docker may come first in PATH.
 export PATH="$run/bin:$PATH" DOCKER_HOST="unix://$run/docker.sock" DOCKER_BUILDKIT=1 DEBIAN_FRONTEND=noninteractive
 
@@ -20,19 +21,31 @@ up() {
     fi
     mkdir -p "$run/bin" "$cache"
     ln -sf /usr/bin/docker "$run/bin/docker"
-    local part begun
-    for part in packages daemon root base; do
-        begun=$SECONDS
-        # A process of its own, so that any failing line ends it (bash forgets -e inside a condition).
-        if ! "$0" "$part" "$run" >"$run/$part.log" 2>&1 </dev/null; then
-            tail -n 20 "$run/$part.log" >&2
-            echo "engine: $part failed" >&2
-            return 1
-        fi
-        echo "engine: $part ($((SECONDS - begun))s)"
+    part packages
+    part daemon
+    part emulator
+    local others=() other
+    for other in "${pythons[@]:1}"; do
+        part base "$other" &
+        others+=($!)
+    done
+    part base "${pythons[0]}"
+    for other in "${others[@]}"; do
+        wait "$other" || echo "engine: tests of that Python's images will be SKIPPED, not passed" >&2
     done
     # shellcheck disable=SC2016
     printf 'export PATH=%q:$PATH DOCKER_HOST=%q DOCKER_BUILDKIT=1\n' "$run/bin" "$DOCKER_HOST" >"$run/environment"
+}
+
+# In a process of its own, so that any failing line ends it (bash forgets -e inside a condition).
+part() {
+    local begun=$SECONDS log="$run/$1${2:-}.log"
+    if ! "$0" "$1" "$run" "${2:-}" >"$log" 2>&1 </dev/null; then
+        tail -n 20 "$log" >&2
+        echo "engine: $* FAILED" >&2
+        return 1
+    fi
+    echo "engine: $* ($((SECONDS - begun))s)"
 }
 
 packages() {
@@ -58,50 +71,58 @@ daemon() {
     return 1
 }
 
+# AWS's own, which ships inside the aws-sam-cli wheel.
+emulator() {
+    [[ -f $cache/aws-lambda-rie ]] && return 0
+    local arch
+    arch=$(uname -m)
+    python3 -m pip download -q --no-deps -d "$run/wheel" aws-sam-cli
+    python3 - "$run"/wheel/*.whl "samcli/local/rapid/aws-lambda-rie-${arch/aarch64/arm64}" "$cache/aws-lambda-rie" <<'PY'
+import sys, zipfile
+wheel, member, target = sys.argv[1:]
+open(target, "wb").write(zipfile.ZipFile(wheel).read(member))
+PY
+}
+
+base() {
+    local context="$run/base$python"
+    root
+    mkdir -p "$context"
+    cp "$here"/lambda-base/* "$cache/aws-lambda-rie" "$context/"
+    docker build --build-arg "ROOT=debian-root:$python" --build-arg "PYTHON=python$python" \
+        -t "public.ecr.aws/lambda/python:$python" "$context"
+}
+
 root() {
-    local tar="$cache/$release.tar"
+    local machine="$run/machine$python" tar="$cache/${debian[$python]}.tar"
     if [[ ! -f $tar ]]; then
-        mmdebstrap --format=tar --variant=minbase --include=ca-certificates,python3,python3-venv "$release" "$tar.part"
+        # A mirror may be some weeks old; what it holds is signed all the same.
+        mmdebstrap --format=tar --variant=minbase --include="ca-certificates,python$python,python$python-venv" \
+            --aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
+            --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+            "${debian[$python]}" "$tar.part"
         mv "$tar.part" "$tar"
     fi
-    docker image inspect debian-root >/dev/null 2>&1 && return 0
+    docker image inspect "debian-root:$python" >/dev/null 2>&1 && return 0
     # pip inside an image reaches its registry as pip on this machine does: same certificates, same settings.
-    mkdir -p "$run/machine/etc/ssl/certs"
-    cp "${PIP_CERT:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}" "$run/machine/etc/ssl/certs/ca-certificates.crt"
+    mkdir -p "$machine/etc/ssl/certs"
+    cp "${PIP_CERT:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}" "$machine/etc/ssl/certs/ca-certificates.crt"
     {
         echo "[global]"
         echo "cert = /etc/ssl/certs/ca-certificates.crt"
         for key in index-url proxy trusted-host timeout; do
             if value=$(pip_setting "$key"); then echo "$key = $value"; fi
         done
-    } >"$run/machine/etc/pip.conf"
-    docker import "$tar" debian-root:bare
-    printf 'FROM debian-root:bare\nCOPY . /\nENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt\n' |
-        docker build -q -t debian-root -f - "$run/machine"
+    } >"$machine/etc/pip.conf"
+    docker import "$tar" "debian-root:bare-$python"
+    printf 'FROM debian-root:bare-%s\nCOPY . /\nENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt\n' "$python" |
+        docker build -q -t "debian-root:$python" -f - "$machine"
 }
 
 pip_setting() {
     local name="PIP_${1//-/_}"
     name=${name^^}
     if [[ -n ${!name:-} ]]; then echo "${!name}"; else python3 -m pip config get "global.$1" 2>/dev/null; fi
-}
-
-base() {
-    local context="$run/base" arch
-    arch=$(uname -m)
-    mkdir -p "$context"
-    cp "$here"/lambda-base/* "$context/"
-    # AWS's own emulator ships inside the aws-sam-cli wheel.
-    if [[ ! -f $cache/aws-lambda-rie ]]; then
-        python3 -m pip download -q --no-deps -d "$run/wheel" aws-sam-cli
-        python3 - "$run"/wheel/*.whl "samcli/local/rapid/aws-lambda-rie-${arch/aarch64/arm64}" "$cache/aws-lambda-rie" <<'PY'
-import sys, zipfile
-wheel, member, target = sys.argv[1:]
-open(target, "wb").write(zipfile.ZipFile(wheel).read(member))
-PY
-    fi
-    cp "$cache/aws-lambda-rie" "$context/"
-    docker build -t "$image" "$context"
 }
 
 down() {
