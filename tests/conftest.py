@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,8 @@ from typing import Protocol
 import pytest
 
 from tests.baking import CHOICES, COMBINATIONS, Answers, Project, bake_into, lend_venv, name_of
+from tests.embedded_aws.docker import engine_architecture
+from tests.embedded_aws.docker_registry import EngineMissing, registry_program
 
 
 class Bake(Protocol):
@@ -45,8 +48,19 @@ def bake_once(folder: Path, answers: Answers) -> Project:
         return Project(Path(path), answers, tuple(files))
 
 
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The architecture that this machine's container engine runs; where there is none, what needs it is skipped."""
+    try:
+        registry_program()
+        return engine_architecture()
+    except EngineMissing as error:
+        warnings.warn(f"real images are NOT tested on this machine: {error}", stacklevel=1)
+        pytest.skip(f"no container engine: {error}")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for each combination: what a person wants to know first."""
+    """One line for each combination and each image: what a person wants to know first."""
     for combination in map(name_of, COMBINATIONS):
         counts = Counter(
             outcome
@@ -57,3 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if counts:
             said = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
             terminalreporter.write_line(f"{combination}: {said}")
+    for report in terminalreporter.getreports("passed"):
+        for name, said in report.user_properties:
+            if name == "image":
+                terminalreporter.write_line(f"image of {said}")

@@ -112,6 +112,8 @@ def with_engine(answers: dict[str, str], *, serve: bool) -> None:
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws) and the URL.")
         say("Real: the project, its ./deploy.sh, the image that docker built, the registry, the containers.")
+        if answers.get("cold_starts") == "snapstart":
+            say("A snapshot is of one process, not of a machine: environments are its copies, and share its container.")
         say(f"No AWS account was used. All of it took {time.monotonic() - began:.0f}s.")
         if serve:
             stay_up(project, aws)

@@ -2,12 +2,16 @@
 
 import json
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import Bake
 from tests.deploying import deploy_sh, push
 from tests.embedded_aws import EmbeddedAws
+from tests.embedded_aws.docker import DockerAws, docker_aws, engine_architecture
 
 PROBE = '''"""What an environment has of its own."""
 
@@ -53,8 +57,19 @@ app = FastAPI(
 ENVIRONMENTS = 3
 
 
-def test_each_environment_is_its_own(bake: Bake, tmp_path: Path) -> None:
-    project = bake(cold_starts="snapstart").copy(tmp_path)
+@pytest.fixture(params=["processes", "containers"])
+def aws(request: pytest.FixtureRequest) -> Iterator[EmbeddedAws]:
+    if request.param == "containers":
+        request.getfixturevalue("engine")
+    with docker_aws() if request.param == "containers" else EmbeddedAws() as aws:
+        yield aws
+        copies = [environment.pid for environment in aws.environments()]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in copies)
+
+
+def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Path) -> None:
+    architecture = {"architecture": engine_architecture()} if isinstance(aws, DockerAws) else {}
+    project = bake(cold_starts="snapstart", **architecture).copy(tmp_path)
 
     def edit(file: str, *changes: tuple[str, str]) -> None:
         text = (project.path / file).read_text("utf-8")
@@ -71,22 +86,22 @@ def test_each_environment_is_its_own(bake: Bake, tmp_path: Path) -> None:
     edit("app/main.py", ("import gc\n", f"import gc\n{imports}"), ("\napp = FastAPI(\n", LIFESPAN))
     edit("deploy.toml", ("secrets = []", 'secrets = ["API_KEY"]'))
 
-    with EmbeddedAws() as aws:
-        assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="first").code == 0
-        deployed = deploy_sh(project, aws, "--image", push(project, aws))
-        assert deployed.code == 0, deployed.err
-        assert "(restore: " in deployed.out
-        assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="second").code == 0
+    assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="first").code == 0
+    image = [] if isinstance(aws, DockerAws) else ["--image", push(project, aws)]
+    deployed = deploy_sh(project, aws, *image)
+    assert deployed.code == 0, deployed.err
+    assert "(restore: " in deployed.out
+    assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="second").code == 0
 
-        def ask(path: str) -> object:
-            with urllib.request.urlopen(deployed.url + path, timeout=30) as answer:
-                return json.load(answer)
+    def ask(path: str) -> object:
+        with urllib.request.urlopen(deployed.url + path, timeout=30) as answer:
+            return json.load(answer)
 
-        with ThreadPoolExecutor(ENVIRONMENTS) as pool:
-            answers = [answer for answer in pool.map(ask, [""] * ENVIRONMENTS) if isinstance(answer, dict)]
-            pids = set(pool.map(ask, ["sync"] * ENVIRONMENTS))
-        reads = [call for call in aws.calls if call.operation == "GetParameters"]
-        environments = aws.environments("my-api-prod")
+    with ThreadPoolExecutor(ENVIRONMENTS) as pool:
+        answers = [answer for answer in pool.map(ask, [""] * ENVIRONMENTS) if isinstance(answer, dict)]
+        pids = set(pool.map(ask, ["sync"] * ENVIRONMENTS))
+    reads = [call for call in aws.calls if call.operation == "GetParameters"]
+    environments = aws.environments("my-api-prod")
 
     own = {name: {answer[name] for answer in answers} for name in answers[0]}
     assert len(own["snapshot"]) == 1

@@ -18,7 +18,7 @@ from .docker_registry import EngineMissing, RunningRegistry, running_registry
 from .images import Image, Registry
 from .server import ACCOUNT, EmbeddedAws
 
-NOBODY = 65534
+NOBODY = "65534"
 SNAPSHOT_RUNTIME = Path(__file__).with_name("snapshot_runtime.py")
 HAND_OVER_S = 60  # until a container has started
 READS_IMAGES = {("lambda", "CreateFunction"), ("lambda", "UpdateFunctionCode")}
@@ -57,6 +57,12 @@ class DockerAws(EmbeddedAws):
         super().__enter__()
         self.hook(self._around)
         return self
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """With what leads to the container engine."""
+        engine = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+        return {**super().environ, **engine}
 
     def _around(self, call: Call, number: int, when: str) -> None:
         if call.service == "ecr" or (call.service, call.operation) in READS_IMAGES:
@@ -139,7 +145,7 @@ class ContainerLauncher:
         name = f"execution-environment-{uuid.uuid4().hex[:12]}"
         variables = {**environ, "AWS_LAMBDA_RUNTIME_API": runtime_api}
         # On AWS, too, a function is nobody's user and can write to /tmp only.
-        options += ["--user", f"{os.getuid() or NOBODY}", "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
+        options += ["--user", str(os.getuid() or NOBODY), "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
         for variable in variables:  # values go by the client's environment, which `ps` does not show
             options += ["--env", variable]
         process = Container(
