@@ -12,14 +12,13 @@ import subprocess
 import sys
 import tarfile
 import time
-import urllib.error
-import urllib.request
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from cookiecutter.environment import StrictEnvironment
@@ -251,14 +250,15 @@ def request(address: str, method: str, path: str, body: object = None) -> tuple[
 def invoke(address: str, event: object) -> tuple[dict[str, Any], float]:
     """What the function answers, and the seconds it took."""
     url = f"http://{address}/2015-03-31/functions/function/invocations"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(200):  # until the emulator listens
         started = time.monotonic()
         try:
-            with opener.open(url, json.dumps(event).encode(), timeout=60) as answer:
-                return json.loads(answer.read()), time.monotonic() - started
-        except (ConnectionError, urllib.error.URLError):
+            answer = httpx.post(url, json=event, timeout=60, trust_env=False)
+        except httpx.TransportError:
             time.sleep(0.05)
+        else:
+            assert answer.status_code == 200, answer.text
+            return answer.json(), time.monotonic() - started
     raise AssertionError(f"nothing listens at {address}")
 
 
