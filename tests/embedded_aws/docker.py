@@ -131,12 +131,8 @@ class ContainerLauncher:
         listener.listen(1)
         threading.Thread(target=hand_over, args=(listener, control.dup()), daemon=True).start()
         program = ["-c", SNAPSHOT_RUNTIME.read_text("utf-8"), address]
-        options = [
-            "--pid",
-            "host",
-            "--entrypoint",
-            "/var/lang/bin/python3",
-        ]  # so that numbers of processes mean the same
+        # Copies tell their numbers, which must be those that this machine knows them by.
+        options = ["--pid", "host", "--entrypoint", "/var/lang/bin/python3"]
         return self._start(options, [image.reference, *program, *image.command], environ, runtime_api, output)
 
     def _start(
