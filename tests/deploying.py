@@ -94,6 +94,24 @@ def database_of(project: Project, aws: EmbeddedAws) -> Iterator[str]:
         yield url
 
 
+def left_behind(aws: EmbeddedAws) -> list[object]:
+    """Everything of a service that is still there, asked of each service and not of the deploy tool."""
+    functions = aws.client("lambda").list_functions()["Functions"]
+    repositories = aws.client("ecr").describe_repositories()["repositories"]
+    return [
+        *functions,
+        *aws.client("iam").list_roles()["Roles"],
+        *aws.client("logs").describe_log_groups()["logGroups"],
+        *aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        *aws.client("sns").list_topics()["Topics"],
+        *aws.client("apigatewayv2").get_apis()["Items"],
+        *aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"],
+        *aws.client("ssm").describe_parameters()["Parameters"],
+        *aws.client("secretsmanager").list_secrets()["SecretList"],  # and not what can only be brought back
+        *(one for one in repositories if one["repositoryName"] != "built-elsewhere"),
+    ]
+
+
 class InProcess:
     """The deploy tool in this process; waiting advances the embedded AWS's clock, so a run takes under a second."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.baking import COMBINATIONS, Answers, name_of
 from tests.conftest import Bake
-from tests.deploying import database_of, deploy_sh, push
+from tests.deploying import database_of, deploy_sh, left_behind, push
 from tests.embedded_aws import EmbeddedAws
 
 TRANSCRIPT = r"""my-api · prod · us-east-1
@@ -83,19 +83,3 @@ def get(url: str) -> tuple[int, object]:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
-
-
-def left_behind(aws: EmbeddedAws) -> list[object]:
-    """Everything of the service that is still there, asked of each service and not of the deploy tool."""
-    functions = aws.client("lambda").list_functions()["Functions"]
-    repositories = aws.client("ecr").describe_repositories()["repositories"]
-    return [
-        *functions,
-        *aws.client("iam").list_roles()["Roles"],
-        *aws.client("logs").describe_log_groups()["logGroups"],
-        *aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
-        *aws.client("sns").list_topics()["Topics"],
-        *aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"],
-        *aws.client("ssm").describe_parameters()["Parameters"],
-        *(one for one in repositories if one["repositoryName"] != "built-elsewhere"),
-    ]

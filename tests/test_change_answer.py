@@ -1,0 +1,278 @@
+"""Can an answer be changed later, as the generated README says, and does nothing of the former one stay behind?"""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests import aws_cli
+from tests.baking import CHOICES, FOLDER, MANIFEST, TEMPLATE, Answers, Project, environment, lend_venv
+from tests.conftest import Bake
+from tests.database import postgres
+from tests.deploying import InProcess, Run, left_behind, push, with_a_secret
+from tests.embedded_aws import EmbeddedAws, ManualClock
+from tests.embedded_aws.calls import Call
+from tests.test_bake import CHANGE_AN_ANSWER, README
+
+OWNER = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Owner"), ("EMAIL", "owner@example.com"))
+} | {"GIT_CONFIG_GLOBAL": os.devnull}
+BEFORE = "@app.exception_handler(Exception)\n"
+ROUTE = """@app.get("/mine")
+async def mine() -> str:
+    return "mine"
+
+
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as a repository that can be cloned."""
+    folder = tmp_path_factory.mktemp("template")
+    shutil.copy(TEMPLATE / "cookiecutter.json", folder)
+    for part in (TEMPLATE / "hooks", FOLDER):
+        shutil.copytree(part, folder / part.name, ignore=shutil.ignore_patterns("__pycache__"))
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"]):
+        subprocess.run(["git", *command], cwd=folder, env=os.environ | OWNER, check=True)
+
+
+def linked(project: Project, template: Path) -> Project:
+    """The project as its owner has it in git, with the record that `cruft link` makes of the answers."""
+    commit(project.path)
+    answers = json.dumps(project.answers)
+    project.run(["cruft", "link", str(template), "--no-input", "--extra-context", answers])
+    commit(project.path)
+    return project
+
+
+def change(project: Project, answers: Answers) -> None:
+    project.run(["cruft", "update", "--skip-apply-ask", "--variables-to-update", json.dumps(answers)])
+    commit(project.path)
+
+
+def with_a_route(project: Project) -> Project:
+    """The project with something that its owner wrote in a file of the template."""
+    file = project.path / "app/main.py"
+    file.write_text(file.read_text("utf-8").replace(BEFORE, ROUTE + BEFORE), encoding="utf-8")
+    (project.path / "app/mine.py").write_text("MINE = True\n", encoding="utf-8")
+    return project
+
+
+def contents(project: Project) -> dict[str, tuple[int, bytes]]:
+    """Mode and bytes of every file, but those of git and cruft."""
+    files = [file for file in project.path.rglob("*") if file.is_file()]
+    names = {file.relative_to(project.path).as_posix(): file for file in files}
+    return {
+        name: (file.stat().st_mode, file.read_bytes())
+        for name, file in names.items()
+        if not name.startswith((".git/", ".venv/", ".cruft.json"))
+    }
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"endpoint": "http_api"}, {option: choices[-1] for option, choices in CHOICES.items()}],
+    ids=lambda answers: "-".join(answers.values()),
+)
+def test_the_files_are_those_of_a_project_made_anew_with_the_owners_own(
+    bake: Bake, tmp_path: Path, template: Path, other: dict[str, str]
+) -> None:
+    first = {option: CHOICES[option][0] for option in other}
+    project = with_a_route(linked(bake(**first).copy(tmp_path / "project"), template))
+    commit(project.path)
+    for number, answers in enumerate((other, first)):
+        change(project, answers)
+        anew = with_a_route(bake(**answers).copy(tmp_path / str(number)))
+        made, wanted = contents(project), contents(anew)
+        assert {name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name)} == set()
+
+
+def test_the_readme_tells_of_each_other_answer_and_of_no_more(bake: Bake) -> None:
+    for which in (0, -1):
+        project = bake(**{option: CHOICES[option][which] for option in MANIFEST})
+        chosen = {option: project.answers.get(option, CHOICES[option][0]) for option in MANIFEST}
+        told = re.findall(r"`(\w+=\w+)`", told_in(project))
+        assert sorted(told) == sorted(
+            f"{option}={choice}" for option in MANIFEST for choice in CHOICES[option] if choice != chosen[option]
+        )
+
+
+def told_in(project: Project) -> str:
+    """What its README says of changing an answer."""
+    (said,) = CHANGE_AN_ANSWER.findall((project.path / README).read_text("utf-8"))
+    return str(said)
+
+
+class Scene:
+    """A project in git, linked to its template, whose service is live."""
+
+    def __init__(self, project: Project, aws: EmbeddedAws, programs: Path) -> None:
+        self.project = project
+        self.aws = aws
+        self.url = ""
+        self.database = ""
+        aws_cli.install(programs)
+        self._environment = environment(project.path) | OWNER | aws.environ
+        self._environment["PATH"] = os.pathsep.join([str(programs), self._environment["PATH"]])
+
+    def deploy_sh(self, *arguments: str, typed: str = "") -> Run:
+        run = InProcess(self.project, self.aws)(*arguments, typed=typed)
+        assert run.code == 0, run.out + run.err
+        return run
+
+    def deploy(self) -> None:
+        self.url = self.deploy_sh("--image", push(self.project, self.aws)).url
+
+    def change(self, option: str, choice: str) -> Iterator[str]:
+        """Does what the README says, line by line, and yields each comment."""
+        paragraph = next(p for p in told_in(self.project).split("\n**To ")[1:] if f"`{option}={choice}`" in p)
+        commands = paragraph.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "").replace("|\n", "|")
+        for line in commands.splitlines():
+            if setting := re.fullmatch(r"# deploy\.toml: (\w+) = (\w+)", line):
+                file = self.project.path / "deploy.toml"
+                old, new = rf"(?m)^{setting[1]} = \w+", f"{setting[1]} = {setting[2]}"
+                text, count = re.subn(old, new, file.read_text("utf-8"), count=1)
+                assert count == 1, line
+                file.write_text(text, encoding="utf-8")
+            elif line.startswith("#"):
+                yield line
+            elif line == "./deploy.sh":
+                self.deploy()
+            else:
+                self._run(re.sub(r'(?<={"cold_starts": ")\w+', choice, line))
+
+    def _run(self, line: str) -> None:
+        done = subprocess.run(
+            ["/bin/sh", "-ec", line],
+            cwd=self.project.path,
+            env=self._environment,
+            input=self.database if line.endswith("DATABASE_URL") else "y\n",
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, line + done.stdout + done.stderr
+        if line.startswith("cruft "):
+            commit(self.project.path)
+            lend_venv(self.project.path)
+
+    def get(self, path: str = "", *, url: str = "", cold: bool = False) -> object:
+        """The answer; `cold`: of an execution environment that starts for it."""
+        for one in self.aws.environments() if cold else []:
+            one.stop()
+        with urllib.request.urlopen((url or self.url) + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def live(self, version: str | None = None) -> dict[str, Any]:
+        """The configuration of the version that is live, after a rollback to another if given."""
+        functions = self.aws.client("lambda")
+        if version:
+            functions.update_alias(FunctionName="my-api-prod", Name="live", FunctionVersion=version)
+        found: dict[str, Any] = functions.get_function_configuration(FunctionName="my-api-prod", Qualifier="live")
+        return found
+
+    def left(self) -> list[object]:
+        """What there is after ./deploy.sh destroy."""
+        assert self.deploy_sh("destroy", typed="my-api-prod\n").out.endswith("\n0 left\n")
+        return left_behind(self.aws)
+
+
+@pytest.fixture
+def scene(bake: Bake, tmp_path: Path, template: Path) -> Iterator[Scene]:
+    with EmbeddedAws(clock=ManualClock()) as aws:
+        yield Scene(linked(bake().copy(tmp_path / "project"), template), aws, tmp_path)
+
+
+def test_endpoint(scene: Scene) -> None:
+    scene.deploy()
+    for other in ("http_api", "function_url"):
+        former = scene.url
+        for comment in scene.change("endpoint", other):
+            assert comment.startswith("# when nobody calls")
+            assert scene.url != former
+            assert scene.get() == scene.get(url=former) == {"ok": True}
+        assert scene.get() == {"ok": True}
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            scene.get(url=former)
+        policy = scene.aws.client("lambda").get_policy(FunctionName="my-api-prod", Qualifier="live")["Policy"]
+        statements = {statement["Sid"] for statement in json.loads(policy)["Statement"]}
+        assert statements == ({"http-api"} if other == "http_api" else {"public-url", "public-invoke"})
+    assert scene.left() == []
+
+
+def test_secrets(scene: Scene) -> None:
+    with_a_secret(scene.project)
+    commit(scene.project.path)
+    scene.deploy_sh("secret", "set", "API_KEY", typed="value")
+    scene.deploy()
+    mark = scene.get("mark")
+
+    def during_the_deploy(call: Call, number: int, when: str) -> None:
+        if (call.operation, when) == ("UpdateAlias", "before") and call.params["FunctionVersion"] == new:
+            assert scene.get("mark", cold=True) == mark
+
+    for number, other in enumerate(("secrets_manager", "ssm"), 1):
+        old, new = str(number), str(number + 1)
+        remove = scene.aws.hook(during_the_deploy)
+        for comment in scene.change("secrets", other):
+            if comment.startswith("# when you will not go back"):
+                remove()
+                for version in (old, new):
+                    scene.live(version)
+                    assert scene.get("mark", cold=True) == mark
+        assert scene.get("mark", cold=True) == mark
+        assert scene.aws.client("iam").list_role_policies(RoleName="my-api-prod")["PolicyNames"] == ["service"]
+        parameters = scene.aws.client("ssm").describe_parameters()["Parameters"]
+        secrets = scene.aws.client("secretsmanager").list_secrets()["SecretList"]
+        assert (len(parameters), len(secrets)) == ((0, 1) if other == "secrets_manager" else (1, 0))
+    assert scene.left() == []
+
+
+def test_migrations(scene: Scene) -> None:
+    scene.deploy()
+    with postgres() as scene.database:
+        assert list(scene.change("migrations", "alembic")) == []
+        assert scene.get("items") == {"items": [], "next": None}
+        for comment in scene.change("migrations", "none"):
+            assert comment.startswith("# when you will not go back")
+            assert scene.get() == {"ok": True}
+            scene.live("2")
+            assert scene.get("items", cold=True) == {"items": [], "next": None}
+            scene.live("3")
+        with psycopg.connect(scene.database) as connection:
+            assert connection.execute("SELECT count(*) FROM items").fetchone() == (0,)
+    assert scene.deploy_sh("secret", "list").out == "No secrets in stage prod.\n"
+    assert scene.left() == []
+
+
+def test_cold_starts(scene: Scene) -> None:
+    scene.deploy()
+    accept, snapstart, provisioned = CHOICES["cold_starts"]
+    changes = [snapstart, provisioned, accept, provisioned, snapstart, accept]
+    assert set(itertools.pairwise([accept, *changes])) == set(itertools.permutations(CHOICES["cold_starts"], 2))
+    for other in changes:
+        assert list(scene.change("cold_starts", other)) == []
+        assert scene.get() == {"ok": True}
+        live = scene.live()
+        assert live["SnapStart"]["ApplyOn"] == ("PublishedVersions" if other == snapstart else "None")
+        held = scene.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName="my-api-prod")
+        versions = [config["FunctionArn"].rpartition(":")[2] for config in held["ProvisionedConcurrencyConfigs"]]
+        assert versions == ([live["Version"]] if other == provisioned else [])
+    assert scene.left() == []
