@@ -19,7 +19,7 @@ import time
 import tomllib
 import urllib.request
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from tests.embedded_aws.docker import docker_aws, engine_architecture
 from tests.embedded_aws.docker_registry import EngineMissing
 from tests.embedded_aws.dockerfile import DockerfileError
 from tests.embedded_aws.task_root import build_task_root
+from tests.second_release import give_items_a_price
 
 CACHE = TEMPLATE / ".cache"
 PROGRAM = "demo"
@@ -83,13 +84,15 @@ def without_engine(answers: dict[str, str], *, serve: bool) -> None:
     began = time.monotonic()
     with baked(answers) as project, EmbeddedAws() as aws, database_of(project, answers, aws):
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-        say(f"Laying out the files of the image as the Dockerfile says, for this machine's {python}:")
-        task_root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
-        image = aws.push_image(
-            "built-elsewhere", task_root.path, command=task_root.command, architecture=deployed(project, "architecture")
-        )
-        deploy(project, aws, ["--image", image])
-        call(project, answers, aws)
+
+        def release() -> None:
+            say(f"Laying out the files of the image as the Dockerfile says, for this machine's {python}:")
+            root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
+            architecture = deployed(project, "architecture")
+            image = aws.push_image("built-elsewhere", root.path, command=root.command, architecture=architecture)
+            deploy(project, aws, ["--image", image])
+
+        show(project, answers, aws, release)
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws), the URL, and the image: its files,")
         say(
@@ -107,8 +110,7 @@ def with_engine(answers: dict[str, str], *, serve: bool) -> None:
         say(f"The container engine runs {architecture} without emulation, so the project is baked for that.")
         answers = {**answers, "architecture": architecture}
     with baked(answers) as project, docker_aws() as aws, database_of(project, answers, aws):
-        deploy(project, aws, [])
-        call(project, answers, aws)
+        show(project, answers, aws, lambda: deploy(project, aws, []))
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws) and the URL.")
         say("Real: the project, its ./deploy.sh, the image that docker built, the registry, the containers.")
@@ -117,6 +119,21 @@ def with_engine(answers: dict[str, str], *, serve: bool) -> None:
         say(f"No AWS account was used. All of it took {time.monotonic() - began:.0f}s.")
         if serve:
             stay_up(project, aws)
+
+
+def show(project: Path, answers: dict[str, str], aws: EmbeddedAws, release: Callable[[], None]) -> None:
+    """A release, and what its URL answers; with a database also that an item outlives a second one that migrates it."""
+    release()
+    url = url_of(project, aws)
+    fetch(url)
+    if answers.get("migrations") == "alembic":
+        fetch(f"{url}items", {"name": "screw", "quantity": 3})
+        say()
+        say("Now items get a price, with a migration for those that are in the database already:")
+        say(give_items_a_price(project))
+        say()
+        release()
+        fetch(f"{url}items")
 
 
 @contextmanager
@@ -179,17 +196,14 @@ def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: 
         raise Failed(f"./deploy.sh ended with exit code {done.returncode}; what it printed above says why")
 
 
-def call(project: Path, answers: dict[str, str], aws: EmbeddedAws) -> None:
-    """Fetches the URL that ./deploy.sh status names, from outside."""
+def url_of(project: Path, aws: EmbeddedAws) -> str:
+    """The URL that ./deploy.sh status names."""
     command = ["./deploy.sh", "status"]
     status = subprocess.run(command, cwd=project, env=environment(aws), capture_output=True, text=True, check=False)
     found = re.search(r"https?://\S+/", status.stdout)
     if status.returncode or not found:
         raise Failed(f"./deploy.sh status names no URL: {status.stdout}{status.stderr}")
-    fetch(found[0])
-    if answers.get("migrations") == "alembic":
-        fetch(f"{found[0]}items", {"name": "screw", "quantity": 3})
-        fetch(f"{found[0]}items")
+    return found[0]
 
 
 def fetch(url: str, item: dict[str, object] | None = None) -> None:

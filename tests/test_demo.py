@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.baking import CHOICES, TEMPLATE
+from tests.baking import CHOICES, MANIFEST, TEMPLATE
 
 TRANSCRIPT = r"""
 my-api · prod · us-east-1
@@ -67,13 +67,17 @@ def test_default_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif("alembic" not in CHOICES["migrations"], reason="cannot be chosen")
-def test_with_a_database(tmp_path: Path) -> None:
-    command = [*DEMO, "migrations=alembic"]
+def test_with_a_database_an_item_outlives_a_release_that_migrates_it(tmp_path: Path) -> None:
+    command = [*DEMO, *(f"{option}={CHOICES[option][-1]}" for option in MANIFEST)]
     done = subprocess.run(command, cwd=TEMPLATE, env=environment(tmp_path), capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(TRANSCRIPT, done.stdout), done.stdout
-    assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", done.stdout)
-    assert '{"items":[{"name":"screw","quantity":3,"id":1,' in done.stdout
+    before, said, after = done.stdout.partition("Now items get a price")
+    assert said
+    assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", before)
+    assert re.search(r"--json '.+'\n(\{\"name\":\"screw\",\"quantity\":3,\"id\":1,.+)\}\n", before)
+    assert re.search(r"\[4/7\] Migrating database\.\.\. +0001 → 0002", after)
+    assert re.search(r'"items":\[\{"name":"screw","quantity":3,"id":1,.+,"price":7\}\]', after)
     assert left_over(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 

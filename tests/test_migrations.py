@@ -15,6 +15,7 @@ from tests.baking import CHOICES, Project
 from tests.conftest import Bake
 from tests.deploying import Run, database_of, deploy_sh, push
 from tests.embedded_aws import EmbeddedAws
+from tests.second_release import give_items_a_price
 
 pytestmark = pytest.mark.skipif("alembic" not in CHOICES["migrations"], reason="cannot be chosen")
 MIGRATION = """
@@ -88,14 +89,7 @@ def scene(bake: Bake, tmp_path: Path) -> Iterator[Scene]:
 
 def test_data_outlives_a_release_with_a_migration(scene: Scene) -> None:
     (screw,) = scene.items({"name": "screw", "quantity": 3})
-    column = "op.execute('ALTER TABLE items ADD COLUMN price int NOT NULL DEFAULT 7')"
-    scene.migration("0002", "0001", column, "op.execute('ALTER TABLE items DROP COLUMN price')")
-    for file, old, new in (
-        ("app/models.py", "quantity: Mapped[int]\n", "quantity: Mapped[int]\n    price: Mapped[int]\n"),
-        ("app/routers/items.py", "    created_at: datetime\n", "    created_at: datetime\n    price: int\n"),
-    ):
-        path = scene.project.path / file
-        path.write_text(path.read_text("utf-8").replace(old, new), encoding="utf-8")
+    give_items_a_price(scene.project.path)
     second = scene.release()
     assert second.code == 0, second.err
     assert re.search(r"\[4/7\] Migrating database\.\.\.      0001 → 0002 \(", second.out)
@@ -136,21 +130,28 @@ def test_a_failing_migration_leaves_schema_and_live_version_as_they_were(scene: 
 
 
 def test_of_two_at_once_one_waits(scene: Scene) -> None:
-    scene.migration("0002", "0001", "op.execute('ALTER TABLE items ADD COLUMN price int; SELECT pg_sleep(4)')")
+    told = "EXISTS (SELECT FROM pg_class WHERE relname = 'go_on')"
+    wait = f"DO $$ BEGIN WHILE NOT {told} LOOP PERFORM pg_sleep(0.1); END LOOP; END $$"
+    scene.migration("0002", "0001", f'op.execute("ALTER TABLE items ADD COLUMN price int; {wait}")')
     image = push(scene.project, scene.aws)
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, psycopg.connect(scene.database, autocommit=True) as connection:
         first = pool.submit(deploy_sh, scene.project, scene.aws, "--image", image)
-        with psycopg.connect(scene.database, autocommit=True) as connection:
-            while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(4)'").fetchone():
-                assert not first.done(), first.result()
-        second = scene.migrate("upgrade")
-        assert first.result().code == 0, first.result().err
+        while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").fetchone():
+            assert not first.done(), first.result()
+        second = pool.submit(scene.migrate, "upgrade")
+        while "another migration is running: waiting for it" not in messages(scene):
+            assert not second.done(), second.result()
+        connection.execute("CREATE TABLE go_on ()")
+    assert first.result().code == 0, first.result().err
     assert re.search(r"Migrating database\.\.\.      0001 → 0002", first.result().out)
-    assert second.out == "my-api-prod: at 0002, nothing to do\n"
-    messages = "\n".join(scene.aws.log_messages("/aws/lambda/my-api-prod"))
-    assert messages.count("another migration is running: waiting for it") == 1
-    assert messages.count("Running upgrade 0001 -> 0002") == 1
+    assert second.result().out == "my-api-prod: at 0002, nothing to do\n"
+    assert messages(scene).count("another migration is running: waiting for it") == 1
+    assert messages(scene).count("Running upgrade 0001 -> 0002") == 1
+
+
+def messages(scene: Scene) -> str:
+    return "\n".join(scene.aws.log_messages("/aws/lambda/my-api-prod"))
 
 
 def test_a_migration_that_takes_too_long_is_given_up(scene: Scene) -> None:

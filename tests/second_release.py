@@ -1,0 +1,44 @@
+"""What a second release of a service with a database changes: its items get a price, by a migration."""
+
+import difflib
+from pathlib import Path
+
+MIGRATION = '''"""price of an item"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("items", sa.Column("price", sa.Integer(), server_default="7", nullable=False))
+
+
+def downgrade() -> None:
+    op.drop_column("items", "price")
+'''
+CHANGES = (
+    ("migrations/versions/0002_price.py", "", MIGRATION),
+    (
+        "app/models.py",
+        "    quantity: Mapped[int]\n",
+        '    quantity: Mapped[int]\n    price: Mapped[int] = mapped_column(server_default="7")\n',
+    ),
+    ("app/routers/items.py", "    created_at: datetime\n", "    created_at: datetime\n    price: int\n"),
+)
+
+
+def give_items_a_price(project: Path) -> str:
+    """Changes the project. Returns the difference."""
+    said: list[str] = []
+    for name, old, new in CHANGES:
+        file = project / name
+        before = file.read_text("utf-8") if file.exists() else ""
+        assert old in before, name
+        after = before.replace(old, new, 1)
+        file.write_text(after, encoding="utf-8")
+        was = name if before else "/dev/null"
+        said += difflib.unified_diff(before.splitlines(), after.splitlines(), was, name, n=1, lineterm="")
+    return "\n".join(said)
