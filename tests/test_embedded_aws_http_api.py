@@ -127,6 +127,11 @@ def test_without_a_stage_or_a_route_it_is_a_404(api: Make, sample: Sample, missi
     assert ask(endpoint)[:2] == (404, b'{"message":"Not Found"}')
 
 
+def test_an_answer_that_is_no_response_is_a_500(api: Make) -> None:
+    _, endpoint = api("def handler(event, context):\n    return {'statusCode': 'good'}\n")
+    assert ask(endpoint)[:2] == (500, b'{"message":"Internal Server Error"}')
+
+
 def test_another_host_is_forbidden(api: Make) -> None:
     _, endpoint = api()
     assert ask(endpoint, headers={"Host": "api.example.com"})[:2] == (403, b'{"message":"Forbidden"}')
@@ -134,8 +139,8 @@ def test_another_host_is_forbidden(api: Make) -> None:
 
 def test_metrics_count_by_api(api: Make, sample: Sample) -> None:
     api_id, endpoint = api("def handler(event, context):\n    return {'statusCode': int(event['rawPath'][1:])}\n")
-    for status in (200, 404, 500, 500):
-        ask(endpoint, path=f"/{status}")
+    for status in (200, 404, 500, 502):
+        assert ask(endpoint, path=f"/{status}")[0] == status
     cloudwatch, now = sample.aws.client("cloudwatch"), sample.aws.clock.time()
 
     def total(metric: str) -> float:

@@ -4,12 +4,13 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from . import signature
 from .data_plane import DataPlane
 from .errors import AwsError
-from .http_events import Reply, Request, event, handler, response
+from .http_events import MalformedAnswer, Reply, Request, event, handler, response
 from .lambda_state import FunctionUrl, LambdaState
 from .loopback import LoopbackServer, stop
 from .metrics import LambdaMetrics
@@ -19,6 +20,7 @@ FORBIDDEN = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
     "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
 )
+FAILED = Reply(502, b"Internal Server Error", [("Content-Type", "application/json")])
 
 
 class FunctionUrlServer:
@@ -66,20 +68,21 @@ class FunctionUrlServer:
             held = self._state.functions.get(function)
             url = held.urls.get(qualifier) if held else None
             if url is None or held is None:
-                return _message(404, None)
+                return Reply.json(404, Message=None)
             statements = list(held.policies[qualifier].statements) if qualifier in held.policies else []
         if not self._authorized(url, statements, request):
-            return _message(403, FORBIDDEN)
+            return Reply.json(403, Message=FORBIDDEN)
         request_id = str(uuid.uuid4())
         payload = json.dumps(event(request, self._state.account, request_id)).encode()
         try:
             result = self._data_plane.invoke(self._state, function, qualifier, payload, trace_id=request.trace_id)
         except AwsError as error:
             return _refusal(error)
+        reply = FAILED
+        if result.outcome.status == "success":
+            with suppress(MalformedAnswer):
+                reply = response(result.outcome.payload)
         extra = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", request.trace_id)]
-        if result.outcome.status != "success":
-            return Reply(502, b"Internal Server Error", [("Content-Type", "application/json"), *extra])
-        reply = response(result.outcome.payload)
         return Reply(reply.status, reply.body, [*reply.headers, *extra])
 
     def _authorized(self, url: FunctionUrl, statements: list[dict[str, Any]], request: Request) -> bool:
@@ -94,14 +97,7 @@ class FunctionUrlServer:
         return all(allows(statements, action, principal="*", context=context) for action in actions)
 
 
-def _message(status: int, message: str | None) -> Reply:
-    return Reply(status, json.dumps({"Message": message}).encode(), [("Content-Type", "application/json")])
-
-
 def _refusal(error: AwsError) -> Reply:
     if error.status == 429:
-        body = {"Reason": error.members.get("Reason"), "Type": "User", "message": error.message}
-        return Reply(429, json.dumps(body).encode(), [("Content-Type", "application/json")])
-    if error.status == 413:
-        return _message(413, error.message)
-    return Reply(502, b"Internal Server Error", [("Content-Type", "application/json")])
+        return Reply.json(429, Reason=error.members.get("Reason"), Type="User", message=error.message)
+    return Reply.json(413, Message=error.message) if error.status == 413 else FAILED

@@ -16,7 +16,7 @@ from moto.logs.models import logs_backends
 
 from .data_plane import DataPlane, Result
 from .errors import AwsError
-from .http_events import Reply, Request, event, handler, response
+from .http_events import MalformedAnswer, Reply, Request, event, handler, response
 from .lambda_state import LambdaState
 from .logs import moto_lock
 from .loopback import LoopbackServer, stop
@@ -82,26 +82,26 @@ class HttpApis:
         backend, state = apigatewayv2_backends[self._account][region], self._lambda_state(region)
         target = target_of(backend, api_id, request.headers.get("host", ""))
         if target is None:
-            return _message(403, "Forbidden"), {}
+            return _refused(403, "Forbidden")
         api_id, stage = target
         head = len(request.target) + sum(map(len, [*request.headers.values(), *request.cookies]))
         if head > MAX_HEAD_BYTES:
-            return _message(431, "Request Header Fields Too Large"), {}
+            return _refused(431, "Request Header Fields Too Large")
         if len(request.body) > MAX_BODY_BYTES:
-            return _message(413, "Request Entity Too Large"), {}
+            return _refused(413, "Request Entity Too Large")
         integration = _integration(backend.apis[api_id])
         if stage is None or integration is None:
-            return _message(404, "Not Found"), {}
+            return _refused(404, "Not Found")
         if not self._bucket(api_id, stage).takes(state.clock.time()):
-            return _message(429, "Too Many Requests"), {}
+            return _refused(429, "Too Many Requests")
         found = FUNCTION.search(integration.integration_uri)
         if found is None:
-            return _message(500, "Internal Server Error"), {"integrationErrorMessage": "Invalid integration"}
+            return _failed("Invalid integration")
         name, qualifier = found[1], found[2] or ""
         source = f"arn:aws:execute-api:{region}:{self._account}:{api_id}/{STAGE}/{ROUTE}"
         if not _permitted(state, name, qualifier, source):
             because = "The IAM role configured on the integration or API Gateway doesn't have permissions to call the "
-            return _message(500, "Internal Server Error"), {"integrationErrorMessage": f"{because}integration."}
+            return _failed(f"{because}integration.")
         payload = json.dumps(self._event(request, api_id, request_id)).encode()
         return self._invoked(state, name, qualifier, payload, request.trace_id)
 
@@ -132,21 +132,15 @@ class HttpApis:
         try:
             result = future.result(timeout=state.delays.integration_timeout_s)
         except TimeoutError:
-            because = "Endpoint request timed out"
-            return _message(503, "Service Unavailable"), {"integrationErrorMessage": because}
+            return _failed("Endpoint request timed out", 503)
         except AwsError as error:
-            throttled = error.status == 429
-            status, told = (503, "Service Unavailable") if throttled else (500, "Internal Server Error")
-            return _message(status, told), {"integrationErrorMessage": error.message}
+            return _failed(error.message, 503 if error.status == 429 else 500)
         if result.outcome.status != "success":
-            because = "The Lambda function returned the following error: Unhandled."
-            return _message(500, "Internal Server Error"), {"integrationErrorMessage": because}
-        reply = response(result.outcome.payload)
-        if reply.status == 502:  # not an answer that API Gateway can read
-            return _message(500, "Internal Server Error"), {
-                "integrationErrorMessage": "Malformed Lambda proxy response"
-            }
-        return reply, {}
+            return _failed("The Lambda function returned the following error: Unhandled.")
+        try:
+            return response(result.outcome.payload), {}
+        except MalformedAnswer:
+            return _failed("Malformed Lambda proxy response")
 
     def _bucket(self, api_id: str, stage: Stage) -> "TokenBucket":
         settings = stage.default_route_settings
@@ -229,7 +223,10 @@ def _permitted(state: LambdaState, name: str, qualifier: str, source_arn: str) -
     return allows(statements, "lambda:InvokeFunction", principal=who, context=context)
 
 
-def _message(status: int, message: str) -> Reply:
-    return Reply(
-        status, json.dumps({"message": message}, separators=(",", ":")).encode(), [("Content-Type", "application/json")]
-    )
+def _refused(status: int, message: str) -> tuple[Reply, dict[str, str]]:
+    return Reply.json(status, message=message), {}
+
+
+def _failed(because: str, status: int = 500) -> tuple[Reply, dict[str, str]]:
+    message = "Service Unavailable" if status == 503 else "Internal Server Error"
+    return Reply.json(status, message=message), {"integrationErrorMessage": because}

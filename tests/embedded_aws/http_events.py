@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from .loopback import read_body
@@ -23,6 +23,16 @@ class Reply:
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def json(cls, status: int, **members: object) -> Self:
+        """An answer of AWS's own."""
+        body = json.dumps(members, separators=(",", ":")).encode()
+        return cls(status, body, [("Content-Type", "application/json")])
+
+
+class MalformedAnswer(Exception):
+    """The function answered something that is no response."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,10 @@ def event(request: Request, account: str, request_id: str) -> dict[str, Any]:
 
 
 def response(payload: bytes) -> Reply:
-    """https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload"""
+    """https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload
+
+    Raises MalformedAnswer.
+    """
     answer = json.loads(payload or b"null")
     if not isinstance(answer, dict) or "statusCode" not in answer:  # AWS infers the rest
         inferred = answer.encode() if isinstance(answer, str) else payload
@@ -99,8 +112,8 @@ def response(payload: bytes) -> Reply:
         cookies = [("Set-Cookie", str(cookie)) for cookie in answer.get("cookies") or []]
         if not 100 <= status <= 599:
             raise ValueError(status)
-    except (ValueError, TypeError, AttributeError):
-        return Reply(502, b"Internal Server Error", [("Content-Type", "application/json")])
+    except (ValueError, TypeError, AttributeError) as error:
+        raise MalformedAnswer from error
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
     return Reply(status, body, headers + cookies)
