@@ -1,16 +1,13 @@
 """With provisioned concurrency, does any request wait for a start, a release under traffic included?"""
 
 import json
-import threading
-import time
-import urllib.request
 from pathlib import Path
 
 from tests.conftest import Bake
 from tests.deploying import deploy_sh
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.execution_environment import PROVISIONED
-from tests.test_live_traffic import release
+from tests.traffic import release, traffic
 
 CLIENTS = 2
 EXECUTIONS = CLIENTS + 1  # the deploy itself calls the URL, too
@@ -22,22 +19,8 @@ def test_no_cold_request_during_a_release(bake: Bake, tmp_path: Path) -> None:
     config.write_text(config.read_text("utf-8").replace("\nexecutions = 2", f"\nexecutions = {EXECUTIONS}"), "utf-8")
     with EmbeddedAws() as aws:
         url = deploy_sh(project, aws, "--image", release(project, aws, 1)).url
-        answers: list[list[tuple[int, float]]] = [[] for _ in range(CLIENTS)]
-        deployed = threading.Event()
-
-        def client(seen: list[tuple[int, float]]) -> None:
-            while not deployed.is_set() or seen[-1][0] == 1:
-                begun = time.monotonic()
-                with urllib.request.urlopen(url, timeout=30) as answer:  # raises on anything but success
-                    seen.append((json.load(answer)["release"], time.monotonic() - begun))
-
-        threads = [threading.Thread(target=client, args=(seen,)) for seen in answers]
-        for thread in threads:
-            thread.start()
-        second = deploy_sh(project, aws, "--image", release(project, aws, 2))
-        deployed.set()
-        for thread in threads:
-            thread.join()
+        with traffic(url, CLIENTS) as answers:
+            second = deploy_sh(project, aws, "--image", release(project, aws, 2))
         messages = [json.loads(text) for text in aws.log_messages("/aws/lambda/my-api-prod") if text.startswith("{")]
         held = aws.client("lambda").list_provisioned_concurrency_configs(FunctionName="my-api-prod")
         kinds = [environment.kind for environment in aws.environments() if environment.deployed.version == "2"]
@@ -45,11 +28,11 @@ def test_no_cold_request_during_a_release(bake: Bake, tmp_path: Path) -> None:
 
     assert second.code == 0, second.err
     for seen in answers:
-        assert {number for number, _ in seen} == {1, 2}
+        assert {answer.release for answer in seen} == {1, 2}
     served = [message for message in messages if message.get("route") == "/"]
     assert len(served) >= sum(map(len, answers))
     assert [message for message in served if message["cold_start"]] == []
-    slowest_s = max(took_s for seen in answers for _, took_s in seen)
+    slowest_s = max(answer.took_s for seen in answers for answer in seen)
     print(f"{len(served)} requests, none of them cold; the slowest took {slowest_s * 1000:.0f} ms")
     assert [config["FunctionArn"].rpartition(":")[2] for config in held["ProvisionedConcurrencyConfigs"]] == ["2"]
     assert kinds.count(PROVISIONED) == EXECUTIONS
