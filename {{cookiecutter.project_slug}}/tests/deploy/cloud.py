@@ -65,7 +65,7 @@ class Cloud:
 {% endif %}
 
     def client(self, service: Any) -> Any:
-        return boto3.client(service, region_name=self.region)
+        return boto3.Session(region_name=self.region).client(service)
 
     def run(self, *arguments: str, typed: str | bytes = "") -> int:
         """The exit code; `typed` is what comes on standard input."""

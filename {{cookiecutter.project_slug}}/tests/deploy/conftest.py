@@ -1,26 +1,37 @@
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
-from botocore.loaders import JSONFileLoader
 from moto import mock_aws
+from moto.core.models import MockAWS
 
 import deploy.command_line as command_line
 from tests.deploy.cloud import Cloud, complete_moto, record_calls
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _models_are_read_once() -> Iterator[None]:
-    """Each of botocore's sessions reads AWS's models anew, which would take most of these tests' time."""
-    loader = JSONFileLoader()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(JSONFileLoader, "load_file", staticmethod(cache(loader.load_file)))
-        yield
+@pytest.fixture(scope="session")
+def account() -> Iterator[MockAWS]:
+    """moto in place of AWS. Tests share sessions and clients: making them takes longer than the calls of most tests."""
+    make = boto3.Session.client
+    clients: dict[tuple[boto3.Session, str, str], Any] = {}
+
+    def client(session: boto3.Session, name: Any, config: Any = None) -> Any:
+        key = session, name, f"{config and vars(config)}"
+        if key not in clients:
+            clients[key] = make(session, name, config=config)
+        return clients[key]
+
+    with mock_aws() as account, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("boto3.Session.client", client)
+        patched.setattr("boto3.Session", cache(boto3.Session))
+        yield account
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(account: MockAWS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """An empty account, and a project with no settings of its own."""
     (tmp_path / "deploy.toml").write_text('name = "my-api"\nregion = "us-east-1"\n', encoding="utf-8")
     (tmp_path / "Dockerfile").write_text("FROM scratch\n", encoding="utf-8")
@@ -31,5 +42,5 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     monkeypatch.setenv("MOTO_LAMBDA_STUB_ECR", "false")
     record_calls(cloud, monkeypatch)
     complete_moto(cloud, monkeypatch)
-    with mock_aws():
-        yield cloud
+    account.reset()
+    return cloud

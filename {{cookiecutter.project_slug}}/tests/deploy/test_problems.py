@@ -1,5 +1,6 @@
 """Whatever goes wrong is told in two lines, with the right exit code."""
 
+import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
@@ -40,6 +41,7 @@ def test_no_credentials(cloud: Cloud, capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(cloud.project / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(cloud.project / "none"))
+    monkeypatch.setattr("boto3.Session", boto3.session.Session)  # a new one, which looks for them
     assert cloud.run() == 1
     assert capsys.readouterr().err.startswith("No AWS credentials were found.\nSet AWS_PROFILE")
 
