@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 from unittest.mock import patch
 
-from botocore.loaders import JSONFileLoader
+import boto3
 
 from tests.baking import TEMPLATE, Project, environment
 from tests.database import postgres
@@ -30,7 +31,6 @@ async def mark() -> str:
 
 
 """
-MODELS = staticmethod(cache(JSONFileLoader().load_file))  # each of botocore's sessions would read AWS's models anew
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,14 @@ def left_behind(aws: EmbeddedAws) -> list[object]:
 
 
 class InProcess:
-    """The deploy tool in this process; waiting advances the embedded AWS's clock, so a run takes under a second."""
+    """The deploy tool in this process, without a network; waiting advances the embedded AWS's clock."""
 
     def __init__(self, project: Project, aws: EmbeddedAws) -> None:
         self.aws = aws
-        with _importable(project.path):
-            self._command_line = importlib.import_module("deploy.command_line")
-            self._aws_of_tool = importlib.import_module("deploy.aws").Aws
+        modules = _imported(project.path)
+        sys.modules.update(modules)
+        self._command_line: Any = modules["deploy.command_line"]
+        self._aws_of_tool: Any = modules["deploy.aws"].__dict__["Aws"]
 
     def __call__(self, *arguments: str, typed: str = "") -> Run:
         clock = self.aws.clock
@@ -132,7 +133,9 @@ class InProcess:
         with (
             patch.dict(os.environ, kept | self.aws.environ, clear=True),
             patch.object(self._command_line, "Aws", on_its_clock),
-            patch.object(JSONFileLoader, "load_file", MODELS),
+            patch("boto3.Session", _session),
+            patch.object(_Session, "aws", self.aws, create=True),
+            patch("botocore.endpoint.time", clock),  # on which it sleeps before it repeats a call
             patch.object(sys, "stdin", io.StringIO(typed)),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
@@ -141,13 +144,34 @@ class InProcess:
         return Run(code, out.getvalue(), err.getvalue())
 
 
-@contextlib.contextmanager
-def _importable(project: Path) -> Iterator[None]:
-    """Lets `deploy` mean this project's; a copy imported from another project is forgotten first."""
+@lru_cache(2)
+def _imported(project: Path) -> dict[str, ModuleType]:
+    """The modules of this project's `deploy`, by name."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "deploy"]:
         del sys.modules[name]
     with patch.object(sys, "path", [str(project), *sys.path]):
-        yield
+        importlib.import_module("deploy.command_line")
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "deploy"}
+
+
+class _Session(boto3.Session):
+    """Keeps its clients: making one takes longer than most of what is done with it."""
+
+    aws: ClassVar[EmbeddedAws]  # that their calls go to, now
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._clients: dict[str, Any] = {}
+
+    def client(self, name: Any, config: Any = None) -> Any:  # type: ignore[override]
+        key = f"{name} {config and vars(config)}"
+        if key not in self._clients:
+            self._clients[key] = super().client(name, config=config)
+            self._clients[key].meta.events.register("before-send", lambda request, **_: self.aws.send(request))
+        return self._clients[key]
+
+
+_session = cache(_Session)
 
 
 def write_handler(folder: Path, source: str) -> Path:

@@ -7,6 +7,7 @@ import socket
 import struct
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from moto.core.request import Request
@@ -46,7 +47,7 @@ class Front:
         self._lambda_api = lambda_api
         self._role_of = role_of
         self._credentials_of = credentials_of
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _moto()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == CREDENTIALS_PATH:
@@ -119,8 +120,19 @@ class Front:
         return f"arn:aws:sts::{self._account}:assumed-role/{call.caller.rpartition('/')[2]}/function"
 
 
+class _Moto(DomainDispatcherApplication):
+    """moto's services behind one URL. It looks through its folders for every request, and always finds the same."""
+
+    get_backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
+
+
+_moto = cache(lambda: _Moto(create_backend_app))  # holds the URLs of each service, and no state of AWS
+
+
 def _reset(environ: dict[str, Any]) -> None:
-    """Closes the connection with a TCP reset."""
-    connection: socket.socket = environ["werkzeug.socket"]
+    """Closes the connection, if there is one, with a TCP reset."""
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is None:
+        return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     os.close(connection.detach())

@@ -4,14 +4,17 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.exceptions import NotFound
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from . import moto_corrections
@@ -19,6 +22,7 @@ from .api_gateway import ApiGateway
 from .calls import DEPLOYER, Call
 from .clock import Clock, Delays, RealClock
 from .data_plane import DataPlane, Invocations
+from .direct import answer
 from .execution_environment import ExecutionEnvironment
 from .faults import Fault, Hook, Kind
 from .front import Front
@@ -34,7 +38,7 @@ from .lambda_settings import Settings
 from .lambda_state import LambdaState
 from .lambda_urls import FunctionUrls
 from .launcher import ProcessLauncher, SnapshotLauncher
-from .loopback import serve, stop
+from .loopback import serve
 from .metrics import LambdaMetrics, alarm_state
 from .public_dns import PublicDns
 from .roles import Roles
@@ -74,10 +78,10 @@ class EmbeddedAws:
         gateway = ApiGateway(ACCOUNT, self._open_http_api, self._close_http_api)
         corrections = moto_corrections.Corrections(ACCOUNT, self.clock, gateway.corrections)
         self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of, self._credentials_of)
-        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._front, threaded=True, request_handler=_Handler)
+        self._server = _endpoint()
+        self._server.app = self._front
         self._data_plane = DataPlane(self._launcher, self.registry, self._roles, self._metrics, self.delays, self.url)
         self._http_apis = HttpApis(ACCOUNT, self.lambda_state, self._data_plane, self._metrics)
-        serve(self._server)
         return self
 
     def __exit__(
@@ -86,7 +90,7 @@ class EmbeddedAws:
         for urls in self._urls.values():
             urls.close()
         self._http_apis.close()
-        stop(self._server)
+        self._server.app = NotFound()
         self._data_plane.close()
         self._launcher.close()
         LambdaMetrics.current = None
@@ -123,14 +127,11 @@ class EmbeddedAws:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client that never retries."""
-        return moto_corrections.session().client(
-            service,  # type: ignore[call-overload]
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            region_name=region or self.region,
-            endpoint_url=self.url,
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=960),
-        )
+        return _client(service, region or self.region, self.url)
+
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+        """The answer to a request that a client in this process would send to `url`."""
+        return answer(self._front, request)
 
     def deny(self, action: str, caller: str = DEPLOYER) -> Fault:
         """From now on answers AccessDenied to calls that need this IAM action ("lambda:Create*" will do)."""
@@ -219,6 +220,26 @@ class EmbeddedAws:
             Invocations(state, plane),
         )
         return LambdaApi(state, groups)
+
+
+@cache
+def _client(service: Any, region: str, url: str) -> Any:
+    return moto_corrections.session().client(
+        service,
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        region_name=region,
+        endpoint_url=url,
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=960),
+    )
+
+
+@cache
+def _endpoint() -> BaseWSGIServer:
+    """Listens as long as this process lives, so that clients for one embedded AWS reach the next one too."""
+    server = make_server("127.0.0.1", 0, NotFound(), threaded=True, request_handler=_Handler)
+    serve(server)
+    return server
 
 
 class _Handler(MotoRequestHandler):
