@@ -4,6 +4,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator
+{% if cookiecutter.migrations == 'alembic' %}
+from contextlib import contextmanager
+{% endif %}
 from threading import Thread
 {% if cookiecutter.migrations == 'alembic' %}
 from types import SimpleNamespace
@@ -11,10 +14,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+{% if cookiecutter.migrations == 'alembic' %}
+import psycopg
+{% endif %}
 import pytest
 from fastapi import APIRouter
 
 from app import aws
+{% if cookiecutter.migrations == 'alembic' %}
+from app.models import Base
+{% endif %}
 from tests.app.aws_server import AwsServer
 from tests.lambda_transport import LambdaTransport
 {% if cookiecutter.migrations == 'alembic' %}
@@ -78,14 +87,14 @@ def server_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def empty_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of a new database, which is the service's for this test."""
+@contextmanager
+def used(url: str) -> Iterator[str]:
+    """The database at this URL is the service's for so long."""
     from app.db import get_engine
     from app.settings import get_settings
 
-    with new_database(server_url) as url:
-        monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", url)
         get_settings.cache_clear()
         get_engine.cache_clear()
         yield url
@@ -95,10 +104,28 @@ def empty_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
-def database(empty_database: str) -> str:
-    """The same, at the newest revision."""
+def empty_database(server_url: str) -> Iterator[str]:
+    """The URL of a new database, which is the service's for this test."""
+    with new_database(server_url) as url, used(url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def newest(server_url: str) -> Iterator[str]:
     from app.migrate import handler
 
-    handler({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
-    return empty_database
+    with new_database(server_url) as url:
+        with used(url):
+            handler({}, SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000))
+        yield url
+
+
+@pytest.fixture
+def database(newest: str) -> Iterator[str]:
+    """The URL of a database at the newest revision, with nothing in its tables; the service's for this test."""
+    tables = ", ".join(f'"{table}"' for table in Base.metadata.tables)
+    with psycopg.connect(newest) as connection:
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
+    with used(newest):
+        yield newest
 {% endif %}

@@ -15,6 +15,7 @@ from tests.postgres import NONE
 ENVIRONMENTS = 50
 REQUESTS = 5
 ANSWER_S = 60
+PRELOADED = [__name__, "app.main", "anyio._backends._asyncio", "psycopg", "sqlalchemy.dialects.postgresql.psycopg"]
 
 
 def environment(pipe: Connection) -> None:
@@ -36,7 +37,7 @@ def answer(pipe: Connection) -> object:
 @pytest.mark.skipif(os.environ.get("DATABASE_URL", NONE) != NONE, reason="needs a server with 60 connections")
 def test_50_environments_fit_into_60_connections(database: str) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "app.main", "psycopg"])  # so that 50 of them start at once
+    context.set_forkserver_preload(PRELOADED)  # so that 50 of them start at once
     pipes = [context.Pipe() for _ in range(ENVIRONMENTS)]
     processes = [context.Process(target=environment, args=(theirs,), daemon=True) for _, theirs in pipes]
     try:

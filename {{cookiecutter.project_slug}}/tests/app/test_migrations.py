@@ -2,7 +2,9 @@
 
 import io
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,61 +113,90 @@ def test_a_failing_migration_leaves_everything_as_it_was(empty_database: str, mi
     assert tables(empty_database) == {"one", "two", "three"}
 
 
-def test_of_two_at_once_one_waits(empty_database: str, migrations: Path, caplog: pytest.LogCaptureFixture) -> None:
+@contextmanager
+def held_up(url: str) -> Iterator[Callable[[], None]]:
+    """A migration stops where it says WAIT, until what is given is called."""
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(1)")
+        yield lambda: other.execute("SELECT pg_advisory_unlock(1)").close()
+
+
+WAIT = "op.execute('SELECT pg_advisory_xact_lock(1)')"
+
+
+def until(waited: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not waited():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_of_two_at_once_one_waits(
+    empty_database: str, migrations: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level("INFO")
-    write(migrations, "one", None, "op.execute('CREATE TABLE one ()'); op.execute('SELECT pg_sleep(1.5)')")
-    begun = time.monotonic()
-    with ThreadPoolExecutor() as pool:
-        answers = [run.result() for run in [pool.submit(run) for _ in range(3)]]
+    monkeypatch.setattr(migrate, "ASK_AGAIN_S", 0.01)
+    write(migrations, "one", None, f"op.execute('CREATE TABLE one ()'); {WAIT}")
+    with held_up(empty_database) as go_on, ThreadPoolExecutor() as pool:
+        runs = [pool.submit(run) for _ in range(3)]
+        until(lambda: caplog.text.count("another migration is running: waiting for it") == 2)
+        assert tables(empty_database) == set()
+        go_on()
+        answers = [run.result() for run in runs]
     assert sorted(answers, key=lambda answer: answer["from"] or "") == [
         {"from": None, "to": "one", "output": ""},
         {"from": "one", "to": "one", "output": ""},
         {"from": "one", "to": "one", "output": ""},
     ]
-    assert time.monotonic() - begun >= 1.5
-    assert caplog.text.count("another migration is running: waiting for it") == 2
     assert caplog.text.count("Running upgrade  -> one") == 1
 
 
-def test_an_index_can_be_made_concurrently_while_another_run_waits(empty_database: str, migrations: Path) -> None:
+def test_an_index_can_be_made_concurrently_while_another_run_waits(
+    empty_database: str, migrations: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """It waits for every transaction there is, so one that waits for it would be a deadlock."""
+    caplog.set_level("INFO")
     write(
         migrations,
         "one",
         None,
-        "op.execute('CREATE TABLE one (id int)'); op.execute('SELECT pg_sleep(1)')\n"
+        f"op.execute('CREATE TABLE one (id int)'); {WAIT}\n"
         "    with op.get_context().autocommit_block():\n"
         "        op.execute('CREATE INDEX CONCURRENTLY ON one (id)')",
     )
-    with ThreadPoolExecutor() as pool:
-        answers = [run.result() for run in [pool.submit(run) for _ in range(2)]]
-    assert {answer["to"] for answer in answers} == {"one"}
+    with held_up(empty_database) as go_on, ThreadPoolExecutor() as pool:
+        runs = [pool.submit(run) for _ in range(2)]
+        until(lambda: "another migration is running: waiting for it" in caplog.text)
+        go_on()
+        assert {run.result()["to"] for run in runs} == {"one"}
 
 
 def test_who_cannot_get_a_turn_says_so(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "ASK_AGAIN_S", 0.01)
     with psycopg.connect(empty_database) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [migrate.LOCK])
         with pytest.raises(migrate.MigrationError, match="another migration is running"):
-            run(seconds=migrate.SPARE_S + 1)
+            run(seconds=migrate.SPARE_S + 0.1)
     assert run()["to"] == NEWEST
 
 
 def test_the_server_gives_up_before_lambda_does(empty_database: str, migrations: Path) -> None:
     write(migrations, "one", None, "op.execute('CREATE TABLE one ()'); op.execute('SELECT pg_sleep(60)')")
     with pytest.raises(migrate.MigrationError, match="canceling statement due to statement timeout"):
-        run(seconds=migrate.SPARE_S + 1)
+        run(seconds=migrate.SPARE_S + 0.5)
     assert tables(empty_database) == set()
 
 
 def test_a_table_in_use_does_not_hold_up_the_service(
-    database: str, migrations: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database: str, migrations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock that is waited for lets all later readers wait too."""
-    monkeypatch.setattr(migrate, "TABLE_LOCK_TIMEOUT_S", 1)
-    write(migrations, str(NEWEST), None, "pass")
-    write(migrations, "two", NEWEST, "op.execute('ALTER TABLE items ADD COLUMN size int')")
-    with psycopg.connect(database) as reader:
-        reader.execute("SELECT * FROM items")
+    monkeypatch.setattr(migrate, "TABLE_LOCK_TIMEOUT_S", 0.1)
+    write(migrations, "one", None, "op.execute('CREATE TABLE one ()')")
+    run()
+    write(migrations, "two", "one", "op.execute('ALTER TABLE one ADD COLUMN size int')")
+    with psycopg.connect(empty_database) as reader:
+        reader.execute("SELECT * FROM one")
         with pytest.raises(migrate.MigrationError, match="lock timeout"):
             run()
     assert run()["to"] == "two"
