@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,10 @@ import pytest
 from tests.baking import CHOICES, COMBINATIONS, Answers, Project, bake_into, lend_venv, name_of
 from tests.embedded_aws.docker import engine_architecture
 from tests.embedded_aws.docker_registry import EngineMissing, registry_program
+
+
+# A shell lets what it runs in the background ignore Ctrl-C, and all that the tests start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Bake(Protocol):
