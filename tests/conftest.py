@@ -16,7 +16,6 @@ from tests.baking import CHOICES, COMBINATIONS, Answers, Project, bake_into, len
 from tests.embedded_aws.docker import engine_architecture
 from tests.embedded_aws.docker_registry import EngineMissing, registry_program
 
-
 # A shell lets what it runs in the background ignore Ctrl-C, and all that the tests start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

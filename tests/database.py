@@ -1,8 +1,11 @@
 """A real PostgreSQL behind the embedded AWS: the one that the generated project's own tests start."""
 
+import atexit
 import importlib.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Any
 
 from tests.baking import FOLDER
 
@@ -10,10 +13,30 @@ from tests.baking import FOLDER
 @contextmanager
 def postgres() -> Iterator[str]:
     """The URL of an empty database on a server that is gone afterwards."""
+    with generated().postgres() as server, generated().new_database(server) as url:
+        yield url
+
+
+@contextmanager
+def new_database() -> Iterator[str]:
+    """The URL of an empty database, which is gone afterwards, on a server that this process has for all its tests."""
+    with generated().new_database(_server()) as url:
+        yield url
+
+
+@cache
+def generated() -> Any:
+    """The module tests.postgres of the generated project."""
     spec = importlib.util.spec_from_file_location("generated_postgres", FOLDER / "tests/postgres.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    with module.postgres() as server, module.new_database(server) as url:
-        yield url
+    return module
+
+
+@cache
+def _server() -> str:
+    until_the_end = ExitStack()
+    atexit.register(until_the_end.close)
+    return str(until_the_end.enter_context(generated().postgres()))

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import boto3
 
 from tests.baking import TEMPLATE, Project, environment
-from tests.database import postgres
+from tests.database import new_database
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.task_root import build_task_root
 
@@ -88,8 +88,8 @@ def database_of(project: Project, aws: EmbeddedAws) -> Iterator[str]:
     if project.answers.get("migrations") != "alembic":
         yield ""
         return
-    with postgres() as url:
-        told = deploy_sh(project, aws, "secret", "set", "DATABASE_URL", typed=url)
+    with new_database() as url:
+        told = InProcess(project, aws)("secret", "set", "DATABASE_URL", typed=url)
         assert told.code == 0, told.err
         yield url
 
@@ -136,7 +136,7 @@ class InProcess:
             patch("boto3.Session", _session),
             patch.object(_Session, "aws", self.aws, create=True),
             patch("botocore.endpoint.time", clock),  # on which it sleeps before it repeats a call
-            patch.object(sys, "stdin", io.StringIO(typed)),
+            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode()), encoding="utf-8")),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

@@ -1,5 +1,6 @@
-"""Does every combination deploy by its own ./deploy.sh, answer over HTTP, stay when nothing changed, and go?"""
+"""Does every combination deploy by its own ./deploy.sh, answer over HTTP, use just what its role allows, and go?"""
 
+import hashlib
 import json
 import re
 import urllib.error
@@ -10,8 +11,9 @@ import pytest
 
 from tests.baking import COMBINATIONS, Answers, name_of
 from tests.conftest import Bake
-from tests.deploying import database_of, deploy_sh, left_behind, push
+from tests.deploying import InProcess, database_of, deploy_sh, left_behind, push, with_a_secret
 from tests.embedded_aws import EmbeddedAws
+from tests.test_least_privilege import grants, missing, unused
 
 TRANSCRIPT = r"""my-api · prod · us-east-1
 \[#\] Building image\.\.\.          skipped: --image is given
@@ -25,6 +27,7 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 \[#\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """
+FLOWER = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
 READS = 25  # of a deploy that changes nothing, without a database, an API or environments that stand ready
 MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 2, "provisioned_concurrency": 4}
 MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
@@ -47,8 +50,6 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         assert first.code == 0, first.err
         assert re.fullmatch(transcript(answers), first.out), first.out
         assert get(first.url) == (200, {"ok": True})
-        assert get(first.url + "health")[0] == 200
-        assert get(first.url + "nothing-here") == (404, {"detail": "Not Found"})
 
         before = len(aws.calls)
         again = deploy_sh(project, aws, "--image", image)
@@ -57,17 +58,23 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         assert [call.operation for call in made if call.mutating] == []
         assert len(made) <= READS + sum(MORE_READS.get(answer, 0) for answer in answers.values())
 
-        main = project.path / "app/routers/health.py"
-        main.write_text(main.read_text("utf-8").replace('"ok": True', '"ok": True, "second": True'), "utf-8")
+        with_a_secret(project)
+        here = InProcess(project, aws)
+        assert here("secret", "set", "API_KEY", typed="value").code == 0
         changed = deploy_sh(project, aws, "--image", push(project, aws))
         assert changed.code == 0, changed.err
-        assert get(first.url) == (200, {"ok": True, "second": True})
+        assert get(first.url + "mark") == (200, hashlib.sha256(b"value").hexdigest())
+        for path in ("", "health", "docs"):
+            assert get(first.url + path)[0] == 200
+        assert get(first.url + "predict", FLOWER)[0] == 200
+        assert get(first.url + "nothing-here") == (404, {"detail": "Not Found"})
+        assert_grants_are_what_is_used(aws)
 
-        status = deploy_sh(project, aws, "status")
+        status = here("status")
         assert status.code == 0
         assert "version 2" in status.out
         assert first.url in status.out
-        logs = deploy_sh(project, aws, "logs")
+        logs = here("logs")
         assert "GET /health 200" in logs.out
         assert "GET /nothing-here 404" in logs.out
 
@@ -77,9 +84,20 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         assert left_behind(aws) == []
 
 
-def get(url: str) -> tuple[int, object]:
+def get(url: str, body: bytes | None = None) -> tuple[int, object]:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return answer.status, json.load(answer)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content = answer.read()
+            is_json = answer.headers["Content-Type"] == "application/json"
+            return answer.status, json.loads(content) if is_json else content
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def assert_grants_are_what_is_used(aws: EmbeddedAws) -> None:
+    granted = set(grants(aws))
+    assert "logs:PutLogEvents" in {action for _, action, _ in granted}
+    assert unused(granted, aws.used_by_roles) == set()
+    assert missing(granted, aws.used_by_roles) == set()
+    assert [grant for grant in granted if "*" in grant[1] or grant[2] == "*"] == []

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 START_S = 30
+# Runs the server until nobody holds the other end of standard input: until we close it, or are killed.
+UNTIL_STDIN_ENDS = 'exec 3<&0; "$@" 3<&- & server=$!; { read _; kill -INT $server; } <&3 & wait $server'
 NONE = "postgresql://none.invalid/none"  # lets the service start in tests that need no database
 
 
@@ -46,20 +48,20 @@ def postgres(max_connections: int = 60) -> Iterator[str]:
             "fsync": "off",
         }
         command = [*as_somebody, str(programs / "postgres"), "-D", str(data)]
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [*command, *(f"--{name}={value}" for name, value in settings.items())],
+        command += [f"--{name}={value}" for name, value in settings.items()]
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                ["sh", "-c", UNTIL_STDIN_ENDS, "sh", *command],
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for us, and we stop it
-            )
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        try:
+            ) as server,
+        ):
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
             wait_for(url, server, log)
             yield url
-        finally:
-            server.send_signal(2)  # fast shutdown: does not wait for clients
-            server.wait()
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
