@@ -8,7 +8,7 @@ import pytest
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import deploy_sh, push
+from tests.deploying import InProcess, push
 from tests.embedded_aws import EmbeddedAws
 
 
@@ -20,7 +20,8 @@ def test_a_500_is_seen_by_our_alarm_and_not_by_errors_alone(bake: Bake, tmp_path
     marker = "\nhandler = "
     main.write_text(main.read_text("utf-8").replace(marker, f"{route}\n{marker}", 1), encoding="utf-8")
     with EmbeddedAws() as aws:
-        deployed = deploy_sh(project, aws, "--image", push(project, aws))
+        deploy = InProcess(project, aws)
+        deployed = deploy("--image", push(project, aws))
         assert deployed.code == 0, deployed.err
         assert not aws.alarm_fires("my-api-prod-5xx")
 
@@ -31,5 +32,5 @@ def test_a_500_is_seen_by_our_alarm_and_not_by_errors_alone(bake: Bake, tmp_path
 
         assert aws.alarm_fires("my-api-prod-5xx")
         assert not aws.alarm_fires("my-api-prod-errors")
-        errors = deploy_sh(project, aws, "logs", "--errors").out
+        errors = deploy("logs", "--errors").out
         assert errors.count("RuntimeError: out of cheese") == 1

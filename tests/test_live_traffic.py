@@ -7,7 +7,7 @@ import pytest
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import deploy_sh
+from tests.deploying import InProcess
 from tests.embedded_aws import EmbeddedAws
 from tests.traffic import release, traffic
 
@@ -18,9 +18,10 @@ CLIENTS = 8
 def test_no_request_fails_and_the_answer_changes_once(bake: Bake, tmp_path: Path, endpoint: str) -> None:
     project = bake(endpoint=endpoint).copy(tmp_path)
     with EmbeddedAws() as aws:
-        url = deploy_sh(project, aws, "--image", release(project, aws, 1)).url
+        deploy = InProcess(project, aws)
+        url = deploy("--image", release(project, aws, 1)).url
         with traffic(url, CLIENTS) as answers:
-            second = deploy_sh(project, aws, "--image", release(project, aws, 2))
+            second = deploy("--image", release(project, aws, 2))
 
     assert second.code == 0, second.err
     releases_of = defaultdict(set)

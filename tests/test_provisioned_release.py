@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.conftest import Bake
-from tests.deploying import deploy_sh
+from tests.deploying import InProcess
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.execution_environment import PROVISIONED
 from tests.traffic import release, traffic
@@ -18,9 +18,10 @@ def test_no_cold_request_during_a_release(bake: Bake, tmp_path: Path) -> None:
     config = project.path / "deploy.toml"
     config.write_text(config.read_text("utf-8").replace("\nexecutions = 2", f"\nexecutions = {EXECUTIONS}"), "utf-8")
     with EmbeddedAws() as aws:
-        url = deploy_sh(project, aws, "--image", release(project, aws, 1)).url
+        deploy = InProcess(project, aws)
+        url = deploy("--image", release(project, aws, 1)).url
         with traffic(url, CLIENTS) as answers:
-            second = deploy_sh(project, aws, "--image", release(project, aws, 2))
+            second = deploy("--image", release(project, aws, 2))
         messages = [json.loads(text) for text in aws.log_messages("/aws/lambda/my-api-prod") if text.startswith("{")]
         held = aws.client("lambda").list_provisioned_concurrency_configs(FunctionName="my-api-prod")
         kinds = [environment.kind for environment in aws.environments() if environment.deployed.version == "2"]

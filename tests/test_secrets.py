@@ -10,7 +10,7 @@ import pytest
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import deploy_sh, push, with_a_secret
+from tests.deploying import InProcess, deploy_sh, push, with_a_secret
 from tests.embedded_aws import EmbeddedAws
 
 READS = {"ssm": "ssm:GetParameters", "secrets_manager": "secretsmanager:GetSecretValue"}
@@ -31,14 +31,14 @@ def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(bake: Ba
     project = with_a_secret(bake(secrets=store).copy(tmp_path))
     said = []
     with EmbeddedAws() as aws:
-        image = push(project, aws)
-        refused = deploy_sh(project, aws, "--image", image)
+        deploy, image = InProcess(project, aws), push(project, aws)
+        refused = deploy("--image", image)
         assert refused.code == 1
         assert "secret set API_KEY" in refused.err
         for value in ("öld value", 'new "value"'):
-            said += [deploy_sh(project, aws, "secret", "set", "API_KEY", typed=value + "\n")]
+            said += [deploy("secret", "set", "API_KEY", typed=value + "\n")]
             before = len(aws.calls)
-            said += [deployed := deploy_sh(project, aws, "--image", image)]
+            said += [deployed := deploy("--image", image)]
             assert deployed.code == 0, deployed.err
             assert get(deployed.url + "mark") == mark(value)
             made = [call for call in aws.calls[before:] if call.caller.endswith(":role/my-api-prod")]
@@ -46,12 +46,12 @@ def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(bake: Ba
             assert made[0].status == 200
 
         before = len(aws.calls)
-        said += [again := deploy_sh(project, aws, "--image", image)]
+        said += [again := deploy("--image", image)]
         assert again.code == 0
         assert [call.operation for call in aws.calls[before:] if call.mutating] == []
         assert len(aws.calls[before:]) <= 25
-        said += [deploy_sh(project, aws, "secret", "list"), deploy_sh(project, aws, "logs")]
-        gone = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
+        said += [deploy("secret", "list"), deploy("logs")]
+        gone = deploy("destroy", typed="my-api-prod\n")
         assert gone.out.endswith("\n0 left\n")
     shown = "".join(run.out + run.err for run in said)
     assert "API_KEY" in shown
@@ -63,10 +63,10 @@ def test_a_value_reaches_the_service_and_a_new_one_with_the_next_deploy(bake: Ba
 def test_the_role_reads_the_secrets_of_its_own_stage_only(bake: Bake, tmp_path: Path, store: str) -> None:
     project = with_a_secret(bake(secrets=store).copy(tmp_path))
     with EmbeddedAws() as aws:
-        image = push(project, aws)
+        deploy, image = InProcess(project, aws), push(project, aws)
         for stage in ("prod", "dev"):
-            deploy_sh(project, aws, "--stage", stage, "secret", "set", "API_KEY", typed=stage)
-        assert deploy_sh(project, aws, "--image", image).code == 0
+            deploy("--stage", stage, "secret", "set", "API_KEY", typed=stage)
+        assert deploy("--image", image).code == 0
         variables = aws.client("lambda").get_function_configuration(FunctionName="my-api-prod")["Environment"][
             "Variables"
         ]
@@ -100,12 +100,13 @@ def test_many_edits_at_once_lose_nothing(bake: Bake, store: str) -> None:
 def test_a_secret_purged_can_be_set_anew_at_once(bake: Bake) -> None:
     project = bake(secrets="secrets_manager")
     with EmbeddedAws() as aws:
-        deploy_sh(project, aws, "secret", "set", "API_KEY", typed="old")
-        kept = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
+        deploy = InProcess(project, aws)
+        deploy("secret", "set", "API_KEY", typed="old")
+        kept = deploy("destroy", typed="my-api-prod\n")
         assert "my-api/prod can be brought back until" in kept.out
-        purged = deploy_sh(project, aws, "destroy", "--purge", typed="my-api-prod\n")
+        purged = deploy("destroy", "--purge", typed="my-api-prod\n")
         assert purged.out.endswith("\n0 left\n"), purged.err
-        again = deploy_sh(project, aws, "secret", "set", "API_KEY", typed="new")
+        again = deploy("secret", "set", "API_KEY", typed="new")
         assert again.code == 0, again.err
         stored = aws.client("secretsmanager").get_secret_value(SecretId="my-api/prod")["SecretString"]
         assert json.loads(stored) == {"API_KEY": "new"}
