@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import math
 import os
 import signal
 import warnings
@@ -61,6 +62,11 @@ def engine() -> str:
     except EngineMissing as error:
         warnings.warn(f"real images are NOT tested on this machine: {error}", stacklevel=1)
         pytest.skip(f"no container engine: {error}")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: more than there are processors, since tests often wait for processes of their own."""
+    return math.ceil((os.cpu_count() or 1) * 1.5)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

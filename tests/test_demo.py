@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.baking import CHOICES, MANIFEST, TEMPLATE
+from tests.demo import main
 
 TRANSCRIPT = r"""
 my-api · prod · us-east-1
@@ -139,13 +140,16 @@ def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> 
         ("project_slug=my/api", "demo: project_slug: 3 to 40 "),
     ],
 )
-def test_bad_answers_get_one_line(tmp_path: Path, answer: str, said: str) -> None:
-    command = [*DEMO, answer]
-    done = subprocess.run(command, cwd=TEMPLATE, env=environment(tmp_path), capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith(said)
-    assert done.stderr.count("\n") == 1
-    assert os.listdir(tmp_path / "temporary") == []
+def test_bad_answers_get_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, said: str
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert main([answer]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_engine_that_is_not_there_gets_one_line(tmp_path: Path) -> None:

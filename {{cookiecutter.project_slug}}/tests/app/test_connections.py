@@ -13,7 +13,7 @@ from tests.lambda_transport import LambdaTransport
 from tests.postgres import NONE
 
 ENVIRONMENTS = 50
-REQUESTS = 5
+REQUESTS = 2
 ANSWER_S = 60
 PRELOADED = [__name__, "app.main", "anyio._backends._asyncio", "psycopg", "sqlalchemy.dialects.postgresql.psycopg"]
 
