@@ -3,7 +3,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-6s  %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-11s  %s\n", $$1, $$2}'
 
 demo: .venv/requirements.txt ## bake, deploy to the embedded AWS and call the URL; ARGS="endpoint=http_api" for answers, ENGINE=docker for a real image
 	@.venv/bin/python -m tests.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
@@ -13,6 +13,9 @@ serve: .venv/requirements.txt ## the same, and keep the URL up until Ctrl-C
 
 test: .venv/requirements.txt ## all tests, in every combination of options; ARGS="-k hostile" for some
 	@.venv/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+
+test-faults: .venv/requirements.txt ## every fault at every call of every deploy, not only the sample that is in make test; takes hours
+	@FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/test_faults.py $(ARGS)
 
 lint: .venv/requirements.txt ## ruff and mypy on the template's own code
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
@@ -28,4 +31,4 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test lint lock
+.PHONY: help demo serve test test-faults lint lock

@@ -70,7 +70,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for each combination and each image: what a person wants to know first."""
+    """One line for each combination, each image, and all faults: what a person wants to know first."""
     for combination in map(name_of, COMBINATIONS):
         counts = Counter(
             outcome
@@ -81,7 +81,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if counts:
             said = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
             terminalreporter.write_line(f"{combination}: {said}")
-    for report in terminalreporter.getreports("passed"):
+    faults = Counter[str]()
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, said in report.user_properties:
             if name == "image":
                 terminalreporter.write_line(f"image of {said}")
+            if name == "faults":
+                faults.update(said)
+    if faults:
+        terminalreporter.write_line("faults: " + ", ".join(f"{number:,} {what}" for what, number in faults.items()))

@@ -105,6 +105,8 @@ def left_behind(aws: EmbeddedAws) -> list[object]:
         *aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
         *aws.client("sns").list_topics()["Topics"],
         *aws.client("apigatewayv2").get_apis()["Items"],
+        *aws.client("apigatewayv2").get_domain_names()["Items"],
+        *aws.client("acm").list_certificates()["CertificateSummaryList"],
         *aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"],
         *aws.client("ssm").describe_parameters()["Parameters"],
         *aws.client("secretsmanager").list_secrets()["SecretList"],  # and not what can only be brought back

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Bake
 from tests.deploying import InProcess, Run, write_handler
 from tests.embedded_aws import EmbeddedAws, ManualClock
-from tests.test_interruptions import interrupt
+from tests.scene import interrupt
 
 HANDLER = """
 def handler(event, context):

@@ -3,20 +3,16 @@
 import itertools
 import threading
 import urllib.request
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from botocore.client import BaseClient
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
 from tests.deploying import Run, deploy_sh, write_handler
 from tests.embedded_aws import EmbeddedAws
-from tests.embedded_aws.calls import READS
-from tests.test_interruptions import scene
+from tests.scene import Scene, before_change, scene
 
 HANDLER = """
 def handler(event, context):
@@ -67,11 +63,12 @@ def test_another_deploy_between_any_two_changes(
     bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, live: str | None
 ) -> None:
     for number in itertools.count(1):
-        with scene(bake, tmp_path, endpoint) as on:
+        with scene(bake, tmp_path, endpoint=endpoint) as on:
             if live:
                 on.release(live)
             with monkeypatch.context() as patched:
-                others = before_change(patched, number, partial(on.release, "new"))
+                others = list[Run]()
+                before_change(patched, number, partial(release_new, on, others))
                 run = on.release("other")
             if not others:  # every change was tried
                 break
@@ -84,16 +81,5 @@ def test_another_deploy_between_any_two_changes(
     assert number > 3
 
 
-def before_change(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], Run]) -> list[Run]:
-    """Calls `then` right before the `number`-th call that changes something; what came of it, once that was reached."""
-    call = BaseClient._make_api_call  # type: ignore[attr-defined]
-    changes, runs, begun = itertools.count(1), list[Run](), threading.Event()
-
-    def watched(self: BaseClient, operation: str, parameters: Any) -> Any:
-        if not operation.startswith(READS) and not begun.is_set() and next(changes) == number:
-            begun.set()
-            runs.append(then())
-        return call(self, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", watched)
-    return runs
+def release_new(on: Scene, runs: list[Run]) -> None:
+    runs.append(on.release("new"))

@@ -70,6 +70,7 @@ class Front:
 
     def _answer(self, call: Call, environ: dict[str, Any]) -> Response:
         request_id = str(uuid.uuid4())
+        number, fault = 0, None
         try:
             number, fault = self.faults.before(call)
             if fault:
@@ -84,7 +85,7 @@ class Front:
                 response.headers["x-amzn-RequestId"] = request_id
         except AwsError as error:
             response = faults.answer(error, call, request_id)
-            number, fault = 0, None
+            number, fault = 0 if fault else number, None
         call.status = response.status_code
         if number:
             self.faults.after(call, number)

@@ -196,8 +196,8 @@ def explain(error: BotoCoreError | ClientError) -> Problem:
             what = f"AWS does not accept these credentials: {said}"
             fix = "Sign in again (aws sts get-caller-identity shows who you are), and see that the region is enabled."
         case ClientError() if code in CONFLICTS:
-            what = f"Another deploy is under way: AWS answered {code} to {error.operation_name}: {said}"
-            fix = "See ./deploy.sh status, and run it again when the other one is done."
+            what = f"Another deploy came in between: AWS answered {code} to {error.operation_name}: {said}"
+            fix = "See ./deploy.sh status, and run it again."
         case ClientError():
             what = f"AWS answered {code} to {error.operation_name}: {said}"
             fix = "Correct what it names, and run it again."

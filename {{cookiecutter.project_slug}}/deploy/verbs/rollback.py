@@ -33,25 +33,25 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         raise Problem(told, f"Name one that is kept: ./deploy.sh rollback {' | '.join(kept)}")
     if version == now.version:
         print(f"Version {version} is live already.")
-        return
-    try:
-        smoke_test(service, aws, version)
-    except Problem as problem:
-        if not given.force:
-            problem.fix = f"Version {now.version} still is live. Name another version, or go there with --force."
-            raise
-        print(problem.what)
+    else:
+        try:
+            smoke_test(service, aws, version)
+        except Problem as problem:
+            if not given.force:
+                problem.fix = f"Version {now.version} still is live. Name another version, or go there with --force."
+                raise
+            print(problem.what)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-    keep_ready(service, aws, version, live=now.version)
+        keep_ready(service, aws, version, live=now.version)
 {% endif %}
-    # Nothing to go back to is recorded: what was live until now is hardly it.
-    move_alias(service, aws, version, previous=None, now=now)
+        # Nothing to go back to is recorded: what was live until now is hardly it.
+        move_alias(service, aws, version, previous=None, now=now)
+        print(f"Version {version} is live instead of {now.version}. To undo it: ./deploy.sh rollback {now.version}")
+{% if cookiecutter.migrations == 'alembic' %}
+        print("The database stays as it is; see ./deploy.sh migrate downgrade.")
+{% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     release_all_but(service, aws, version)
-{% endif %}
-    print(f"Version {version} is live again, instead of {now.version}. To undo it: ./deploy.sh rollback {now.version}")
-{% if cookiecutter.migrations == 'alembic' %}
-    print("The database stays as it is; see ./deploy.sh migrate downgrade.")
 {% endif %}
     url = stack.endpoint.url()
     _, warm_ms = check_url(service, aws, url, is_new=False)

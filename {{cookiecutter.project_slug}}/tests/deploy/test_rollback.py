@@ -16,7 +16,7 @@ def two_releases(cloud: Cloud) -> Cloud:
 def test_the_release_before_is_live_again(two_releases: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     assert two_releases.run("rollback") == 0
     assert two_releases.live_version() == "1"
-    assert "Version 1 is live again, instead of 2. To undo it: ./deploy.sh rollback 2\n" in capsys.readouterr().out
+    assert "Version 1 is live instead of 2. To undo it: ./deploy.sh rollback 2\n" in capsys.readouterr().out
     assert two_releases.mutations[0] == "UpdateAlias"
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 
