@@ -45,11 +45,20 @@ class Role(Resource):
 {% endif %}
         ]
 {% if cookiecutter.migrations == 'alembic' %}
-        if self.service.vpc:
+        if self.service.vpc or self._was_in_a_vpc():
             statements.append({"Effect": "Allow", "Action": VPC_ACTIONS, "Resource": "*"})
 {% endif %}
         return {"AssumeRolePolicyDocument": _document([TRUST]), "PolicyDocument": _document(statements)}
 
+{% if cookiecutter.migrations == 'alembic' %}
+    def _was_in_a_vpc(self) -> bool:
+        """Whether a version that is kept is: it may be live, and Lambda needs the role to take it out again, too."""
+        with absent_is_none("ResourceNotFoundException"):
+            pages = self.aws.lambda_.get_paginator("list_versions_by_function").paginate(FunctionName=self.name)
+            return any(one.get("VpcConfig", {}).get("SubnetIds") for page in pages for one in page["Versions"])
+        return False
+
+{% endif %}
     def read(self) -> State | None:
         with absent_is_none("NoSuchEntity"):
             role = self.aws.iam.get_role(RoleName=self.name)["Role"]
@@ -73,8 +82,11 @@ class Role(Resource):
             self.aws.iam.put_role_policy(RoleName=self.name, PolicyName=POLICY, PolicyDocument=json.dumps(policy))
 
     def delete(self) -> None:
-        with absent_is_none("NoSuchEntity"):
-            self.aws.iam.delete_role_policy(RoleName=self.name, PolicyName=POLICY)
+        """With the policies that somebody added."""
+        for policy in self.aws.iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]:
+            self.aws.iam.detach_role_policy(RoleName=self.name, PolicyArn=policy["PolicyArn"])
+        for name in self.aws.iam.list_role_policies(RoleName=self.name)["PolicyNames"]:
+            self.aws.iam.delete_role_policy(RoleName=self.name, PolicyName=name)
         self.aws.iam.delete_role(RoleName=self.name)
 
 

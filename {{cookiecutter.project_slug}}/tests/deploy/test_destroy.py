@@ -22,6 +22,19 @@ def test_everything_goes(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> No
     assert cloud.mutations == []
 
 
+def test_policies_that_somebody_added_to_the_role_are_no_obstacle(cloud: Cloud) -> None:
+    cloud.run("--image", cloud.push_image())
+    iam = cloud.client("iam")
+    deny = '{"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}'
+    document = '{"Version": "2012-10-17", "Statement": [' + deny + "]}"
+    iam.put_role_policy(RoleName=cloud.name, PolicyName="more", PolicyDocument=document)
+    policy = iam.create_policy(PolicyName="shared", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=cloud.name, PolicyArn=policy)
+    assert cloud.run("destroy", typed=cloud.name) == 0
+    assert iam.list_roles()["Roles"] == []
+    assert iam.list_policies(Scope="Local")["Policies"]  # it may serve others
+
+
 @pytest.mark.parametrize("typed", ["", "yes", "my"])
 def test_another_answer_than_the_name_deletes_nothing(cloud: Cloud, typed: str) -> None:
     cloud.run("--image", cloud.push_image())
