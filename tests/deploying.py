@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -119,8 +119,8 @@ class InProcess:
 
     def __init__(self, project: Project, aws: EmbeddedAws) -> None:
         self.aws = aws
+        self._project = project.path
         modules = _imported(project.path)
-        sys.modules.update(modules)
         self._command_line: Any = modules["deploy.command_line"]
         self._aws_of_tool: Any = modules["deploy.aws"].__dict__["Aws"]
 
@@ -134,6 +134,7 @@ class InProcess:
         out, err = io.StringIO(), io.StringIO()
         with (
             patch.dict(os.environ, kept | self.aws.environ, clear=True),
+            patch.object(self._command_line, "PROJECT", self._project),
             patch.object(self._command_line, "Aws", on_its_clock),
             patch("boto3.Session", _session),
             patch.object(_Session, "aws", self.aws, create=True),
@@ -146,14 +147,21 @@ class InProcess:
         return Run(code, out.getvalue(), err.getvalue())
 
 
-@lru_cache(2)
 def _imported(project: Path) -> dict[str, ModuleType]:
-    """The modules of this project's `deploy`, by name."""
+    """The modules of this project's `deploy`, by name. What is the same in another project is not imported again."""
+    sources = sorted((project / "deploy").rglob("*.py"))
+    content = tuple((str(file.relative_to(project)), file.read_bytes()) for file in sources)
     for name in [name for name in sys.modules if name.partition(".")[0] == "deploy"]:
         del sys.modules[name]
-    with patch.object(sys, "path", [str(project), *sys.path]):
-        importlib.import_module("deploy.command_line")
-    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "deploy"}
+    if content not in _MODULES:
+        with patch.object(sys, "path", [str(project), *sys.path]), patch.object(sys, "dont_write_bytecode", True):
+            importlib.import_module("deploy.command_line")
+        _MODULES[content] = {name: sys.modules[name] for name in sys.modules if name.partition(".")[0] == "deploy"}
+    sys.modules.update(_MODULES[content])
+    return _MODULES[content]
+
+
+_MODULES: dict[object, dict[str, ModuleType]] = {}
 
 
 class _Session(boto3.Session):
