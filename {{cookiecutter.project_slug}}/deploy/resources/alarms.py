@@ -110,8 +110,14 @@ class Alarms(Resource):
         self.update(self.desired())
 
     def update(self, changed: State) -> None:
+{% if cookiecutter.endpoint == 'http_api' %}
+        wanted = self.desired()  # by now the API has its id
+        for name in changed:
+            self.aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=self.service.tag_list, **wanted[name])
+{% else %}
         for name, alarm in changed.items():
             self.aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=self.service.tag_list, **alarm)
+{% endif %}
 
     def delete(self) -> None:
         self.aws.cloudwatch.delete_alarms(AlarmNames=self.names)

@@ -121,11 +121,15 @@ def test_an_address_that_nobody_has_confirmed(
 {% if cookiecutter.migrations == 'alembic' %}
 
 
+def in_vpc(subnet: str) -> str:
+    return 'vpc = {subnet_ids = ["SUBNET"], security_group_ids = ["sg-1"]}'.replace("SUBNET", subnet)
+
+
 def test_a_network_without_a_way_to_the_secrets(doctor: Doctor, capsys: pytest.CaptureFixture[str]) -> None:
     ec2 = doctor.cloud.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    doctor.cloud.configure(f'vpc = {{ '{{' }} subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"] {{ '}}' }}')
+    doctor.cloud.configure(in_vpc(subnet))
     assert doctor.run() == 1
     assert f"Nothing leads from {subnet} to com.amazonaws.us-east-1." in capsys.readouterr().out
 
@@ -147,6 +151,6 @@ def test_an_endpoint_is_a_way_too(doctor: Doctor) -> None:
     service = "com.amazonaws.us-east-1.secretsmanager"
 {% endif %}
     ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[subnet])
-    doctor.cloud.configure(f'vpc = {{ '{{' }} subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"] {{ '}}' }}')
+    doctor.cloud.configure(in_vpc(subnet))
     assert doctor.run() == 0
 {% endif %}
