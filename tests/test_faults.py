@@ -34,6 +34,9 @@ VARIANTS = [dict(zip(OPTIONS, row, strict=True)) for row in itertools.product(*(
 WHOLE_IN_CI = (VARIANTS[0], VARIANTS[-1])
 
 
+UNDISTURBED: dict[tuple[str, "Walk"], tuple[list[str], str]] = {}  # the calls of a walk, and the state it ends in
+
+
 class Killed(BaseException):
     """The process is gone: nothing of it runs any more."""
 
@@ -125,7 +128,7 @@ class Sweep:
         self.folder = folder
         self.variant = variant
         self.walk = walk
-        self.calls: list[str] = []
+        self.calls: list[str] = []  # of the walk, when nothing disturbs it
         self.figures = dict.fromkeys(("tried", "requests meanwhile", "failures", "left behind"), 0)
         self.state = ""  # that a plain run ends in
 
@@ -139,15 +142,22 @@ class Sweep:
 
     def undisturbed(self) -> int:
         """How many calls the walk makes."""
+        job = name_of(self.variant), self.walk
+        if job not in UNDISTURBED:
+            UNDISTURBED[job] = self._undisturbed()
+        self.calls, self.state = UNDISTURBED[job]
+        return len(self.calls)
+
+    def _undisturbed(self) -> tuple[list[str], str]:
         with self.scene() as on:
             self.prepare(on)
             before = len(on.aws.calls)
             assert self.walk.act(on).code == 0
-            self.calls = [call.action for call in on.aws.calls[before:] if call.caller == "deployer"]
-            if self.walk.then:
-                assert on.release(self.walk.then).code == 0
-                self.state = on.state()
-        return len(self.calls)
+            calls = [call.action for call in on.aws.calls[before:] if call.caller == "deployer"]
+            if not self.walk.then:
+                return calls, ""
+            assert on.release(self.walk.then).code == 0
+            return calls, on.state()
 
     def prepare(self, on: Scene) -> None:
         for body in self.walk.before:
