@@ -12,10 +12,10 @@ serve: .venv/requirements.txt ## the same, and keep the URL up until Ctrl-C
 	@.venv/bin/python -m tests.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 test: .venv/requirements.txt ## all tests, in every combination of options; ARGS="-k hostile" for some
-	@.venv/bin/python -m pytest -n auto --dist worksteal $(ARGS)
+	@.venv/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
 
 test-faults: .venv/requirements.txt ## every fault at every call of every deploy, not only the sample that is in make test; takes hours
-	@FAULTS=all .venv/bin/python -m pytest -n auto --dist worksteal tests/test_faults.py $(ARGS)
+	@FAULTS=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/test_faults.py $(ARGS)
 
 lint: .venv/requirements.txt ## ruff and mypy on the template's own code
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

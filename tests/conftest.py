@@ -21,6 +21,9 @@ from tests.embedded_aws.docker_registry import EngineMissing, registry_program
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = ("test_own_tests", "test_deploy.py", "test_hostile", "test_change_answer", "test_connections")
+
+
 class Bake(Protocol):
     def __call__(self, **answers: str) -> Project: ...
 
@@ -67,6 +70,11 @@ def engine() -> str:
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means: more than there are processors, since tests often wait for processes of their own."""
     return math.ceil((os.cpu_count() or 1) * 1.5)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left with one of them in the end."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -90,7 +90,14 @@ needs_a_secret = in_file("app/settings.py", 'is a SecretStr."""\n', 'is a Secret
     [
         pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
         pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
-        pytest.param(at_import("import time; time.sleep(60)"), "timeout", id="INIT takes too long"),
+        pytest.param(
+            both(
+                in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1"),
+                at_import("import time; time.sleep(60)"),
+            ),
+            "timeout",
+            id="INIT takes too long",
+        ),
         pytest.param(needs_a_secret, "API_KEY: Field required", id="secret that is not set"),
         pytest.param(
             both(

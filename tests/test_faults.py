@@ -27,7 +27,7 @@ from tests.embedded_aws.faults import Kind
 from tests.scene import NAME, Scene, scene
 
 SEED = 20_261_123
-SAMPLE = 48  # of the combinations of variant, walk and fault, each at one of its calls
+SAMPLE = 36  # of the combinations of variant, walk and fault, each at one of its calls
 ALL_ATTEMPTS = 5  # botocore's, by the deploy tool's setting
 OPTIONS = ("endpoint", "migrations", "cold_starts")
 VARIANTS = [dict(zip(OPTIONS, row, strict=True)) for row in itertools.product(*(CHOICES[one] for one in OPTIONS))]
