@@ -61,7 +61,7 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         with_a_secret(project)
         here = InProcess(project, aws)
         assert here("secret", "set", "API_KEY", typed="value").code == 0
-        changed = deploy_sh(project, aws, "--image", push(project, aws))
+        changed = here("--image", push(project, aws))
         assert changed.code == 0, changed.err
         assert get(first.url + "mark") == (200, hashlib.sha256(b"value").hexdigest())
         for path in ("", "health", "docs"):
