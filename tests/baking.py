@@ -94,6 +94,12 @@ class Project:
         """A copy of it that a test may change."""
         return Project(shutil.copytree(self.path, folder / self.path.name, symlinks=True), self.answers, self.files)
 
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Put this in the place of that, once; raises AssertionError when the file does not say it."""
+        text = (self.path / file).read_text("utf-8")
+        assert old in text, f"{file}: {old}"
+        (self.path / file).write_text(text.replace(old, new, 1), "utf-8")
+
     def texts(self) -> Iterator[tuple[str, str]]:
         """Each text file as it was baked: its name and what it says."""
         for name in self.files:

@@ -62,9 +62,7 @@ def with_a_secret(project: Project) -> Project:
         ("app/settings.py", 'is a SecretStr."""\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n'),
         ("app/main.py", "\nhandler = ", MARK + "\nhandler = "),
     ):
-        text = (project.path / file).read_text("utf-8")
-        assert old in text, file
-        (project.path / file).write_text(text.replace(old, new, 1), "utf-8")
+        project.edit(file, old, new)
     return project
 
 

@@ -15,6 +15,7 @@ from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
 from tests.embedded_aws.task_root import build_task_root
 
 HEALTH = 'async def health() -> dict[str, str]:\n    return {"status": "healthy"}'
+SLEEP = "import time; time.sleep(60)"
 Break = Callable[[Project], None]
 
 
@@ -54,13 +55,7 @@ def on(bake: Bake) -> Iterator[Scene]:
 
 
 def in_file(name: str, old: str, new: str) -> Break:
-    def change(project: Project) -> None:
-        file = project.path / name
-        text = file.read_text("utf-8")
-        assert old in text, name
-        file.write_text(text.replace(old, new, 1), "utf-8")
-
-    return change
+    return lambda project: project.edit(name, old, new)
 
 
 def at_import(line: str) -> Break:
@@ -82,6 +77,7 @@ def both(*changes: Break) -> Break:
 def as_it_is(project: Project) -> None: ...
 
 
+one_second = in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1")
 needs_a_secret = in_file("app/settings.py", 'is a SecretStr."""\n', 'is a SecretStr."""\n\n    api_key: str\n')
 
 
@@ -90,23 +86,9 @@ needs_a_secret = in_file("app/settings.py", 'is a SecretStr."""\n', 'is a Secret
     [
         pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
         pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
-        pytest.param(
-            both(
-                in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1"),
-                at_import("import time; time.sleep(60)"),
-            ),
-            "timeout",
-            id="INIT takes too long",
-        ),
+        pytest.param(both(one_second, at_import(SLEEP)), "timeout", id="INIT takes too long"),
         pytest.param(needs_a_secret, "API_KEY: Field required", id="secret that is not set"),
-        pytest.param(
-            both(
-                in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1"),
-                in_health("import time; time.sleep(60)"),
-            ),
-            "timed out after 1.00 seconds",
-            id="time-out",
-        ),
+        pytest.param(both(one_second, in_health(SLEEP)), "timed out after 1.00 seconds", id="time-out"),
         pytest.param(in_health("raise KeyError('colour')"), "KeyError: 'colour'", id="500"),
         pytest.param(
             both(

@@ -71,20 +71,14 @@ def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Pat
     architecture = {"architecture": engine_architecture()} if isinstance(aws, DockerAws) else {}
     project = bake(cold_starts="snapstart", **architecture).copy(tmp_path)
 
-    def edit(file: str, *changes: tuple[str, str]) -> None:
-        text = (project.path / file).read_text("utf-8")
-        for old, new in changes:
-            assert old in text, old
-            text = text.replace(old, new, 1)
-        (project.path / file).write_text(text, "utf-8")
-
     (project.path / "app/routers/health.py").write_text(PROBE, "utf-8")
-    edit("app/settings.py", ('is a SecretStr."""\n\n\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n\n\n'))
-    edit("app/settings.py", ("import ValidationError", "import SecretStr, ValidationError"))
+    project.edit("app/settings.py", 'is a SecretStr."""\n\n\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n\n\n')
+    project.edit("app/settings.py", "import ValidationError", "import SecretStr, ValidationError")
     imports = "import os\nimport socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
     imports += "from collections.abc import AsyncIterator\n"
-    edit("app/main.py", ("import gc\n", f"import gc\n{imports}"), ("\napp = FastAPI(\n", LIFESPAN))
-    edit("deploy.toml", ("secrets = []", 'secrets = ["API_KEY"]'))
+    project.edit("app/main.py", "import gc\n", f"import gc\n{imports}")
+    project.edit("app/main.py", "\napp = FastAPI(\n", LIFESPAN)
+    project.edit("deploy.toml", "secrets = []", 'secrets = ["API_KEY"]')
 
     assert deploy_sh(project, aws, "secret", "set", "API_KEY", typed="first").code == 0
     image = [] if isinstance(aws, DockerAws) else ["--image", push(project, aws)]

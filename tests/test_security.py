@@ -34,11 +34,6 @@ class Service:
         self.said += run.out + run.err
         return run
 
-    def edit(self, file: str, old: str, new: str) -> None:
-        text = (self.project.path / file).read_text("utf-8")
-        assert old in text, file
-        (self.project.path / file).write_text(text.replace(old, new, 1), "utf-8")
-
 
 @pytest.fixture
 def aws() -> Iterator[EmbeddedAws]:
@@ -53,7 +48,7 @@ def test_a_secret_is_in_its_store_and_nowhere_else(bake: Bake, tmp_path: Path, a
     service("secret", "set", "API_KEY", typed=VALUE)
     first = service("--debug", "--image", image)
     assert first.code == 0, first.err
-    service.edit("app/settings.py", "    api_key: SecretStr\n", "    api_key: int\n")  # which the value is not
+    service.project.edit("app/settings.py", "    api_key: SecretStr\n", "    api_key: int\n")  # which the value is not
     bad = service("--debug", "--image", push(service.project, aws))
     assert "API_KEY: Input should be a valid integer" in bad.err
     for arguments in (["plan", "--image", image], ["status"], ["logs"], ["secret", "list"], ["doctor"]):
@@ -73,7 +68,7 @@ def test_a_secret_is_in_its_store_and_nowhere_else(bake: Bake, tmp_path: Path, a
 
 def test_with_iam_only_signed_requests_are_answered(bake: Bake, tmp_path: Path, aws: EmbeddedAws) -> None:
     service = Service(bake().copy(tmp_path), aws)
-    service.edit("deploy.toml", 'auth = "none"', 'auth = "iam"')
+    service.project.edit("deploy.toml", 'auth = "none"', 'auth = "iam"')
     url = service("--image", push(service.project, aws)).url
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url, timeout=30)
@@ -93,7 +88,7 @@ def test_with_iam_only_signed_requests_are_answered(bake: Bake, tmp_path: Path, 
 
 def test_the_documentation_can_be_turned_off(bake: Bake, tmp_path: Path, aws: EmbeddedAws) -> None:
     service = Service(bake().copy(tmp_path), aws)
-    service.edit("deploy.toml", "[environment]", '[environment]\nDOCS = "false"')
+    service.project.edit("deploy.toml", "[environment]", '[environment]\nDOCS = "false"')
     url = service("--image", push(service.project, aws)).url
     for path in ("docs", "openapi.json", "redoc"):
         with pytest.raises(urllib.error.HTTPError, match="404"):

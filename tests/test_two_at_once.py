@@ -10,14 +10,10 @@ import pytest
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import Run, deploy_sh, write_handler
+from tests.deploying import Run, deploy_sh
 from tests.embedded_aws import EmbeddedAws
-from tests.scene import Scene, before_change, scene
+from tests.scene import Scene, before_change, scene, task_root
 
-HANDLER = """
-def handler(event, context):
-    return {{"statusCode": 200, "body": "{release}"}}
-"""
 RELEASES = ("zero", "one", "two")
 
 
@@ -26,7 +22,7 @@ RELEASES = ("zero", "one", "two")
 def test_one_wins_and_the_other_says_why_it_stopped(bake: Bake, tmp_path: Path, endpoint: str, first: bool) -> None:
     project = bake(endpoint=endpoint)
     with EmbeddedAws() as aws:
-        roots = {release: write_handler(tmp_path / release, HANDLER.format(release=release)) for release in RELEASES}
+        roots = {release: task_root(tmp_path, release) for release in RELEASES}
         images = {release: aws.push_image("built-elsewhere", root) for release, root in roots.items()}
         if not first:
             assert deploy_sh(project, aws, "--image", images["zero"]).code == 0

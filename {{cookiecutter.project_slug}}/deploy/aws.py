@@ -112,13 +112,15 @@ class Aws:
             raise UsageProblem(
                 f"deploy.toml: region: AWS has no Region {region!r} with Lambda.", "Correct region in deploy.toml."
             )
-        self._making_a_client = threading.Lock()  # boto3 sessions are not thread-safe; clients are
+        self._making_a_client = threading.RLock()  # boto3 sessions are not thread-safe; clients are
 
     def __getattr__(self, name: str) -> Any:
         """The client of that name, made when it is first asked for."""
         if name.startswith("_"):
             raise AttributeError(name)
-        self.__dict__[name] = self._client(name.rstrip("_").replace("_", "-"), retries=RETRIES)
+        with self._making_a_client:
+            if name not in self.__dict__:
+                self.__dict__[name] = self._client(name.rstrip("_").replace("_", "-"), retries=RETRIES)
         return self.__dict__[name]
 
     @cached_property

@@ -49,6 +49,11 @@ class HostedZone:
         self.id = zone["HostedZone"]["Id"]
         self.name_servers = {server.lower() for server in zone["DelegationSet"]["NameServers"]}
 
+    def is_delegated(self, asked: set[str] | None) -> bool:
+        """Whether these name servers, which public DNS names, are its own; where it cannot be asked, nothing speaks
+        against it."""
+        return asked is None or bool(asked & self.name_servers)
+
     def records(self, name: str) -> list[Record]:
         """Those of this name, as Route 53 holds them."""
         found = self.aws.route53.list_resource_record_sets(HostedZoneId=self.id, StartRecordName=name, MaxItems="20")

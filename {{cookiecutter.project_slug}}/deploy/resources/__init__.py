@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deploy.aws import Aws
 from deploy.config import Service
-from deploy.resource import Resource
+from deploy.resource import Resource, State, read_all
 from deploy.resources.alarms import Alarms, Topic
 {% if cookiecutter.endpoint == 'http_api' %}
 from deploy.resources.domain import Domain
@@ -30,6 +30,7 @@ from deploy.resources.provisioned_concurrency import every_version
 {% endif %}
 from deploy.resources.repository import Repository
 from deploy.resources.role import Role
+from deploy.secrets import secrets_changed
 
 
 class Stack:
@@ -66,6 +67,17 @@ class Stack:
 {% else %}
         self.after: list[Resource] = [AccessLogGroup(service, aws), self.endpoint, self.alarms]
 {% endif %}
+
+    def read(self) -> dict[Resource, State | None]:
+        """What is there now of what a deploy compares; raises Problem for a name that is not ours, or a secret that has
+        no value."""
+        states = read_all([*self.before, *self.after])
+{% if cookiecutter.endpoint == 'http_api' %}
+        states[self.domain] = self.domain.read()  # after the API, whose tags remember it
+{% endif %}
+        if self.service.secrets:
+            self.function.secrets_changed = secrets_changed(self.service, self.secrets.known())
+        return states
 
     def everything(self) -> list[Resource]:
         return [

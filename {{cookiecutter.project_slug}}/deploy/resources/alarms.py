@@ -86,7 +86,7 @@ class Alarms(Resource):
             "Threshold": 1.0,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
             "TreatMissingData": "notBreaching",
-            "AlarmActions": [self.aws.arn("sns", self.name)] if self.service.alarm_email else [],
+            "AlarmActions": [Topic(self.service, self.aws).arn] if self.service.alarm_email else [],
         }
         return {
             # Time-outs, crashes and failed INITs.

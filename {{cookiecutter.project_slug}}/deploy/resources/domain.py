@@ -157,11 +157,12 @@ class Domain(Resource):
             ]
             return False
         self.zone(zone).put([record])
-        asked, ours = dns.name_servers(zone), self.zone(zone).name_servers
-        if asked is not None and not asked & ours:  # waiting for ACM would be in vain
+        asked = dns.name_servers(zone)
+        if not self.zone(zone).is_delegated(asked):  # waiting for ACM would be in vain
+            theirs, ours = ", ".join(sorted(asked or ())), ", ".join(sorted(self.zone(zone).name_servers))
             self.waiting = [
-                f"for {zone} to be delegated to Route 53; its name servers are {', '.join(sorted(asked)) or 'none'}.",
-                f"Where {zone} is registered, set them to: {', '.join(sorted(ours))}",
+                f"for {zone} to be delegated to Route 53; its name servers are {theirs or 'none'}.",
+                f"Where {zone} is registered, set them to: {ours}",
             ]
             return False
         deadline = self.aws.clock() + ISSUE_S

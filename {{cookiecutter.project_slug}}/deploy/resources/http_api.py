@@ -85,7 +85,7 @@ class HttpApi(Resource):
 
     def api(self, *, again: bool = False) -> State:
         """As AWS tells it; empty when there is none."""
-        if again or not self._api:
+        if again or self._api is None:
             self._found()
         return self._api or {}
 

@@ -13,12 +13,11 @@ from deploy.check import ColdStart, check_url, smoke_test
 from deploy.config import Service
 from deploy.problem import Problem
 from deploy.release import is_live, live, move_alias, prune, publish
-from deploy.resource import apply, compare, read_all
+from deploy.resource import apply, compare
 from deploy.resources import Stack
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from deploy.resources.provisioned_concurrency import keep_ready, release_all_but
 {% endif %}
-from deploy.secrets import secrets_changed
 from deploy.terminal import Step, Steps
 {% if cookiecutter.migrations == 'alembic' %}
 from deploy.verbs.migrate import migrate
@@ -40,25 +39,22 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     stack, steps = Stack(service, aws), Steps(6)
 {% endif %}
     function, endpoint = stack.function, stack.endpoint
-    states = read_all([*stack.before, *stack.after])  # refuses a name that is not ours before anything is changed
+    states = stack.read()  # refuses a name that is not ours before anything is changed
 {% if cookiecutter.endpoint == 'http_api' %}
     domain = stack.domain
-    states[domain] = domain.read()  # after the API, whose tags remember it
     steps.total += bool(service.domain or states[domain])
 {% endif %}
     was = live(service, aws)
-    if service.secrets:
-        function.secrets_changed = secrets_changed(service, stack.secrets.known())
 
     with steps.step("Building image") as step:
-        tag = images.content_tag(given.project, service)
-        digest = None
         if given.image is not None:
             step.skip("skipped: --image is given")
-        elif digest := images.digest_in_ecr(aws, service.full_name, tag):
-            step.skip("unchanged")
         else:
-            images.build(given.project, service, tag, debug=given.debug)
+            tag = images.content_tag(given.project, service)
+            if digest := images.digest_in_ecr(aws, service.full_name, tag):
+                step.skip("unchanged")
+            else:
+                images.build(given.project, service, tag, debug=given.debug)
 
     with steps.step("Pushing to ECR") as step:
         if given.image is not None:

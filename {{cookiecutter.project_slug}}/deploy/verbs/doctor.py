@@ -129,11 +129,11 @@ def domain(service: Service, aws: Aws) -> str:
         return "none"
     if not service.domain.hosted_zone:
         return f"{service.domain.name}, with its DNS elsewhere"
-    asked, ours = dns.name_servers(service.domain.hosted_zone), HostedZone(aws, service.domain.hosted_zone).name_servers
-    if asked is not None and not asked & ours:
+    zone = HostedZone(aws, service.domain.hosted_zone)
+    if not zone.is_delegated(dns.name_servers(service.domain.hosted_zone)):
         raise Problem(
             f"{service.domain.hosted_zone} is not delegated to Route 53.",
-            f"Where it is registered, set its name servers to: {', '.join(sorted(ours))}",
+            f"Where it is registered, set its name servers to: {', '.join(sorted(zone.name_servers))}",
         )
     return f"{service.domain.name}, delegated to Route 53"
 

@@ -10,9 +10,8 @@ from deploy import image as images
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.release import is_live, live
-from deploy.resource import Change, compare, read_all
+from deploy.resource import Change, compare
 from deploy.resources import Stack
-from deploy.secrets import secrets_changed
 from deploy.verbs import deploy
 
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
@@ -27,9 +26,7 @@ def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
 def run(service: Service, aws: Aws, given: Namespace) -> int:
     """The exit code."""
     stack = Stack(service, aws)
-    states = read_all([*stack.before, *stack.after])
-    if service.secrets:
-        stack.function.secrets_changed = secrets_changed(service, stack.secrets.known())
+    states = stack.read()
     if given.image is not None:
         stack.function.image = images.resolve(aws, given.image)
     else:
@@ -38,7 +35,6 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
         built = f"{service.full_name}:{tag}, to be built"
         stack.function.image = f"{stack.repository.uri()}@{digest}" if digest else built
 {% if cookiecutter.endpoint == 'http_api' %}
-    states[stack.domain] = stack.domain.read()
     changes = compare([*stack.before, *stack.after, stack.domain], states)
 {% else %}
     changes = compare([*stack.before, *stack.after], states)
