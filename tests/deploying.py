@@ -122,7 +122,7 @@ class InProcess:
         self._command_line: Any = modules["deploy.command_line"]
         self._aws_of_tool: Any = modules["deploy.aws"].__dict__["Aws"]
 
-    def __call__(self, *arguments: str, typed: str = "") -> Run:
+    def __call__(self, *arguments: str, typed: str | bytes = "") -> Run:
         clock = self.aws.clock
 
         def on_its_clock(region: str) -> Any:
@@ -130,6 +130,7 @@ class InProcess:
 
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         out, err = io.StringIO(), io.StringIO()
+        sent = typed if isinstance(typed, bytes) else typed.encode()
         with (
             patch.dict(os.environ, kept | self.aws.environ, clear=True),
             patch.object(self._command_line, "PROJECT", self._project),
@@ -137,7 +138,7 @@ class InProcess:
             patch("boto3.Session", _session),
             patch.object(_Session, "aws", self.aws, create=True),
             patch("botocore.endpoint.time", clock),  # on which it sleeps before it repeats a call
-            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode()), encoding="utf-8")),
+            patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent), encoding="utf-8")),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

@@ -16,7 +16,7 @@ from tests.baking import Project
 from tests.conftest import Bake
 from tests.deploying import InProcess, Run, write_handler
 from tests.embedded_aws import EmbeddedAws, ManualClock
-from tests.embedded_aws.calls import READS
+from tests.embedded_aws.calls import DEPLOYER, READS
 
 SERVICE = """
 def handler(event, context):
@@ -36,13 +36,45 @@ class Scene:
 
     def __init__(self, aws: EmbeddedAws, project: Project, roots: Path) -> None:
         self.aws = aws
-        self.deploy = InProcess(project, aws)
-        self.images = {body: aws.push_image("built-elsewhere", task_root(roots, body)) for body in IMAGES}
+        self.project = project
+        self.calls: list[str] = []  # the operations of the last run
+        self.mutations: list[str] = []  # those of them that change something
+        self._deploy = InProcess(project, aws)
+        self._roots = roots
+        self.images = {body: self.push(body) for body in IMAGES}
         if project.answers.get("migrations") == "alembic":
             assert self.deploy("secret", "set", "DATABASE_URL", typed="postgresql://nowhere").code == 0
 
+    def push(self, name: str, service: str = "", migrations: str = MIGRATIONS) -> str:
+        """The URI of an image of that name; without a `service` of its own it answers with its name."""
+        return self.aws.push_image("built-elsewhere", task_root(self._roots, name, service, migrations), tag=name)
+
+    def deploy(self, *arguments: str, typed: str | bytes = "") -> Run:
+        before = len(self.aws.calls)
+        run = self._deploy(*arguments, typed=typed)
+        made = [call for call in self.aws.calls[before:] if call.caller == DEPLOYER]
+        self.calls = [call.operation for call in made]
+        self.mutations = [call.operation for call in made if call.mutating and call.operation != "Invoke"]
+        return run
+
     def release(self, body: str) -> Run:
         return self.deploy("--image", self.images[body])
+
+    def configure(self, *lines: str) -> None:
+        """Puts these on top of deploy.toml, each in place of the one that sets the same key."""
+        file = self.project.path / "deploy.toml"
+        kept = file.read_text("utf-8").splitlines()
+        for line in lines:
+            kept = [line, *(other for other in kept if other.split("=")[0] != line.split("=")[0])]
+        file.write_text("\n".join(kept), "utf-8")
+
+    def invoke(self, event: dict[str, Any]) -> Any:
+        """What the live version returns, or Lambda's description of the error."""
+        answer = self.aws.client("lambda").invoke(FunctionName=NAME, Qualifier="live", Payload=json.dumps(event))
+        return json.load(answer["Payload"])
+
+    def live_version(self) -> str:
+        return str(self.aws.client("lambda").get_alias(FunctionName=NAME, Name="live")["FunctionVersion"])
 
     def url(self) -> str:
         """The public URL, asked of AWS; empty when there is none."""
@@ -99,12 +131,12 @@ class Scene:
         return [[route["RouteKey"] for route in routes], [one["IntegrationUri"] for one in integrations], settings]
 
 
-def task_root(folder: Path, body: str) -> Path:
-    """Of a service that answers with `body`, and of its migrations; made once in this folder."""
-    root = folder / body
+def task_root(folder: Path, name: str, service: str = "", migrations: str = MIGRATIONS) -> Path:
+    """Of a service, which answers with its name when nothing else is given, and its migrations; made once."""
+    root = folder / name
     if not root.exists():
-        write_handler(root, SERVICE.format(body=body))
-        (root / "app/migrate.py").write_text(MIGRATIONS, encoding="utf-8")
+        write_handler(root, service or SERVICE.format(body=name))
+        (root / "app/migrate.py").write_text(migrations, encoding="utf-8")
     return root
 
 

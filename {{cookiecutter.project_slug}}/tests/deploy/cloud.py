@@ -12,9 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.client import BaseClient
-{% if cookiecutter.endpoint == 'http_api' %}
-from moto.apigatewayv2.responses import ApiGatewayV2Response
-{% endif %}
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 {% if cookiecutter.endpoint == 'function_url' %}
 from moto.awslambda.policy import Policy
@@ -67,12 +64,11 @@ class Cloud:
     def client(self, service: Any) -> Any:
         return boto3.Session(region_name=self.region).client(service)
 
-    def run(self, *arguments: str, typed: str | bytes = "") -> int:
+    def run(self, *arguments: str, typed: str = "") -> int:
         """The exit code; `typed` is what comes on standard input."""
         self.calls.clear()
         with pytest.MonkeyPatch.context() as patched:
-            sent = io.BytesIO(typed if isinstance(typed, bytes) else typed.encode())
-            patched.setattr("sys.stdin", io.TextIOWrapper(sent, encoding="utf-8"))
+            patched.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(typed.encode()), encoding="utf-8"))
             return command_line.main(list(arguments))
 
     @property
@@ -128,7 +124,7 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 {% if cookiecutter.endpoint == 'function_url' %}
     """moto 5.2 drops LoggingConfig and RevisionId, garbles image URIs and conditions, and cannot invoke an image."""
 {% else %}
-    """moto 5.2 drops LoggingConfig and RevisionId, garbles image URIs, and can neither invoke an image nor UpdateStage."""
+    """moto 5.2 drops LoggingConfig and RevisionId, garbles image URIs, and cannot invoke an image."""
 {% endif %}
     configuration, update = LambdaFunction.get_configuration, LambdaFunction.update_configuration
 {% if cookiecutter.endpoint == 'function_url' %}
@@ -166,14 +162,6 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
                     condition: {f"lambda:{parameter}": str(value).lower() if value is True else value}
                 }
         return added, revision
-
-{% else %}
-    def update_stage(self: Any) -> tuple[int, dict[str, str], str]:
-        changes, api = json.loads(self.body), self.path.split("/")[-3]
-        stage = self.apigatewayv2_backend.get_stage(api, "$default")
-        stage.default_route_settings = changes["defaultRouteSettings"]
-        stage.access_log_settings = changes["accessLogSettings"]
-        return 200, {}, json.dumps(stage.to_json())
 
 {% endif %}
     def complete(self: Any, on_create: bool = False) -> Any:
@@ -215,8 +203,6 @@ def complete_moto(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LambdaFunction, "update_function_code", updated_code)
 {% if cookiecutter.endpoint == 'function_url' %}
     monkeypatch.setattr(Policy, "add_statement", statement)
-{% else %}
-    monkeypatch.setattr(ApiGatewayV2Response, "update_stage", update_stage, raising=False)
 {% endif %}
     monkeypatch.setattr(LambdaFunction, "get_configuration", complete)
     monkeypatch.setattr(LambdaFunction, "get_code", resolved)

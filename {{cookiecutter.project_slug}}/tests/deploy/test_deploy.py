@@ -1,4 +1,4 @@
-"""What a deploy does, and what it leaves alone."""
+"""What a deploy does and what it leaves alone, and that all of it can be taken down again."""
 
 import re
 
@@ -59,14 +59,6 @@ def test_changed_configuration_becomes_a_new_version(cloud: Cloud) -> None:
     assert live["MemorySize"] == 1024
 
 
-def test_drift_is_mended(cloud: Cloud) -> None:
-    image = cloud.push_image()
-    cloud.run("--image", image)
-    cloud.client("logs").put_retention_policy(logGroupName=f"/aws/lambda/{cloud.name}", retentionInDays=1)
-    assert cloud.run("--image", image) == 0
-    assert cloud.mutations == ["PutRetentionPolicy"]
-
-
 @pytest.mark.parametrize("broken", [crashes, answers_500])
 def test_a_version_that_fails_its_smoke_test_never_goes_live(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], broken: object
@@ -95,17 +87,6 @@ def test_when_the_url_fails_the_version_before_is_live_again(cloud: Cloud, capsy
     assert "version 1 is live again" in capsys.readouterr().err
 
 
-def test_a_stage_is_a_service_of_its_own(cloud: Cloud) -> None:
-    image = cloud.push_image()
-    assert cloud.run("--image", image) == 0
-    assert cloud.run("--stage", "pr-12", "--image", image) == 0
-    names = {function["FunctionName"] for function in cloud.client("lambda").list_functions()["Functions"]}
-{% if cookiecutter.migrations == 'alembic' %}
-    names = {name for name in names if not name.endswith("-migrate")}
-{% endif %}
-    assert names == {cloud.name, cloud.name.removesuffix("prod") + "pr-12"}
-
-
 def test_alarms_watch_what_really_goes_up(cloud: Cloud) -> None:
     cloud.configure('alarm_email = "ops@example.com"')
     cloud.run("--image", cloud.push_image())
@@ -121,42 +102,52 @@ def test_alarms_watch_what_really_goes_up(cloud: Cloud) -> None:
     assert [(one["Protocol"], one["Endpoint"]) for one in subscribed] == [("email", "ops@example.com")]
 
 
-def test_without_an_address_the_topic_goes_away_again(cloud: Cloud) -> None:
+def test_every_secret_needs_a_value_which_is_never_shown(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     image = cloud.push_image()
-    cloud.configure('alarm_email = "ops@example.com"')
-    cloud.run("--image", image)
-    cloud.configure('alarm_email = ""')
-    assert cloud.run("--image", image) == 0
-    assert cloud.client("sns").list_topics()["Topics"] == []
-
-
-def test_old_versions_go_and_those_in_use_stay(cloud: Cloud) -> None:
-    cloud.configure("keep_releases = 2")
-    for tag in ("one", "two", "three"):
-        cloud.run("--image", cloud.push_image(tag))
-    versions = cloud.client("lambda").list_versions_by_function(FunctionName=cloud.name)["Versions"]
-    assert [version["Version"] for version in versions] == ["$LATEST", "2", "3"]
-
-
-def test_a_name_that_is_not_ours_is_refused_before_anything_changes(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cloud.client("logs").create_log_group(logGroupName=f"/aws/lambda/{cloud.name}")
-    image = cloud.push_image()
+    cloud.configure('secrets = ["API_KEY"]')
     assert cloud.run("--image", image) == 1
     assert cloud.mutations == []
-    assert f"a log group named /aws/lambda/{cloud.name} that was not made by this tool" in capsys.readouterr().err
-
-
-def test_an_interrupted_first_deploy_is_completed_by_the_next(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = cloud.push_image()
-
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("deploy.verbs.deploy.publish", interrupted)
-        assert cloud.run("--image", image) == 130
+    assert cloud.run("secret", "set", "API_KEY", typed="correct horse") == 0
     assert cloud.run("--image", image) == 0
+    shown = capsys.readouterr()
+    assert "secret set API_KEY" in shown.err
+    assert "correct horse" not in shown.out + shown.err
+{% if cookiecutter.migrations == 'alembic' %}
+
+
+def test_a_failing_migration_releases_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.run("--image", cloud.push_image("good"))
+    cloud.migrate = crashes
+    assert cloud.run("--image", cloud.push_image("bad")) == 1
     assert cloud.live_version() == "1"
-    assert "CreateFunction" not in cloud.calls
+    assert "PublishVersion" not in cloud.calls
+    assert "the model is missing\nWhat was live still is." in capsys.readouterr().err
+{% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+
+
+def test_versions_have_a_snapshot(cloud: Cloud) -> None:
+    cloud.run("--image", cloud.push_image())
+    live = cloud.client("lambda").get_function_configuration(FunctionName=cloud.name, Qualifier="live")
+    assert live["SnapStart"]["ApplyOn"] == "PublishedVersions"
+{% elif cookiecutter.cold_starts == 'provisioned_concurrency' %}
+
+
+def test_a_version_is_ready_before_it_is_live_and_no_longer_than_it_is(cloud: Cloud) -> None:
+    cloud.configure("provisioned_concurrency = { executions = 2 }")
+    cloud.run("--image", cloud.push_image("one"))
+    assert cloud.run("--image", cloud.push_image("two")) == 0
+    assert cloud.calls.index("PutProvisionedConcurrencyConfig") < cloud.calls.index("UpdateAlias")
+    assert cloud.provisioning.executions == {f"{cloud.name}:2": 2}
+{% endif %}
+
+
+@pytest.mark.parametrize(("typed", "code"), [("my", 2), ("my-api-prod", 0)])
+def test_destroy_asks_and_takes_everything(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], typed: str, code: int
+) -> None:
+    cloud.run("--image", cloud.push_image())
+    assert cloud.run("destroy", typed=typed) == code
+    assert capsys.readouterr().out.endswith("\n0 left\n") == (code == 0)
+    assert (cloud.mutations == []) == (code != 0)
+    assert (cloud.client("lambda").list_functions()["Functions"] == []) == (code == 0)

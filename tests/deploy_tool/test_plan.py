@@ -1,0 +1,58 @@
+"""A plan tells what the next deploy would do, and does none of it."""
+
+import json
+
+from tests.scene import NAME, Scene
+
+LOGS = f"/aws/lambda/{NAME}"
+
+
+def test_before_the_first_deploy_everything_is_new(scene: Scene) -> None:
+    plan = scene.deploy("plan", "--image", scene.images["old"], "--detailed-exitcode")
+    assert plan.code == 2
+    assert scene.mutations == []
+    assert f"+ function {NAME}\n" in plan.out
+    assert "    MemorySize: 512\n" in plan.out
+    assert "~ live: nothing → a new version\n" in plan.out
+
+
+def test_after_a_deploy_there_is_nothing_to_do(scene: Scene) -> None:
+    scene.release("old")
+    plan = scene.deploy("plan", "--image", scene.images["old"], "--detailed-exitcode")
+    assert plan.code == 0
+    assert plan.out.endswith("\nNothing to change.\n")
+
+
+def test_each_field_that_differs_is_told_and_no_other(scene: Scene) -> None:
+    scene.release("old")
+    scene.configure("memory_mb = 1024", 'environment = { COLOUR = "red" }')
+    scene.aws.client("logs").put_retention_policy(logGroupName=LOGS, retentionInDays=1)
+    plan = scene.deploy("plan", "--image", scene.images["old"])
+    assert plan.code == 0
+    assert scene.mutations == []
+    told = [line.strip() for line in plan.out.splitlines()]
+    assert f"~ function {NAME}" in told
+    assert "MemorySize: 512 → 1024" in told
+    assert "Environment.Variables.COLOUR: null → red" in told
+    assert f"~ log group {LOGS}" in told
+    assert "retentionInDays: 1 → 30" in told
+    assert "~ live: version 1 → a new version" in told
+    assert not [line for line in told if line.startswith("Timeout")]
+
+
+def test_as_data(scene: Scene) -> None:
+    scene.release("old")
+    scene.aws.client("logs").put_retention_policy(logGroupName=LOGS, retentionInDays=7)
+    plan = scene.deploy("plan", "--image", scene.images["old"], "--json", "--detailed-exitcode")
+    assert plan.code == 2
+    fields = {"retentionInDays": {"is": 7, "should_be": 30}}
+    change = {"action": "update", "kind": "log group", "name": LOGS, "fields": fields}
+    assert json.loads(plan.out) == {"new_version": False, "changes": [change]}
+
+
+def test_an_image_that_is_still_to_be_built_is_named_by_its_content(scene: Scene) -> None:
+    scene.release("old")
+    plan = scene.deploy("plan")
+    assert plan.code == 0
+    assert f" → {NAME}:" in plan.out
+    assert ", to be built" in plan.out

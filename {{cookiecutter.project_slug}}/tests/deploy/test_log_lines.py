@@ -1,0 +1,45 @@
+"""What the service and Lambda wrote, in words."""
+
+import json
+
+from deploy.log_lines import readable
+
+ACCESS = {
+    "timestamp": "2026-01-02T03:04:05Z",
+    "level": "INFO",
+    "message": "GET /items/1",
+    "logger": "app.access",
+    "requestId": "abc",
+    "method": "GET",
+    "route": "/items/{id}",
+    "status": 200,
+    "duration_ms": 12.3,
+    "cold_start": True,
+}
+FAILURE = {
+    "timestamp": "2026-01-02T03:04:06Z",
+    "level": "ERROR",
+    "message": "Unhandled exception",
+    "errorType": "KeyError",
+    "errorMessage": "'id'",
+    "stackTrace": ['  File "app/routers/items.py", line 9, in read\n    return items[id]\n'],
+}
+TIMEOUT = {
+    "time": "2026-01-02T03:04:07.123Z",
+    "type": "platform.report",
+    "record": {"status": "timeout", "metrics": {"durationMs": 3000.0, "memorySizeMB": 512, "maxMemoryUsedMB": 97}},
+}
+
+
+def test_records_become_lines() -> None:
+    assert readable(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"  # type: ignore[union-attr]
+    failure, timeout = readable(json.dumps(FAILURE)), readable(json.dumps(TIMEOUT))
+    assert failure
+    assert failure.is_error
+    assert failure.text.splitlines()[-1] == "    KeyError: 'id'"
+    assert timeout
+    assert timeout.text == "2026-01-02 03:04:07 ERROR Lambda: timeout after 3,000 ms, 97 of 512 MB"
+    assert readable('{"type": "platform.start", "record": {}}') is None
+    printed = readable("printed\n")
+    assert printed
+    assert (printed.text, printed.is_error) == ("printed", False)
