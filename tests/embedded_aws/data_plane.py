@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from . import vpc
 from .clock import Delays
 from .errors import AwsError, conflict
 from .execution_environment import ON_DEMAND, PROVISIONED, SNAP_START, ExecutionEnvironment, Outcome
@@ -93,8 +94,8 @@ class DataPlane:
             because = "The operation cannot be performed at this time."
             raise conflict(f"{because} The function is currently in the following state: Failed")
         if not self._registry.exists(state.region, deployed.image_uri):
-            reason = "Lambda can't get the function's image: it has been deleted from its repository."
-            raise AwsError("ResourceNotReadyException", reason, 502)
+            reason = "Lambda cannot initialize the provided container image. Verify the image."
+            raise AwsError("CodeArtifactUserFailedException", reason, 502)
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise AwsError(
                 "RequestTooLargeException",
@@ -258,6 +259,7 @@ class DataPlane:
     def _environ(self, state: LambdaState, deployed: Deployed, log: LogStream, kind: str) -> dict[str, str]:
         """What Lambda sets, then what the function's configuration adds; nothing of this machine's."""
         config = deployed.config
+        subnets = config.get("VpcConfig", {}).get("SubnetIds", [])
         key = "ASIA" + secrets.token_hex(8).upper()
         self._role_keys[key] = config["Role"]
         variables = {
@@ -269,7 +271,7 @@ class DataPlane:
             "AWS_REGION": state.region,
             "AWS_DEFAULT_REGION": state.region,
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-            "AWS_ENDPOINT_URL": self._endpoint,
+            **vpc.endpoints(state.account, state.region, subnets, self._endpoint),
         }
         secret, token = secrets.token_hex(20), secrets.token_hex(20)
         if kind == SNAP_START:  # what is in a snapshot must not expire, nor name the log of another environment

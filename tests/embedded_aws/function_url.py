@@ -64,6 +64,8 @@ class FunctionUrlServer:
         return reply
 
     def _reply(self, function: str, qualifier: str, request: Request) -> Reply:
+        if request.headers.get("host", "").partition(":")[0] not in ("127.0.0.1", "localhost"):
+            return Reply.json(403, Message=FORBIDDEN)  # it answers to its own name only: aws/aws-cdk#20090
         with self._state.lock:
             held = self._state.functions.get(function)
             url = held.urls.get(qualifier) if held else None

@@ -80,7 +80,7 @@ class HttpApis:
     def _reply(self, region: str, api_id: str, request: Request, request_id: str) -> tuple[Reply, dict[str, str]]:
         """The answer, and what of it only the access log tells."""
         backend, state = apigatewayv2_backends[self._account][region], self._lambda_state(region)
-        target = target_of(backend, api_id, request.headers.get("host", ""))
+        target = target_of(backend, api_id, request)
         if target is None:
             return _refused(403, "Forbidden")
         api_id, stage = target
@@ -98,22 +98,23 @@ class HttpApis:
         if found is None:
             return _failed("Invalid integration")
         name, qualifier = found[1], found[2] or ""
-        source = f"arn:aws:execute-api:{region}:{self._account}:{api_id}/{STAGE}/{ROUTE}"
+        source = f"arn:aws:execute-api:{region}:{self._account}:{api_id}/{stage.name}/{ROUTE}"
         if not _permitted(state, name, qualifier, source):
             because = "The IAM role configured on the integration or API Gateway doesn't have permissions to call the "
             return _failed(f"{because}integration.")
-        payload = json.dumps(self._event(request, api_id, request_id)).encode()
+        payload = json.dumps(self._event(request, api_id, stage.name, request_id)).encode()
         return self._invoked(state, name, qualifier, payload, request.trace_id)
 
-    def _event(self, request: Request, api_id: str, request_id: str) -> dict[str, Any]:
+    def _event(self, request: Request, api_id: str, stage: str, request_id: str) -> dict[str, Any]:
         """As a function URL's, but with the path decoded, and cut at a "?" that was encoded in it.
 
-        Captures from AWS: https://github.com/hotsock/voker/pull/8
+        The name of a stage stays in the path. Captures from AWS: https://github.com/hotsock/voker/pull/8,
+        https://github.com/logandk/serverless-wsgi/issues/191
         """
         made = event(request, self._account, request_id)
         path = unquote(made["rawPath"]).partition("?")[0]
         made["rawPath"] = made["requestContext"]["http"]["path"] = path
-        made["requestContext"] |= {"accountId": self._account, "apiId": api_id}
+        made["requestContext"] |= {"accountId": self._account, "apiId": api_id, "stage": stage}
         return made
 
     def _invoked(
@@ -196,9 +197,9 @@ class TokenBucket:
             return taken
 
 
-def target_of(backend: ApiGatewayV2Backend, api_id: str, host: str) -> tuple[str, Stage | None] | None:
-    """The API and stage that a request for this host gets. A custom domain is reachable on every API's port."""
-    domain = host.partition(":")[0].lower()
+def target_of(backend: ApiGatewayV2Backend, api_id: str, request: Request) -> tuple[str, Stage | None] | None:
+    """The API and stage that a request gets. A custom domain is reachable on every API's port."""
+    domain = request.headers.get("host", "").partition(":")[0].lower()
     mapping = next((m for m in backend.api_mappings.values() if m.domain_name == domain), None)
     if mapping:
         api = backend.apis.get(mapping.api_id)
@@ -206,7 +207,8 @@ def target_of(backend: ApiGatewayV2Backend, api_id: str, host: str) -> tuple[str
     api = backend.apis.get(api_id)
     if api is None or domain not in ("127.0.0.1", "localhost"):
         return None
-    return api_id, api.stages.get(STAGE)
+    first = request.target.partition("?")[0].split("/")[1]  # any stage but $default is a part of the path
+    return api_id, api.stages.get(first) or api.stages.get(STAGE)
 
 
 def _integration(api: Api) -> Integration | None:

@@ -47,6 +47,7 @@ class Functions:
                 "Please don't provide Runtime, Handler or Layers when the intended function PackageType is Image."
             )
         config = _configured({**_DEFAULTS, "Architectures": params.get("Architectures") or ["x86_64"]}, params, name)
+        state.check_memory(config)
         state.check_role(config)
         digest, uri = state.registry.resolve(state.region, params["Code"]["ImageUri"])
         if name in state.functions:
@@ -110,6 +111,7 @@ class Functions:
         function = self._changeable(params)
         old = function.latest.deployed
         config = _configured(old.config, params, function.name)
+        self.state.check_memory(config)
         if "Role" in params or "VpcConfig" in params:
             self.state.check_role(config)
         self._update(function, Deployed(function.name, LATEST, config, old.image_uri, old.image_digest))
@@ -221,6 +223,12 @@ def _configured(config: Config, params: Params, name: str) -> Config:
         }
     if snap_start := params.get("SnapStart"):
         out["SnapStart"] = {"ApplyOn": snap_start.get("ApplyOn", "None"), "OptimizationStatus": "Off"}
+    if out["SnapStart"]["ApplyOn"] == "PublishedVersions":
+        # https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes; AWS's own words are not known
+        if out["EphemeralStorage"]["Size"] > 512:
+            raise invalid("SnapStart is not supported with ephemeral storage larger than 512 MB.")
+        if out.get("FileSystemConfigs"):
+            raise invalid("SnapStart is not supported with Amazon EFS.")
     logging = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{name}", **config.get("LoggingConfig", {})}
     logging |= params.get("LoggingConfig") or {}
     if logging["LogFormat"] == "JSON":

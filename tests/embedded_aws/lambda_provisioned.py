@@ -8,7 +8,6 @@ from .lambda_functions import page
 from .lambda_state import LATEST, Config, Function, LambdaState, Provisioned, timestamp
 
 Params = dict[str, Any]
-KEPT_UNRESERVED = 100  # of the account's concurrency
 
 
 class ProvisionedConcurrency:
@@ -61,6 +60,8 @@ class ProvisionedConcurrency:
         if qualifier == LATEST:
             raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
         if qualifier in function.aliases:
+            if function.aliases[qualifier].weights:  # hashicorp/terraform-provider-aws#48116
+                raise invalid("Alias with weights can not be used with Provisioned Concurrency")
             raise AwsError("NotImplementedException", "The embedded AWS provisions versions, not aliases.", 501)
         self.state.version(function, qualifier)
         return function, qualifier
@@ -74,10 +75,10 @@ class ProvisionedConcurrency:
                     "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution "
                     "for function"
                 )
-        elif total > self.state.account_concurrency - KEPT_UNRESERVED:
+        elif total > self.state.account_concurrency - self.state.kept_unreserved:
             raise invalid(
                 "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-                f"below its minimum value of [{KEPT_UNRESERVED}]."
+                f"below its minimum value of [{self.state.kept_unreserved}]."
             )
 
 

@@ -16,10 +16,10 @@ class Settings:
         function, _ = self.state.function(params)
         wanted = params["ReservedConcurrentExecutions"]
         others = sum(f.reserved_concurrency or 0 for f in self.state.functions.values() if f is not function)
-        if self.state.account_concurrency - others - wanted < 100 and wanted:
+        if self.state.account_concurrency - others - wanted < self.state.kept_unreserved and wanted:
             raise invalid(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
-                "UnreservedConcurrentExecution below its minimum value of [100]."
+                f"UnreservedConcurrentExecution below its minimum value of [{self.state.kept_unreserved}]."
             )
         function.reserved_concurrency = wanted
         return {"ReservedConcurrentExecutions": wanted}

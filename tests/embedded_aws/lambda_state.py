@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .clock import Clock, Delays
-from .errors import conflict, invalid, not_found, revision_mismatch
+from .errors import AwsError, conflict, invalid, not_found, revision_mismatch
 from .images import Registry
 from .snapshot import Snapshot
 
@@ -121,6 +121,7 @@ class LambdaState:
     may: Callable[[str, str, str], bool]  # role, action, resource
     functions: dict[str, Function] = field(default_factory=dict)
     account_concurrency: int = 1000
+    account_memory_mb: int = 10_240  # the most of one function; 3,008 in many new accounts
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def arn(self, name: str, qualifier: str = "") -> str:
@@ -151,6 +152,16 @@ class LambdaState:
         if number not in function.published:
             raise not_found(f"Function not found: {self.arn(function.name, qualifier)}")
         return function.published[number]
+
+    @property
+    def kept_unreserved(self) -> int:
+        """Concurrency that no function may reserve: all of it in a new account that has 10 (anomalyco/sst#5829)."""
+        return min(100, self.account_concurrency)
+
+    def check_memory(self, config: Config) -> None:
+        if config["MemorySize"] > self.account_memory_mb:
+            reason = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to "
+            raise AwsError("ValidationException", f"{reason}{self.account_memory_mb}")
 
     def check_qualifier(self, function: Function, qualifier: str) -> None:
         if qualifier and qualifier not in function.aliases:
@@ -195,7 +206,7 @@ class LambdaState:
         if image_config:
             out["ImageConfigResponse"] = {"ImageConfig": image_config}
         if not self.registry.exists(self.region, deployed.image_uri):
-            reason = f"The image {deployed.image_uri} used by the function has been deleted."
+            reason = "The function is trying to use a deleted image."
             return out | {"State": "Inactive", "StateReasonCode": "ImageDeleted", "StateReason": reason}
         creating = {"ReasonCode": "Creating", "Reason": "The function is being created."}
         snapshot = version.snapshot

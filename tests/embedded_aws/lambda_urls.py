@@ -3,10 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from .errors import conflict, not_found
+from .errors import AwsError, conflict, not_found
 from .lambda_state import Config, Function, FunctionUrl, LambdaState
 
 Params = dict[str, Any]
+
+# https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+REGIONS_WITHOUT = {
+    "ap-east-2", "ap-south-2", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
+    "ca-west-1", "eu-central-2", "eu-south-2", "il-central-1", "me-central-1",
+}  # fmt: skip
 
 
 class Opens(Protocol):
@@ -20,6 +26,7 @@ class FunctionUrls:
         self._open = opens
 
     def create_function_url_config(self, params: Params) -> Config:
+        self._check_region()
         function, qualifier = self.state.function(params)
         self.state.check_qualifier(function, qualifier)
         if qualifier in function.urls:
@@ -51,10 +58,18 @@ class FunctionUrls:
         return {}
 
     def list_function_url_configs(self, params: Params) -> Config:
+        self._check_region()
         function, _ = self.state.function(params)
         return {"FunctionUrlConfigs": [self._describe(function, url) for url in function.urls.values()]}
 
+    def _check_region(self) -> None:
+        """Where there are no function URLs, none of their operations exists (zappa/Zappa#1425)."""
+        if self.state.region in REGIONS_WITHOUT:
+            reason = "Unable to determine service/operation name to be authorized"
+            raise AwsError("AccessDeniedException", reason, 403)
+
     def _found(self, params: Params) -> tuple[Function, FunctionUrl]:
+        self._check_region()
         function, qualifier = self.state.function(params)
         if qualifier not in function.urls:
             raise not_found("The resource you requested does not exist.")
