@@ -15,7 +15,7 @@ from botocore.client import BaseClient
 from tests.baking import Project
 from tests.conftest import Bake
 from tests.deploying import InProcess, Run, write_handler
-from tests.embedded_aws import EmbeddedAws, ManualClock
+from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
 from tests.embedded_aws.calls import DEPLOYER, READS
 
 SERVICE = """
@@ -56,6 +56,10 @@ class Scene:
         self.calls = [call.operation for call in made]
         self.mutations = [call.operation for call in made if call.mutating and call.operation != "Invoke"]
         return run
+
+    def edit(self, old: str, new: str) -> None:
+        """Changes deploy.toml, of a project that was `copied`."""
+        self.project.edit("deploy.toml", old, new)
 
     def release(self, body: str) -> Run:
         return self.deploy("--image", self.images[body])
@@ -141,10 +145,15 @@ def task_root(folder: Path, name: str, service: str = "", migrations: str = MIGR
 
 
 @contextlib.contextmanager
-def scene(bake: Bake, folder: Path, **answers: str) -> Iterator[Scene]:
+def scene(bake: Bake, folder: Path, delays: Delays | None = None, /, **answers: str) -> Iterator[Scene]:
     """With these answers; `folder` keeps the images from one scene to the next."""
-    with EmbeddedAws(clock=ManualClock()) as aws:
+    with EmbeddedAws(ManualClock(), delays) as aws:
         yield Scene(aws, bake(**answers), folder)
+
+
+def copied(bake: Bake, folder: Path) -> Bake:
+    """Bakes what a test may change."""
+    return lambda **answers: bake(**answers).copy(folder / "project")
 
 
 def before_change(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], object]) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import WaiterError
 
 from tests.conftest import Bake
 from tests.deploying import InProcess, Run, write_handler
 from tests.embedded_aws import EmbeddedAws, ManualClock
+from tests.embedded_aws.sample import Sample, ask
 from tests.scene import interrupt
 
 HANDLER = """
@@ -102,7 +104,17 @@ def test_with_a_hosted_zone_one_run_does_it_all(on: Scene) -> None:
     assert [call.operation for call in on.aws.calls[before:] if call.mutating] == []
 
 
-def test_a_zone_that_is_not_delegated_is_told_before_anybody_waits(on: Scene) -> None:
+def test_acm_waits_for_dns_so_a_zone_that_is_not_delegated_is_told_before_anybody_waits(
+    on: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate is PENDING_VALIDATION for as long, and botocore's waiter gives up after five minutes."""
+    acm = on.aws.client("acm")
+    arn = acm.request_certificate(DomainName=NAME, ValidationMethod="DNS")["CertificateArn"]
+    monkeypatch.setattr("botocore.waiter.time", on.aws.clock)
+    with pytest.raises(WaiterError, match="Max attempts exceeded"):
+        acm.get_waiter("certificate_validated").wait(CertificateArn=arn)
+    assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "PENDING_VALIDATION"
+
     on.hosted_zone(delegated=False)
     began = on.aws.clock.time()
     run = on.run(IN_ROUTE_53)
@@ -113,6 +125,20 @@ def test_a_zone_that_is_not_delegated_is_told_before_anybody_waits(on: Scene) ->
     assert run.out.endswith("run ./deploy.sh again.\n")
     on.aws.dns.delegated.add(ZONE)
     assert on.run(IN_ROUTE_53).url == f"https://{NAME}/"
+
+
+def test_cdk_20090_a_function_url_answers_to_no_name_but_its_own(bake: Bake, on: Scene, tmp_path: Path) -> None:
+    """aws/aws-cdk#20090: so [domain] is for the HTTP API only."""
+    host = {"Host": NAME}
+    url = Sample(on.aws, tmp_path).public_url()
+    assert (ask(url)[0], ask(url, headers=host)[0]) == (200, 403)
+    without = bake(endpoint="function_url").copy(tmp_path / "function_url")
+    without.edit("deploy.toml", "[environment]", f"{HERE}[environment]")
+    refused = InProcess(without, on.aws)("plan")
+    assert (refused.code, refused.err.partition(".\n")[0]) == (2, "deploy.toml: domain: unknown key")
+    on.hosted_zone()
+    assert on.run(IN_ROUTE_53).code == 0
+    assert on.answer() == (200, NAME)
 
 
 def test_a_zone_that_does_not_exist_is_named_and_the_service_is_live(on: Scene) -> None:

@@ -29,7 +29,7 @@ def _has_gateway(ec2: Any, subnet: str) -> bool:
     if not tables:
         vpc = ec2.get_subnet(subnet).vpc_id
         tables = ec2.describe_route_tables(filters={"vpc-id": [vpc], "association.main": ["true"]})
-    return any(route.nat_gateway or route.transit_gateway for table in tables for route in table.routes.values())
+    return any(route.nat_gateway or route.transit_gateway for table in tables for route in table.routes)
 
 
 @cache

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 POLL_S = 1.0
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+NOT_IN_REGION = "Unable to determine service/operation name"  # of an AccessDeniedException (zappa/Zappa#1425)
 BAD_CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -191,6 +192,8 @@ def explain(error: BotoCoreError | ClientError) -> Problem:
             what, fix = f"The AWS sign-in is no longer valid: {said}", "Run: aws sso login"
         case ConnectionError() | HTTPClientError():
             what, fix = f"AWS cannot be reached: {said}", "Check the network and the region in deploy.toml."
+        case ClientError() if NOT_IN_REGION in said:
+            what, fix = f"{error.operation_name} does not exist in this Region.", "Set another region in deploy.toml."
         case ClientError() if code in ACCESS_DENIED:
             what = f"AWS refused {error.operation_name}: {said}"
             fix = "Allow that action for these credentials, and run the same command again."

@@ -58,10 +58,11 @@ def concurrency(service: Service, aws: Aws) -> str:
 {% else %}
     needed = service.reserved_concurrency or 0
 {% endif %}
-    if needed and needed > free + now - ALWAYS_FREE:
+    kept = min(ALWAYS_FREE, total)
+    if needed and needed > free + now - kept:
         raise Problem(
             f"deploy.toml needs {needed} executions at once; of this account's {total}, {free + now} are not reserved, "
-            f"and {ALWAYS_FREE} of them must stay free.",
+            f"and {kept} of them must stay free.",
             "Lower the number in deploy.toml, or ask for more: Service Quotas, AWS Lambda, Concurrent executions.",
         )
     if total <= NEW_ACCOUNT:

@@ -1,0 +1,209 @@
+"""What trackers report of URLs, roles, networks, quotas and Regions: is each so on the embedded AWS, and is it handled?
+
+Each test is named after the report. Those on names of one's own are in test_domain.py.
+"""
+
+import json
+import shutil
+import urllib.error
+from pathlib import Path
+
+import pytest
+
+from tests.baking import CHOICES
+from tests.conftest import Bake
+from tests.deploying import write_handler
+from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
+from tests.embedded_aws.policy import allows
+from tests.embedded_aws.sample import Sample, refused
+from tests.scene import MIGRATIONS, NAME, Scene, copied, scene
+
+LIVE = {"FunctionName": NAME, "Qualifier": "live"}
+ASKS_AND_WAITS = """
+import os, urllib.request
+
+def handler(event, context):
+    urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"], timeout=60)
+"""
+ASKS_AS_OURS_DOES = """
+from app.aws import call
+
+request = {"Names": ["/my-api/prod/DATABASE_URL"], "WithDecryption": True}
+value = call("ssm", "AmazonSSM.GetParameters", request)["Parameters"][0]["Value"]
+
+def handler(event, context):
+    return {"statusCode": 200, "body": value}
+"""
+
+
+def test_serverless_13147_a_public_url_needs_two_statements(bake: Bake, tmp_path: Path) -> None:
+    """serverless/serverless#13147: since October 2025 lambda:InvokeFunctionUrl alone, once enough, is answered 403."""
+    with scene(bake, tmp_path) as on:
+        on.release("old")
+        functions = on.aws.client("lambda")
+        for statement in ("public-url", "public-invoke"):
+            functions.remove_permission(**LIVE, StatementId=statement)
+        action = {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"}
+        functions.add_permission(**LIVE, StatementId="public-url", Principal="*", **action)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            on.answer()
+        assert on.release("old").code == 0
+        assert on.answer() == "old"
+
+
+def test_zappa_1455_the_second_statement_without_a_condition_opens_direct_invoke(bake: Bake, tmp_path: Path) -> None:
+    """zappa/Zappa#1455: to any AWS account, past the URL, its metrics and its alarms."""
+    with scene(bake, tmp_path) as on:
+        on.release("old")
+        functions = on.aws.client("lambda")
+
+        def stranger_may_invoke() -> bool:
+            policy = json.loads(functions.get_policy(**LIVE)["Policy"])
+            return allows(policy["Statement"], "lambda:InvokeFunction", principal="*")
+
+        functions.remove_permission(**LIVE, StatementId="public-invoke")
+        functions.add_permission(**LIVE, StatementId="public-invoke", Action="lambda:InvokeFunction", Principal="*")
+        assert on.answer() == "old"
+        assert stranger_may_invoke()
+        assert on.release("old").code == 0
+        assert on.answer() == "old"
+        assert not stranger_may_invoke()
+
+
+def test_pulumi_aws_native_148_a_fresh_role_cannot_be_assumed(bake: Bake, tmp_path: Path) -> None:
+    """pulumi/pulumi-aws-native#148: for some seconds, since IAM is eventually consistent."""
+    with scene(bake, tmp_path, Delays(role_s=20)) as on:
+        sample = Sample(on.aws, tmp_path)
+        definition = sample.definition(Role=sample.role(wait=False))
+        with refused(
+            "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
+        ):
+            sample.client.create_function(**definition)
+        began = on.aws.clock.time()
+        assert on.release("old").code == 0
+        assert on.aws.clock.time() - began > 20
+    with scene(bake, tmp_path, Delays(role_s=600)) as on:
+        assert "AWS did not finish letting Lambda use the role within 120 s." in on.release("old").err
+
+
+def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, tmp_path: Path) -> None:
+    """ansible-collections/community.aws#830: be it another program's, or that of a deploy that was killed."""
+    with scene(bake, tmp_path, Delays(update_s=30)) as on:
+        on.release("old")
+        functions = on.aws.client("lambda")
+        functions.update_function_configuration(FunctionName=NAME, Timeout=10)
+        told = "The operation cannot be performed at this time. An update is in progress for resource"
+        with refused("ResourceConflictException", told):
+            functions.update_function_code(FunctionName=NAME, ImageUri=on.images["new"])
+        assert on.release("new").code == 0
+        assert on.answer() == "new"
+
+
+def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_where_nothing_leads_to_its_secrets(
+    bake: Bake, tmp_path: Path
+) -> None:
+    """aws/aws-sdk-js-v3#2510: with no word of why. doctor sees it before, ours says it, and an endpoint mends it."""
+    with scene(copied(bake, tmp_path), tmp_path, migrations="alembic") as on:
+        ec2 = on.aws.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        network = {"SubnetIds": [subnet], "SecurityGroupIds": ["sg-0123456789abcdef0"]}
+        may_connect = {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}
+        sample = Sample(on.aws, tmp_path)
+        sample.create(ASKS_AND_WAITS, Role=sample.role("connects", may_connect), VpcConfig=network, Timeout=1)
+        assert sample.invoke().payload["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
+
+        on.edit("[stages.dev]", f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["sg-1"]\n\n[stages.dev]""")
+        assert f"Nothing leads from {subnet} to com.amazonaws.us-east-1.ssm" in on.deploy("doctor").out
+        root = write_handler(tmp_path / "reads", ASKS_AS_OURS_DOES)
+        (root / "app/migrate.py").write_text(MIGRATIONS, encoding="utf-8")
+        on.project.edit("app/aws.py", "TIMEOUT_S = 2", "TIMEOUT_S = 0.5")  # which INIT needs four times here
+        shutil.copy(on.project.path / "app/aws.py", root / "app/aws.py")
+        image = on.aws.push_image("built-elsewhere", root)
+        lost = on.deploy("--image", image)
+        assert lost.code == 1
+        assert "a function in a VPC reaches it through a NAT gateway or an interface endpoint for ssm" in lost.err
+
+        service = "com.amazonaws.us-east-1.ssm"
+        ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[subnet])
+        assert "an endpoint leads to com.amazonaws.us-east-1.ssm" in on.deploy("doctor").out
+        assert on.deploy("--image", image).code == 0
+        assert on.answer() == "postgresql://nowhere"
+
+
+def test_cloud_custodian_1792_a_log_group_that_lambda_makes_never_expires(bake: Bake, tmp_path: Path) -> None:
+    """cloud-custodian/cloud-custodian#1792: nor does it go with its function. Ours is there before the function."""
+    with scene(bake, tmp_path) as on:
+        sample = Sample(on.aws, tmp_path)
+        sample.create()
+        sample.invoke()
+        sample.client.delete_function(FunctionName="sample")
+        logs = on.aws.client("logs")
+        (group,) = logs.describe_log_groups()["logGroups"]
+        assert (group["logGroupName"], group.get("retentionInDays")) == ("/aws/lambda/sample", None)
+
+        on.release("old")
+        made = [call.operation for call in on.aws.calls if call.params.get("FunctionName", NAME) == NAME]
+        assert made.index("CreateLogGroup") < made.index("CreateFunction")
+        (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{NAME}")["logGroups"]
+        assert group["retentionInDays"] == 30
+        policy = on.aws.client("iam").get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"]
+        assert "logs:CreateLogGroup" not in str(policy)
+        assert on.deploy("destroy", typed=f"{NAME}\n").code == 0
+        assert [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]] == ["/aws/lambda/sample"]
+
+
+def test_zappa_1425_there_are_regions_without_function_urls(bake: Bake, tmp_path: Path) -> None:
+    """zappa/Zappa#1425: AWS tells it as if a permission were missing, to others after they have deployed half of it."""
+    told = "Unable to determine service/operation name to be authorized"
+    for endpoint in CHOICES["endpoint"]:
+        project = bake(endpoint=endpoint).copy(tmp_path / endpoint)
+        project.edit("deploy.toml", 'region = "us-east-1"', 'region = "eu-south-2"')
+        with EmbeddedAws(ManualClock(), region="eu-south-2") as aws:
+            on = Scene(aws, project, tmp_path)
+            with refused("AccessDeniedException", told):
+                aws.client("lambda").list_function_url_configs(FunctionName=NAME)
+            before = len(aws.calls)
+            run = on.release("old")
+            if endpoint == "function_url":
+                assert run.code == 1
+                assert run.err.startswith("GetFunctionUrlConfig does not exist in this Region.\nSet another region")
+                assert [call.operation for call in aws.calls[before:] if call.mutating] == []
+            else:
+                assert run.code == 0, run.err
+
+
+def test_sst_5829_a_new_account_runs_ten_requests_at_once(bake: Bake, tmp_path: Path) -> None:
+    """anomalyco/sst#5829: and may reserve none of them. doctor says so; a deploy leaves what is live."""
+    with scene(bake, tmp_path, cold_starts="provisioned_concurrency") as on:
+        assert on.release("old").code == 0
+        on.aws.lambda_state().account_concurrency = 10
+        told = "account's UnreservedConcurrentExecution below its minimum value of [10]"
+        with refused("InvalidParameterValueException", told):
+            on.aws.client("lambda").put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=1)
+        doctor = on.deploy("doctor")
+        assert doctor.code == 1
+        assert (
+            "needs 4 executions at once; of this account's 10, 10 are not reserved, and 10 of them must" in doctor.out
+        )
+        run = on.release("new")
+        assert run.code == 1
+        assert told in run.err
+        assert on.answer() == "old"
+
+
+def test_power_tuning_181_a_new_account_has_3008_mb(bake: Bake, tmp_path: Path) -> None:
+    """alexcasalboni/aws-lambda-power-tuning#181: which only the refusal tells. A deploy passes it on."""
+    with scene(copied(bake, tmp_path), tmp_path) as on:
+        assert on.release("old").code == 0
+        on.aws.lambda_state().account_memory_mb = 3008
+        told = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
+        with refused("ValidationException", told):
+            on.aws.client("lambda").update_function_configuration(FunctionName=NAME, MemorySize=3009)
+        on.edit("memory_mb = 512", "memory_mb = 4096")
+        before = len(on.aws.calls)
+        run = on.release("new")
+        assert run.code == 1
+        assert told in run.err
+        assert [call.operation for call in on.aws.calls[before:] if call.mutating] == ["UpdateFunctionConfiguration"]
+        assert on.answer() == "old"
