@@ -23,7 +23,7 @@ from tests.scene import NAME, SERVICE, Scene, copied, scene, task_root
 
 LIVE = {"FunctionName": NAME, "Qualifier": "live"}
 FAILS_INIT = "raise RuntimeError('no model')\n"
-SLOW_INIT = "import time\n\nprint('INIT runs')\ntime.sleep(0.6)\n"
+SLOW_INIT = "import time\n\ntime.sleep(0.6)\n"
 
 
 def test_buildx_1533_an_image_index_is_rejected(bake: Bake, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_web_adapter_35_an_init_of_over_ten_seconds_is_begun_again(bake: Bake, t
         sample = Sample(on.aws, tmp_path)
         sample.create(SLOW_INIT + "def handler(event, context):\n    return 1\n", Timeout=10)
         metrics = sample.invoke().report["metrics"]
-        assert on.aws.log_messages("/aws/lambda/sample").count("INIT runs") == 2
+        assert metrics["durationMs"] > 600  # INIT once more, all of it: the handler does nothing
         assert metrics["billedDurationMs"] > metrics["initDurationMs"] + 600
 
         root = write_handler(tmp_path / "slow", SLOW_INIT + SERVICE.format(body="slow"))
