@@ -40,6 +40,17 @@ def test_old_versions_go_and_those_in_use_stay(scene: Scene) -> None:
     assert [version["Version"] for version in versions] == ["$LATEST", "2", "3"]
 
 
+def test_no_traffic_stays_with_another_version_after_a_release(scene: Scene) -> None:
+    """Whatever somebody has split by hand."""
+    for image in ("old", "new"):
+        scene.release(image)
+    scene.aws.client("lambda").update_alias(
+        FunctionName=NAME, Name="live", RoutingConfig={"AdditionalVersionWeights": {"1": 0.5}}
+    )
+    assert scene.release("other").code == 0
+    assert {scene.answer() for _ in range(10)} == {"other"}
+
+
 def test_a_name_that_is_not_ours_is_refused_before_anything_changes(scene: Scene) -> None:
     scene.aws.client("logs").create_log_group(logGroupName=f"/aws/lambda/{NAME}")
     refused = scene.release("old")

@@ -112,6 +112,7 @@ def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None
             Name=ALIAS,
             FunctionVersion=version,
             Description=f"previous={previous}" if previous else "",
+            RoutingConfig={"AdditionalVersionWeights": {}},  # all of it: no part stays with what somebody put beside it
             RevisionId=now.revision,
         )
     except ClientError as error:

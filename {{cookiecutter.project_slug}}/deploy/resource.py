@@ -104,11 +104,12 @@ def differences(desired: State, actual: State) -> dict[str, tuple[object, object
 
 def _holds(actual: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict) and isinstance(actual, dict):  # AWS may tell more than was asked for
-        return all(_same(actual.get(key), value) for key, value in wanted.items())
-    return _same(actual, wanted)
+        return all(is_same(actual.get(key), value) for key, value in wanted.items())
+    return is_same(actual, wanted)
 
 
-def _same(actual: Any, wanted: Any) -> bool:
+def is_same(actual: Any, wanted: Any) -> bool:
+    """Whether AWS has it so already."""
     return bool(actual == wanted or (actual in EMPTY and wanted in EMPTY))
 
 

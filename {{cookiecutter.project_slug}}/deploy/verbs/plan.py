@@ -10,7 +10,7 @@ from deploy import image as images
 from deploy.aws import Aws
 from deploy.config import Service
 from deploy.release import is_live, live
-from deploy.resource import Change, compare
+from deploy.resource import Change, compare, is_same
 from deploy.resources import Stack
 from deploy.verbs import deploy
 
@@ -75,7 +75,7 @@ def _differing(key: str, was: object, wanted: object) -> Iterator[tuple[str, obj
     if isinstance(was, dict) and isinstance(wanted, dict):
         for part in {**was, **wanted}:
             yield from _differing(f"{key}.{part}", was.get(part), wanted.get(part))
-    elif was != wanted:
+    elif not is_same(was, wanted):
         yield key, was, wanted
 
 
