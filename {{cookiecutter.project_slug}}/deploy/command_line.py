@@ -13,9 +13,9 @@ from deploy import config
 from deploy.aws import Aws, explain
 from deploy.problem import Problem, UsageProblem
 {% if cookiecutter.migrations == 'alembic' %}
-from deploy.verbs import deploy, destroy, doctor, logs, migrate, plan, rollback, secret, status
+from deploy.verbs import cost, deploy, destroy, doctor, logs, migrate, plan, rollback, secret, status
 {% else %}
-from deploy.verbs import deploy, destroy, doctor, logs, plan, rollback, secret, status
+from deploy.verbs import cost, deploy, destroy, doctor, logs, plan, rollback, secret, status
 {% endif %}
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -29,6 +29,7 @@ VERBS = {
 {% if cookiecutter.migrations == 'alembic' %}
     "migrate": migrate,
 {% endif %}
+    "cost": cost,
     "doctor": doctor,
     "destroy": destroy,
 }
