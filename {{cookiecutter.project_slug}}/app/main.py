@@ -5,14 +5,13 @@ import gc
 gc.disable()  # while modules are imported: a tenth less INIT time; enabled again on the last lines
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
-{% if cookiecutter.endpoint == 'http_api' %}
-from mangum.handlers import HTTPGateway
-from mangum.types import Scope
-{% endif %}
 
+from app.events import HttpEvent
 from app.lifespan import Lifespan
 from app.logs import AccessLog, configure_logging, request_id
 {% if cookiecutter.cold_starts == 'snapstart' %}
@@ -56,6 +55,13 @@ app.include_router(items.router)
 {% endif %}
 
 
+@app.exception_handler(RequestValidationError)
+async def unprocessable_content(request: Request, error: RequestValidationError) -> JSONResponse:
+    """What is wrong, but not the input: FastAPI repeats it for each error, and may not be able to (NaN is no JSON)."""
+    problems = [{name: part for name, part in problem.items() if name != "input"} for problem in error.errors()]
+    return JSONResponse({"detail": jsonable_encoder(problems)}, status_code=422)
+
+
 @app.exception_handler(Exception)
 async def internal_server_error(request: Request, error: Exception) -> JSONResponse:
     """What a caller sees of an unhandled exception; Mangum writes its one log record, with the traceback."""
@@ -65,22 +71,10 @@ async def internal_server_error(request: Request, error: Exception) -> JSONRespo
     )
 
 
-{% if cookiecutter.endpoint == 'http_api' %}
-class DecodedPath(HTTPGateway):
-    """API Gateway has decoded the path already; Mangum would do it once more, and make a/b of a%252Fb."""
-
-    @property
-    def scope(self) -> Scope:
-        return {**super().scope, "path": self.event["requestContext"]["http"]["path"]}
-
-
-{% endif %}
 handler = Mangum(
     AccessLog(Lifespan(app)),
     lifespan="off",  # Mangum would start and stop the application around every request; Lifespan starts it once
-{% if cookiecutter.endpoint == 'http_api' %}
-    custom_handlers=[DecodedPath],
-{% endif %}
+    custom_handlers=[HttpEvent],
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "+json", "+xml"],  # any other type travels base64-encoded
 )
 

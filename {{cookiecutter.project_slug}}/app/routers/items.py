@@ -17,16 +17,17 @@ router = APIRouter(prefix="/items", tags=["items"])
 
 UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 MAX_ID = 2**63 - 1
+UNREADABLE: dict[int | str, dict[str, Any]] = {400: {"description": "The body cannot be read as JSON"}}
 MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no item with this id"}}
 TAKEN: dict[int | str, dict[str, Any]] = {409: {"description": "There is another item with this name"}}
 
-# PostgreSQL keeps no NUL in a text.
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$", examples=["screw"])]
+# PostgreSQL keeps no NUL in a text; and a name of blanks is none.
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$", examples=["screw"])]
 ItemId = Annotated[int, InPath(ge=1, le=MAX_ID)]
 
 
 class NewItem(BaseModel):
-    model_config = ConfigDict(str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True, strict=True)  # "3" and true are no quantities
 
     name: Name
     quantity: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -44,7 +45,7 @@ class Page(BaseModel):
     next: int | None = Field(description="`after` of the page that follows; null on the last one")
 
 
-@router.post("", status_code=201, responses=TAKEN)
+@router.post("", status_code=201, responses=UNREADABLE | TAKEN)
 def create_item(new: NewItem, database: Database) -> StoredItem:
     item = Item(**new.model_dump())
     database.add(item)
@@ -71,7 +72,7 @@ def read_item(item_id: ItemId, database: Database) -> StoredItem:
     return StoredItem.model_validate(existing(database, item_id))
 
 
-@router.put("/{item_id}", responses=MISSING | TAKEN)
+@router.put("/{item_id}", responses=UNREADABLE | MISSING | TAKEN)
 def replace_item(item_id: ItemId, new: NewItem, database: Database) -> StoredItem:
     item = existing(database, item_id, for_update=True)
     item.name, item.quantity = new.name, new.quantity

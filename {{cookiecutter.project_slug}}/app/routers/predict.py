@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 router = APIRouter(tags=["predict"])
 
@@ -11,6 +11,8 @@ Centimetres = Annotated[float, Field(gt=0, lt=100)]
 
 
 class Flower(BaseModel):
+    model_config = ConfigDict(strict=True)  # "5.1" and true are no numbers
+
     sepal_length: Centimetres = Field(examples=[5.1])
     sepal_width: Centimetres = Field(examples=[3.5])
     petal_length: Centimetres = Field(examples=[1.4])
@@ -22,7 +24,7 @@ class Prediction(BaseModel):
     probability: float
 
 
-@router.post("/predict")
+@router.post("/predict", responses={400: {"description": "The body cannot be read as JSON"}})
 async def predict(flower: Flower) -> Prediction:
     """The species of an iris, by the size of its sepals and petals in centimetres."""
     from app.model import classify  # imported by the first prediction, so that no other request waits for it

@@ -32,12 +32,22 @@ def test_predict(client: httpx.Client, flower: dict[str, float], species: str, p
         b"not json",
         b'{"sepal_length": "long", "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}',
         b'{"sepal_length": -5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}',
+        b'{"sepal_length": "5.1", "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}',
+        b'{"sepal_length": true, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}',
+        b'{"sepal_length": NaN, "sepal_width": 1e999, "petal_length": -Infinity, "petal_width": "\\ud800"}',
+        b"[" * 500 + b"]" * 500,
     ],
 )
 def test_invalid_body_is_422(client: httpx.Client, body: bytes) -> None:
     response = client.post("/predict", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 422
     assert response.json()["detail"][0]["loc"][0] == "body"
+
+
+@pytest.mark.parametrize("body", [b'"\xff"', b"[" * 100_000, b"9" * 5000])
+def test_a_body_that_cannot_be_read_is_400(client: httpx.Client, body: bytes) -> None:
+    response = client.post("/predict", content=body, headers={"content-type": "application/octet-stream+json"})
+    assert response.status_code == 400
 
 
 def test_unknown_path_is_404(client: httpx.Client) -> None:

@@ -9,6 +9,8 @@ import pytest
 from fastapi import APIRouter, BackgroundTasks, HTTPException
 from fastapi.responses import StreamingResponse
 
+from tests.lambda_transport import event_of
+
 AccessLogRecords = Callable[[], list[dict[str, Any]]]
 
 broken = APIRouter()
@@ -47,6 +49,11 @@ async def bug_in_a_stream() -> StreamingResponse:
 async def bug_in_the_background(tasks: BackgroundTasks) -> str:
     tasks.add_task(bug)
     return "fine"
+
+
+@broken.get("/large/{size}")
+async def large(size: int) -> str:
+    return "x" * size
 
 
 @broken.get("/refuse")
@@ -103,13 +110,35 @@ def test_a_500_on_purpose_is_no_exception(
     assert [fields["status"] for fields in access_log()] == [500]
 
 
+def test_a_response_that_is_too_large_for_lambda(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(client.get("/large/6000000").json()) == 6_000_000
+    response = client.get("/large/6300000")
+    assert (response.status_code, response.json()["detail"]) == (500, "Response Too Large")
+    assert response.json()["request_id"] == response.headers["x-request-id"]
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith("GET /large/6300000: a response of 6300")
+
+
 def test_the_environment_lives_on(client: httpx.Client) -> None:
     client.get("/bug")
     assert client.get("/health").status_code == 200
 
 
-def test_an_event_that_is_no_request_fails_the_invocation() -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"requestContext": {}},
+        {"requestContext": None},
+        {"headers": None},
+        {"body": "a", "isBase64Encoded": True},
+        {"body": {"name": "screw"}},
+        {"rawQueryString": "\ud800"},
+    ],
+)
+def test_an_event_that_is_no_request_fails_the_invocation(client: httpx.Client, changes: dict[str, Any]) -> None:
     from app.main import handler
 
-    with pytest.raises(RuntimeError, match="unable to infer"):
-        handler({"source": "aws.events"}, None)  # type: ignore[arg-type]
+    event = event_of(client.build_request("GET", "/health")) | changes
+    with pytest.raises(Exception, match=r"no HTTP request in payload format 2\.0"):
+        handler(event, None)  # type: ignore[arg-type]
+    assert client.get("/health").status_code == 200

@@ -68,6 +68,9 @@ def test_a_name_that_is_taken_is_409(client: httpx.Client) -> None:
         b'{"name": "nail", "quantity": -1}',
         b'{"name": "nail", "quantity": 2147483648}',
         b'{"name": "nail", "quantity": 1.5}',
+        b'{"name": "nail", "quantity": "1"}',
+        b'{"name": "nail", "quantity": NaN}',
+        b'{"name": "\\ud800"}',
     ],
 )
 def test_an_invalid_body_is_422(client: httpx.Client, body: bytes) -> None:
