@@ -145,7 +145,7 @@ def environment(project: Path) -> dict[str, str]:
         "COLUMNS": "120",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:schemathesis",  # whose import takes longer than many a test
         "RUFF_NO_CACHE": "true",
         "MYPY_CACHE_DIR": str(TEMPLATE / ".cache/mypy" / worker),
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -94,6 +94,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, said in report.user_properties:
             if name == "image":
                 terminalreporter.write_line(f"image of {said}")
+            if name == "figures":
+                terminalreporter.write_line(said)
             if name == "faults":
                 faults.update(said)
     if faults:

@@ -180,14 +180,14 @@ class ExecutionEnvironment:
                     break
                 if api.changed.wait(min(left_s, WATCH_S)):
                     continue
-                resident = resident_mb(runtime.pid)
+                resident = resident_kb(runtime.pid) // 1024
                 self._peak_mb = max(self._peak_mb, resident)
                 if resident > self._memory_mb:
                     killed_for_memory = True
                     runtime.process.kill()
                     api.changed.wait_for(lambda: runtime.exited is not None, 5)
         posted = api.posted
-        self._peak_mb = max(self._peak_mb, resident_mb(runtime.pid, peak=True))
+        self._peak_mb = max(self._peak_mb, resident_kb(runtime.pid, peak=True) // 1024)
         if failed is None and posted and posted.kind == "error":
             failed = Outcome(posted.payload, "error", posted.error_type or "Unhandled")
             runtime.drain()
@@ -325,17 +325,17 @@ def _readable(descriptor: int, timeout_ms: int) -> bool:
     return False
 
 
-def resident_mb(pid: int, *, peak: bool = False) -> int:
-    """Resident memory of a process in MB, 0 when it is gone."""
+def resident_kb(pid: int, *, peak: bool = False) -> int:
+    """Resident memory of a process in kB, 0 when it is gone."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM" if peak else "VmRSS"))
-        return int(line.split()[1]) // 1024
+        return int(line.split()[1])
     except (OSError, StopIteration):
         if Path("/proc/self/status").exists():
             return 0
         found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        return int(found.stdout or 0) // 1024
+        return int(found.stdout or 0)
 
 
 def _failed(error_type: str, message: str, status: str = "failure") -> Outcome:

@@ -1,0 +1,109 @@
+"""Does the memory of the execution environments stay flat under load, and does no request fail?
+
+SOAK says how many requests are sent: a sample by default, 20,000 over 8 environments by `make test-soak`.
+"""
+
+import http.client
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import count, islice
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.baking import COMBINATIONS, Answers, name_of
+from tests.conftest import Bake
+from tests.deploying import InProcess, database_of, push, without_throttling
+from tests.embedded_aws import EmbeddedAws
+from tests.embedded_aws.execution_environment import resident_kb
+
+NAME = "my-api-prod"
+SOAK = int(os.environ.get("SOAK", "0"))
+REQUESTS, ENVIRONMENTS = (SOAK, 8) if SOAK else (400, 2)
+WARM_UP = 250 * ENVIRONMENTS if SOAK else 100 * ENVIRONMENTS
+MAX_GROWTH_KB = 1024  # of one environment, after its warm-up
+FLOWER = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
+
+Sent = tuple[str, str, bytes, int]  # method, path, body and the status that is right
+MIX: list[Sent] = [
+    ("GET", "/", b"", 200),
+    ("GET", "/health", b"", 200),
+    ("POST", "/predict", FLOWER, 200),
+    ("POST", "/predict", b'{"sepal_length": NaN}', 422),
+    ("POST", "/predict", b"[" * 2000, 400),
+    ("POST", "/predict", b'"%s"' % (b"x" * 100_000), 422),
+    ("GET", "/openapi.json", b"", 200),
+    ("GET", "/nothing-here", b"", 404),
+    ("DELETE", "/health", b"", 405),
+    ("GET", "/health/", b"", 307),
+]
+ITEMS: list[Sent] = [
+    ("POST", "/items", b'{"name": "item #"}', 201),
+    ("GET", "/items?limit=100", b"", 200),
+    ("POST", "/items", b'{"name": "\\u0000"}', 422),
+    ("GET", "/items/0", b"", 422),
+]
+
+
+class Clients:
+    """As many as there are to be environments, each sending one request after the other on its own connection."""
+
+    def __init__(self, url: str, mix: list[Sent]) -> None:
+        self._address = urlsplit(url).netloc
+        self._mix = mix
+        self._numbers = count()
+        self.failed: list[str] = []
+
+    def send(self, requests: int) -> None:
+        """So many, by all of them together."""
+        numbers = iter(list(islice(self._numbers, requests)))
+        with ThreadPoolExecutor(ENVIRONMENTS) as pool:
+            for client in [pool.submit(self._client, numbers) for _ in range(ENVIRONMENTS)]:
+                client.result()
+
+    def _client(self, numbers: Iterator[int]) -> None:
+        with closing(http.client.HTTPConnection(self._address, timeout=60)) as connection:
+            for number in numbers:
+                method, path, body, right = self._mix[number % len(self._mix)]
+                body = body.replace(b"#", b"%d" % number)
+                connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != right:
+                    self.failed.append(f"{method} {path}: {answer.status}")
+
+
+@pytest.mark.parametrize("answers", [COMBINATIONS[0], COMBINATIONS[-1]] if SOAK else COMBINATIONS[:1], ids=name_of)
+def test_memory_stays_flat(
+    bake: Bake, tmp_path: Path, record_property: Callable[[str, object], None], answers: Answers
+) -> None:
+    project = without_throttling(bake(**answers).copy(tmp_path))
+    mix = MIX + ITEMS if answers["migrations"] == "alembic" else MIX
+    with EmbeddedAws() as aws, database_of(project, aws):
+        deployed = InProcess(project, aws)("--image", push(project, aws))
+        assert deployed.code == 0, deployed.err
+        clients = Clients(deployed.url, mix)
+
+        clients.send(WARM_UP)
+        before = memory_kb(aws)
+        clients.send(REQUESTS - WARM_UP)
+        after = memory_kb(aws)
+
+        served = [environment.invocations for environment in aws.environments(NAME)]
+    growth = [after[pid] - before[pid] for pid in before]
+    figures = f"{REQUESTS:,} requests to {len(served)} environments, {len(clients.failed)} failed, "
+    figures += f"{min(served):,} or more to each; memory of {min(before.values()) // 1024} MB or more each "
+    figures += f"grew by {min(growth)} to {max(growth)} kB"
+    record_property("figures", f"soak of {name_of(answers)}: {figures}")
+    assert clients.failed == []
+    assert before.keys() == after.keys()
+    assert len(before) == ENVIRONMENTS
+    assert max(growth) <= MAX_GROWTH_KB, figures
+
+
+def memory_kb(aws: EmbeddedAws) -> dict[int, int]:
+    """Of each environment, by its process."""
+    return {environment.pid: resident_kb(environment.pid) for environment in aws.environments(NAME)}
