@@ -3,7 +3,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 help: ## say what there is
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-11s  %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-12s  %s\n", $$1, $$2}'
 
 demo: .venv/requirements.txt ## bake, deploy to the embedded AWS and call the URL; ARGS="endpoint=http_api" for answers, ENGINE=docker for a real image
 	@.venv/bin/python -m tests.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
@@ -16,6 +16,12 @@ test: .venv/requirements.txt ## all tests, in every combination of options; ARGS
 
 test-faults: .venv/requirements.txt ## every fault at every call of every deploy, not only the sample that is in make test; takes hours
 	@FAULTS=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/test_faults.py $(ARGS)
+
+test-openapi: .venv/requirements.txt ## each operation of the deployed service asked 500 random questions instead of 3; two minutes
+	@EXAMPLES=500 .venv/bin/python -m pytest tests/test_openapi.py $(ARGS)
+
+test-soak: .venv/requirements.txt ## 20,000 requests over 8 environments, by default and with the most options; two minutes
+	@SOAK=20000 .venv/bin/python -m pytest tests/test_soak.py $(ARGS)
 
 lint: .venv/requirements.txt ## ruff and mypy on the template's own code
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
@@ -31,4 +37,4 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test test-faults lint lock
+.PHONY: help demo serve test test-faults test-openapi test-soak lint lock
