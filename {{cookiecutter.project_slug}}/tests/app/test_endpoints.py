@@ -48,6 +48,7 @@ def test_invalid_body_is_422(client: httpx.Client, body: bytes) -> None:
 def test_a_body_that_cannot_be_read_is_400(client: httpx.Client, body: bytes) -> None:
     response = client.post("/predict", content=body, headers={"content-type": "application/octet-stream+json"})
     assert response.status_code == 400
+    assert "400" in client.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]
 
 
 def test_unknown_path_is_404(client: httpx.Client) -> None:
