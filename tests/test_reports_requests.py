@@ -194,8 +194,9 @@ def test_serverless_wsgi_74_text_of_an_unknown_type_travels_as_base64(on: Scene,
 def test_an_event_that_is_no_request_makes_mangum_raise(on: Scene) -> None:
     """Such as a scheduled one. The invocation fails, which `Errors` does see; the environment lives on."""
     on.next_period()
-    for function in ("plain", f"{NAME}:live"):
-        with pytest.raises(AssertionError, match="unable to infer a handler"):
+    told = {"plain": "unable to infer a handler", f"{NAME}:live": "no HTTP request in payload format 2.0"}
+    for function, match in told.items():
+        with pytest.raises(AssertionError, match=match):
             on.invoke(function, {"source": "aws.events", "detail-type": "Scheduled Event"})
     assert on.aws.alarm_fires(f"{NAME}-errors")
     assert on.get("health") == {"status": "healthy"}
