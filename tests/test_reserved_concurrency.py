@@ -1,0 +1,87 @@
+"""Is `reserved_concurrency` a ceiling for the bill: one request too many gets 429, until the key is taken out again?"""
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import Bake
+from tests.deploying import InProcess, Run, write_handler
+from tests.embedded_aws import EmbeddedAws, ManualClock
+
+# A request of /slow lasts until its file is gone.
+SLOW = """
+import pathlib, time
+
+busy = pathlib.Path({busy!r})
+
+def handler(event, context):
+    if event["rawPath"] == "/slow":
+        busy.touch()
+        while busy.exists():
+            time.sleep(0.01)
+    return {{"statusCode": 200, "body": "done"}}
+"""
+KEY, LINE = "# reserved_concurrency = 10  #", "reserved_concurrency = {}  #"
+
+
+def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: Path) -> None:
+    project, busy = bake().copy(tmp_path), tmp_path / "busy"
+    root = write_handler(tmp_path / "root", SLOW.format(busy=str(busy)))
+    with EmbeddedAws(clock=ManualClock()) as aws:
+        image = aws.push_image("built-elsewhere", root)
+
+        def deploy() -> Run:
+            return InProcess(project, aws)("--image", image)
+
+        def reserved() -> object:
+            told = aws.client("lambda").get_function_concurrency(FunctionName="my-api-prod")
+            return told.get("ReservedConcurrentExecutions")
+
+        project.edit("deploy.toml", KEY, LINE.format(1))
+        url = deploy().url
+        assert reserved() == 1
+        with running(url + "slow", busy):
+            assert status(url) == 429
+        assert status(url) == 200
+
+        project.edit("deploy.toml", LINE.format(1), LINE.format(901))  # of 1,000
+        refused = deploy()
+        assert refused.code == 1
+        assert "to PutFunctionConcurrency" in refused.err
+        assert "below its minimum value of [100]" in refused.err
+        assert len(refused.err.splitlines()) == 2
+        assert (reserved(), status(url)) == (1, 200)
+
+        project.edit("deploy.toml", LINE.format(901), KEY)
+        taken_out = deploy()
+        assert "1 updated" in taken_out.out
+        assert reserved() is None
+        with running(url + "slow", busy):
+            assert status(url) == 200
+
+
+@contextmanager
+def running(url: str, busy: Path) -> Iterator[None]:
+    """While a request of this URL is being answered."""
+    request = threading.Thread(target=status, args=(url,))
+    request.start()
+    while not busy.exists():
+        assert request.is_alive()
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        busy.unlink()
+        request.join()
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
