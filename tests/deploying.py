@@ -20,6 +20,7 @@ from tests.baking import TEMPLATE, Project, environment
 from tests.database import new_database
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.task_root import build_task_root
+from tests.leftovers import leftovers
 
 CACHE = TEMPLATE / ".cache"
 MARK = """
@@ -101,24 +102,9 @@ def database_of(project: Project, aws: EmbeddedAws) -> Iterator[str]:
         yield url
 
 
-def left_behind(aws: EmbeddedAws) -> list[object]:
+def left_behind(aws: EmbeddedAws) -> list[str]:
     """Everything of a service that is still there, asked of each service and not of the deploy tool."""
-    functions = aws.client("lambda").list_functions()["Functions"]
-    repositories = aws.client("ecr").describe_repositories()["repositories"]
-    return [
-        *functions,
-        *aws.client("iam").list_roles()["Roles"],
-        *aws.client("logs").describe_log_groups()["logGroups"],
-        *aws.client("cloudwatch").describe_alarms()["MetricAlarms"],
-        *aws.client("sns").list_topics()["Topics"],
-        *aws.client("apigatewayv2").get_apis()["Items"],
-        *aws.client("apigatewayv2").get_domain_names()["Items"],
-        *aws.client("acm").list_certificates()["CertificateSummaryList"],
-        *aws.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"],
-        *aws.client("ssm").describe_parameters()["Parameters"],
-        *aws.client("secretsmanager").list_secrets()["SecretList"],  # and not what can only be brought back
-        *(one for one in repositories if one["repositoryName"] != "built-elsewhere"),
-    ]
+    return [one for one in leftovers(aws.client) if one != "ecr built-elsewhere"]
 
 
 class InProcess:
@@ -153,6 +139,11 @@ class InProcess:
         ):
             code = self._command_line.main(list(arguments))
         return Run(code, out.getvalue(), err.getvalue())
+
+
+def in_process(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = "") -> Run:
+    """What deploy_sh does, in this process."""
+    return InProcess(project, aws)(*arguments, typed=typed)
 
 
 def _imported(project: Path) -> dict[str, ModuleType]:

@@ -188,7 +188,7 @@ class Scene:
         found: dict[str, Any] = functions.get_function_configuration(FunctionName="my-api-prod", Qualifier="live")
         return found
 
-    def left(self) -> list[object]:
+    def left(self) -> list[str]:
         """What there is after ./deploy.sh destroy."""
         assert self.deploy_sh("destroy", typed="my-api-prod\n").out.endswith("\n0 left\n")
         return left_behind(self.aws)

@@ -1,17 +1,16 @@
 """Does every combination deploy by its own ./deploy.sh, answer over HTTP, use just what its role allows, and go?"""
 
-import hashlib
-import json
 import re
-import urllib.error
-import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance import play
 from tests.baking import COMBINATIONS, Answers, name_of
 from tests.conftest import Bake
-from tests.deploying import InProcess, database_of, deploy_sh, left_behind, push, with_a_secret
+from tests.deploying import Run, database_of, deploy_sh, in_process, left_behind, push
 from tests.embedded_aws import EmbeddedAws
 from tests.test_least_privilege import grants, missing, unused
 
@@ -27,7 +26,6 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 \[#\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """
-FLOWER = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
 READS = 25  # of a deploy that changes nothing, without a database, an API or environments that stand ready
 MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 2, "provisioned_concurrency": 4}
 MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
@@ -45,54 +43,26 @@ def transcript(answers: Answers) -> str:
 def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     project = bake(**answers).copy(tmp_path)
     with EmbeddedAws() as aws, database_of(project, aws):
-        image = push(project, aws)
-        first = deploy_sh(project, aws, "--image", image)
-        assert first.code == 0, first.err
-        assert re.fullmatch(transcript(answers), first.out), first.out
-        assert get(first.url) == (200, {"ok": True})
+        runs = list[Run]()
 
-        before = len(aws.calls)
-        again = deploy_sh(project, aws, "--image", image)
-        assert again.code == 0
-        made = aws.calls[before:]
-        assert [call.operation for call in made if call.mutating] == []
-        assert len(made) <= READS + sum(MORE_READS.get(answer, 0) for answer in answers.values())
+        def deploy(*arguments: str, typed: str = "") -> Run:
+            if arguments[0] == "destroy":
+                assert_grants_are_what_is_used(aws)
+            run = deploy_sh if not runs or arguments[0] == "destroy" else in_process
+            runs.append(run(project, aws, *arguments, typed=typed))
+            return runs[-1]
 
-        with_a_secret(project)
-        here = InProcess(project, aws)
-        assert here("secret", "set", "API_KEY", typed="value").code == 0
-        changed = here("--image", push(project, aws))
-        assert changed.code == 0, changed.err
-        assert get(first.url + "mark") == (200, hashlib.sha256(b"value").hexdigest())
-        for path in ("", "health", "docs"):
-            assert get(first.url + path)[0] == 200
-        assert get(first.url + "predict", FLOWER)[0] == 200
-        assert get(first.url + "nothing-here") == (404, {"detail": "Not Found"})
-        assert_grants_are_what_is_used(aws)
+        @contextmanager
+        def unchanged() -> Iterator[None]:
+            before = len(aws.calls)
+            yield
+            made = aws.calls[before:]
+            assert [call.operation for call in made if call.mutating] == []
+            assert len(made) <= 2 * READS + sum(2 * MORE_READS.get(answer, 0) for answer in answers.values())
 
-        status = here("status")
-        assert status.code == 0
-        assert "version 2" in status.out
-        assert first.url in status.out
-        logs = here("logs")
-        assert "GET /health 200" in logs.out
-        assert "GET /nothing-here 404" in logs.out
-
-        gone = deploy_sh(project, aws, "destroy", typed="my-api-prod\n")
-        assert gone.code == 0
-        assert gone.out.endswith("\n0 left\n")
+        play(project, deploy, lambda: ["--image", push(project, aws)], "my-api-prod", unchanged=unchanged)
+        assert re.fullmatch(transcript(answers), runs[0].out), runs[0].out
         assert left_behind(aws) == []
-
-
-def get(url: str, body: bytes | None = None) -> tuple[int, object]:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            content = answer.read()
-            is_json = answer.headers["Content-Type"] == "application/json"
-            return answer.status, json.loads(content) if is_json else content
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 def assert_grants_are_what_is_used(aws: EmbeddedAws) -> None:
