@@ -26,6 +26,13 @@ def test_a_mistake_in_the_arguments_is_exit_code_2(scene: Scene, arguments: list
     assert scene.calls == []
 
 
+@pytest.mark.parametrize("arguments", [["--stage", "dev", "status"], ["status", "--stage", "dev"]])
+def test_the_stage_may_stand_before_the_verb_or_after_it(scene: Scene, arguments: list[str]) -> None:
+    run = scene.deploy(*arguments)
+    assert run.code == 1
+    assert "my-api has no release in stage dev." in run.err
+
+
 def test_a_region_that_does_not_exist(scene: Scene) -> None:
     scene.configure('region = "us-east-9"')
     run = scene.deploy()

@@ -44,14 +44,12 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Each verb is one file of `verbs/`: it says what it does in its first line, adds its arguments, and runs."""
-    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--stage", help="which copy of the service: prod, dev, pr-12 … (default: prod)")
-    common.add_argument("--debug", action="store_true", help="show tracebacks and all that docker prints")
     top = Parser(
         prog="./deploy.sh",
         description="Deploys this service to AWS Lambda and looks after it. Without a verb: deploy.",
-        parents=[common],
+        parents=[_common()],
     )
+    common = _common()  # not top's: its defaults would take the place of what is said before the verb
     deploy.arguments(top, common)
     verbs = top.add_subparsers(dest="verb", metavar="verb")
     for name, verb in VERBS.items():
@@ -59,6 +57,14 @@ def parser() -> Parser:
         verb.arguments(verbs.add_parser(name, parents=[common], help=told, description=told), common)
     top.set_defaults(stage="prod", debug=False, image=None, project=PROJECT)
     return top
+
+
+def _common() -> Parser:
+    """What can be said before a verb and after it."""
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--stage", help="which copy of the service: prod, dev, pr-12 … (default: prod)")
+    common.add_argument("--debug", action="store_true", help="show tracebacks and all that docker prints")
+    return common
 
 
 def main(argv: list[str]) -> int:
