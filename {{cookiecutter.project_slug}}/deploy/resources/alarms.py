@@ -120,4 +120,5 @@ class Alarms(Resource):
 {% endif %}
 
     def delete(self) -> None:
-        self.aws.cloudwatch.delete_alarms(AlarmNames=self.names)
+        there = self.read() or {}  # one only, after a deploy that was interrupted between the two
+        self.aws.cloudwatch.delete_alarms(AlarmNames=[name for name in self.names if name in there])
