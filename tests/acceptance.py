@@ -32,8 +32,8 @@ def play(
     name: str,
     *,
     unchanged: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> None:
-    """Raises AssertionError when something is not as it should be, and then leaves what there is.
+) -> str:
+    """The URL it had. Raises AssertionError when something is not as it should be, and then leaves what there is.
 
     `deploy` runs ./deploy.sh; `image` are the arguments by which it finds the project's image, none when it builds one.
     `name` is what destroy asks for; `unchanged` surrounds what must not change anything.
@@ -75,6 +75,7 @@ def play(
         says(done(deploy("migrate", "downgrade", "base")), "0001 → empty")
     purge = ["--purge"] if project.answers.get("secrets") == "secrets_manager" else []
     says(done(deploy("destroy", *purge, typed=f"{name}\n")), "\n0 left\n")
+    return url
 
 
 def done(run: Run) -> Run:
@@ -97,11 +98,13 @@ def answers(url: str, status: int, content: object = None, *, body: bytes | None
     eventually(asked)
 
 
-def eventually(check: Callable[[], Any]) -> None:
+def eventually(check: Callable[[], None]) -> None:
+    """Raises what `check` raises when it has done so for long."""
     deadline = time.monotonic() + KNOWN_EVERYWHERE_S
     while True:
         try:
-            return check()
+            check()
+            return
         except AssertionError:
             if time.monotonic() > deadline:
                 raise
