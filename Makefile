@@ -23,6 +23,9 @@ test-openapi: .venv/requirements.txt ## each operation of the deployed service a
 test-soak: .venv/requirements.txt ## 20,000 requests over 8 environments, by default and with the most options; two minutes
 	@SOAK=20000 .venv/bin/python -m pytest tests/test_soak.py $(ARGS)
 
+test-aws: .venv/requirements.txt ## one service on a real AWS account, with your credentials; asks first, and removes it; ARGS=--clean-up after a kill
+	@.venv/bin/python -m tests.account $(ARGS)
+
 lint: .venv/requirements.txt ## ruff and mypy on the template's own code
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
@@ -37,4 +40,4 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test test-faults test-openapi test-soak lint lock
+.PHONY: help demo serve test test-faults test-openapi test-soak test-aws lint lock

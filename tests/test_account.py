@@ -97,8 +97,9 @@ def test_after_a_kill_the_next_run_removes_what_is_left_and_leaves_nothing_itsel
         if (call.operation, when) == ("PutMetricAlarm", "after"):
             os.killpg(run.pid, signal.SIGKILL)
 
-    aws.hook(kill)
+    forget = aws.hook(kill)
     assert run.wait(timeout=240) == -signal.SIGKILL
+    forget()
     there = {one.split()[0] for one in left_behind(aws)}
     assert there >= {"lambda", "iam", "logs", "cloudwatch", "apigatewayv2"}
 

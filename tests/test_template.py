@@ -28,6 +28,16 @@ def test_shell_scripts_are_clean() -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_workflows_are_clean(tmp_path: Path) -> None:
+    zizmor = [f"{TEMPLATE}/.venv/bin/zizmor", "--offline", "--persona", "auditor", "--no-progress"]
+    result = run(*zizmor, ".github/workflows")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for workflow in (TEMPLATE / ".github/workflows").glob("*.yml"):
+        unpinned = re.sub(r"@[0-9a-f]{40} # v", "@v", workflow.read_text("utf-8"))
+        (tmp_path / workflow.name).write_text(unpinned, "utf-8")
+        assert "unpinned-uses" in run(*zizmor, str(tmp_path / workflow.name)).stdout
+
+
 def test_the_changelog_begins_with_the_version() -> None:
     version = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     versions = re.findall(
@@ -39,7 +49,7 @@ def test_the_changelog_begins_with_the_version() -> None:
 
 def test_make_alone_says_what_there_is() -> None:
     said = run("make", "--no-print-directory").stdout
-    for target in ("demo", "serve", "test", "lint", "lock"):
+    for target in ("demo", "serve", "test", "test-aws", "lint", "lock"):
         assert f"make {target} " in said
 
 
