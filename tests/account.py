@@ -159,8 +159,7 @@ class Runs:
         say(f"In all: about {sum(map(minutes, chosen))} min, at most ${sum(map(cost, chosen)):.2f}.")
         say("Minutes are an estimate; cost is by AWS's prices for us-east-1 in November 2026, without its free tier.")
         self.agreed(earlier, ask=ask)
-        for stage in earlier:
-            self.clean_up(stage)
+        self.clean_up(*earlier)
         for one in chosen:
             self.play(one)
 
@@ -173,7 +172,7 @@ class Runs:
                     deploy("secret", "set", "DATABASE_URL", typed=os.environ["DATABASE_URL"])
                 url = play(project, deploy, lambda: self.account.image(project), f"{NAME}-{stage}")
                 assert url.startswith("https://") or "AWS_ENDPOINT_URL" in os.environ, url
-                eventually(lambda: self.nothing_is_left(stage))
+                eventually(partial(self.nothing_is_left, stage))
             finally:
                 self.clean_up(stage)
 
@@ -184,8 +183,7 @@ class Runs:
             say("Earlier runs have left nothing.")
             return
         self.agreed(stages, ask=ask)
-        for stage in stages:
-            self.clean_up(stage)
+        self.clean_up(*stages)
 
     def agreed(self, earlier: list[str], *, ask: bool) -> None:
         """Raises Failed when the answer is no."""
@@ -197,18 +195,21 @@ class Runs:
         except EOFError:
             raise Failed("nothing was done: there is nobody to ask; say --yes") from None
 
-    def clean_up(self, stage: str) -> None:
+    def clean_up(self, *stages: str) -> None:
         """By the ./deploy.sh destroy of two services that together have every kind of resource."""
-        name = f"{NAME}-{stage}"
-        self.account.forget_images(name)
+        for stage in stages:
+            self.account.forget_images(f"{NAME}-{stage}")
         for answers in (COMBINATIONS[-1], COMBINATIONS[0]):
-            if not leftovers(self.client, stage):
+            left = [stage for stage in stages if leftovers(self.client, stage)]
+            if not left:
                 return
-            say(f"\nRemoving what is left of {name}:")
+            say("\nRemoving what is left:")
+            purge = ["--purge"] if answers["secrets"] == "secrets_manager" else []
             with self.baked(answers) as project:
-                purge = ["--purge"] if answers["secrets"] == "secrets_manager" else []
-                self.account.deploy(project, "--stage", stage, "destroy", *purge, typed=f"{name}\n")
-        eventually(lambda: self.nothing_is_left(stage))
+                for stage in left:
+                    self.account.deploy(project, "--stage", stage, "destroy", *purge, typed=f"{NAME}-{stage}\n")
+        for stage in stages:
+            eventually(partial(self.nothing_is_left, stage))
 
     @contextmanager
     def baked(self, answers: Answers) -> Iterator[Project]:

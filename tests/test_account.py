@@ -13,7 +13,7 @@ import pytest
 
 from tests import account
 from tests.account import NAME, Account, main
-from tests.baking import COMBINATIONS, TEMPLATE, Answers, Project, name_of
+from tests.baking import COMBINATIONS, TEMPLATE, Project, name_of
 from tests.conftest import Bake
 from tests.deploying import InProcess, Run, left_behind, push
 from tests.embedded_aws import EmbeddedAws
@@ -78,7 +78,7 @@ def test_what_ends_half_way_is_removed(
     if broken:
         aws.deny(broken)
     else:
-        embedded.interrupted_at = 4
+        embedded.interrupted_at = 2
     assert main(["--yes", "endpoint=http_api"], embedded) == code
     said = capsys.readouterr()
     assert told in said.err
@@ -116,19 +116,22 @@ def test_after_a_kill_the_next_run_removes_what_is_left_and_leaves_nothing_itsel
     assert left_behind(aws) == []
 
 
-@pytest.mark.parametrize("answers", [COMBINATIONS[0], COMBINATIONS[-1]], ids=name_of)
-def test_clean_up_removes_what_a_run_with_other_answers_has_left(
-    bake: Bake, tmp_path: Path, aws: EmbeddedAws, capsys: pytest.CaptureFixture[str], answers: Answers
+def test_clean_up_removes_what_runs_with_other_answers_have_left(
+    bake: Bake, tmp_path: Path, aws: EmbeddedAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project = bake(**answers).copy(tmp_path)
-    project.edit("deploy.toml", 'name = "my-api"', f'name = "{NAME}"')
-    deploy = InProcess(project, aws)
-    for secret in ("API_KEY", "DATABASE_URL"):
-        deploy("--stage", "t0123abcd", "secret", "set", secret, typed="postgresql://nowhere")
-    image = aws.push_image("built-elsewhere", task_root(tmp_path / "roots", "ok"))
-    deploy("--stage", "t0123abcd", "--image", image)
+    image = aws.push_image("built-elsewhere", task_root(tmp_path, "ok"))
+    stages = {"t0123abcd": COMBINATIONS[0], "t0123abce": COMBINATIONS[-1]}
+    for stage, answers in stages.items():
+        project = bake(**answers).copy(tmp_path / stage)
+        project.edit("deploy.toml", 'name = "my-api"', f'name = "{NAME}"')
+        deploy = InProcess(project, aws)
+        for secret in ("API_KEY", "DATABASE_URL"):
+            deploy("--stage", stage, "secret", "set", secret, typed="postgresql://nowhere")
+        deploy("--stage", stage, "--image", image)
     assert main(["--yes", "--clean-up"], Embedded(aws)) == 0
-    assert f"Left by an earlier run, and removed first: lambda {NAME}-t0123abcd" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for stage in stages:
+        assert f"Left by an earlier run, and removed first: lambda {NAME}-{stage}" in said
     assert left_behind(aws) == []
 
 
