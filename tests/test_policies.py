@@ -104,10 +104,13 @@ def deployed(bake: Bake, folder: Path, answers: dict[str, str]) -> list[Policy]:
     """The policies there are after a deploy with an alarm topic and, where there can be one, a VPC."""
     project = bake(**answers).copy(folder)
     project.edit("deploy.toml", 'alarm_email = ""', 'alarm_email = "ops@example.com"')
-    if answers["migrations"] == "alembic":
-        for key in ("[vpc]", "subnet_ids", "security_group_ids"):
-            project.edit("deploy.toml", f"# {key}", key)
     with EmbeddedAws(clock=ManualClock()) as aws:
+        if answers["migrations"] == "alembic":
+            ec2 = aws.client("ec2")
+            vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+            subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+            network = f'vpc = {{ subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"] }}\n'
+            project.edit("deploy.toml", 'name = "my-api"\n', f'name = "my-api"\n{network}')
         deploy = InProcess(project, aws)
         deploy("secret", "set", "DATABASE_URL", typed="postgresql://nowhere")
         run = deploy("--image", aws.push_image("built-elsewhere", task_root(folder / "roots", "ok")))
