@@ -48,7 +48,7 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         def deploy(*arguments: str, typed: str = "") -> Run:
             if arguments[0] == "destroy":
                 assert_grants_are_what_is_used(aws)
-            run = deploy_sh if not runs or arguments[0] == "destroy" else in_process
+            run = in_process if runs else deploy_sh
             runs.append(run(project, aws, *arguments, typed=typed))
             return runs[-1]
 
