@@ -133,6 +133,7 @@ class InProcess:
             patch("boto3.Session", _session),
             patch.object(_Session, "aws", self.aws, create=True),
             patch("botocore.endpoint.time", clock),  # on which it sleeps before it repeats a call
+            patch("botocore.retries.quota.RetryQuota.acquire", lambda quota, amount: True),  # each process has its own
             patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent), encoding="utf-8")),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

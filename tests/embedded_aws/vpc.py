@@ -14,8 +14,10 @@ SERVICES = ("secretsmanager", "ssm")
 
 def endpoints(account: str, region: str, subnets: list[str], url: str) -> dict[str, str]:
     """The variables by which a function in these subnets, or in no VPC, finds AWS."""
-    ec2 = ec2_backends[account][region]
-    if not subnets or all(_has_gateway(ec2, subnet) for subnet in subnets):
+    if not subnets:
+        return {"AWS_ENDPOINT_URL": url}
+    ec2 = ec2_backends[account][region]  # which takes moto a while to make
+    if all(_has_gateway(ec2, subnet) for subnet in subnets):
         return {"AWS_ENDPOINT_URL": url}
     vpcs = {ec2.get_subnet(subnet).vpc_id for subnet in subnets}
     led_to = {one.service_name for one in ec2.vpc_end_points.values() if one.vpc_id in vpcs}
