@@ -16,10 +16,8 @@ CHOICES = {
 }
 LONGEST = {"project_name": 80, "description": 200}
 SLUG = r"(?=.{3,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"
-REGION = (
-    r"(af|ap|ca|cn|eu|eu-isoe|eusc-de|il|me|mx|sa|us|us-gov|us-iso[bf]?)"
-    r"-(north|south|central|(north|south)?(east|west))-[1-9]"
-)
+# Not China's, the European Sovereign Cloud's and the isolated ones: their AWS has other host names.
+REGION = r"(af|ap|ca|eu|il|me|mx|sa|us|us-gov)-(north|south|central|(north|south)?(east|west))-[1-9]"
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 
@@ -40,7 +38,7 @@ if slug.startswith(("aws", "ssm")):
     sys.exit(f"project_slug must not start with aws or ssm, which AWS keeps for its own parameters: {slug!a}")
 
 if not re.fullmatch(REGION, answers["aws_region"]):
-    sys.exit(f"aws_region must be the code of an AWS Region, such as us-east-1: {answers['aws_region']!a}")
+    sys.exit(f"aws_region must be a Region of AWS or AWS GovCloud, such as us-east-1: {answers['aws_region']!a}")
 
 for name, choices in CHOICES.items():
     if answers[name] not in choices:

@@ -2,10 +2,12 @@
 
 import atexit
 import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 from tests.baking import FOLDER
 
@@ -31,7 +33,8 @@ def generated() -> Any:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with patch.object(sys, "dont_write_bytecode", True):  # what lies in the template's folder is baked
+        spec.loader.exec_module(module)
     return module
 
 

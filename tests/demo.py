@@ -89,7 +89,10 @@ def without_engine(answers: dict[str, str], *, serve: bool) -> None:
             say(f"Laying out the files of the image as the Dockerfile says, for this machine's {python}:")
             root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
             architecture = deployed(project, "architecture")
-            image = aws.push_image("built-elsewhere", root.path, command=root.command, architecture=architecture)
+            region = deployed(project, "region")
+            image = aws.push_image(
+                "built-elsewhere", root.path, command=root.command, architecture=architecture, region=region
+            )
             deploy(project, aws, ["--image", image])
 
         show(project, answers, aws, release)

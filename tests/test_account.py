@@ -110,7 +110,7 @@ def test_after_a_kill_the_next_run_removes_what_is_left_and_leaves_nothing_itsel
     assert "about 6 min, at most $0.01" in announced
     assert said.index("Left by an earlier run") < said.index("Removing what is left") < said.index("[1/6]")
     deleted = said.rpartition("This deletes, for good:\n")[2].partition("Type")[0]
-    kinds = [line[:18].strip() for line in deleted.splitlines()]
+    kinds = [line[:25].strip() for line in deleted.splitlines()]
     assert len(kinds) == 7
     assert [kind for kind in kinds if kind not in announced] == []
     assert left_behind(aws) == []

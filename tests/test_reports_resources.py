@@ -167,7 +167,9 @@ def test_zappa_1425_there_are_regions_without_function_urls(bake: Bake, tmp_path
             run = on.release("old")
             if endpoint == "function_url":
                 assert run.code == 1
-                assert run.err.startswith("GetFunctionUrlConfig does not exist in this Region.\nSet another region")
+                assert run.err.startswith(
+                    "Lambda has no function URLs in this Region: it does not know GetFunctionUrlConfig.\nSet another"
+                )
                 assert [call.operation for call in aws.calls[before:] if call.mutating] == []
             else:
                 assert run.code == 0, run.err

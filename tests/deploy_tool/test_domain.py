@@ -53,6 +53,14 @@ class Scene:
         found = self.aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
         return [(one["Name"], one["Type"]) for one in found if one["Type"] not in ("NS", "SOA")]
 
+    def empty(self, zone: str) -> None:
+        """Somebody deletes all records."""
+        route53 = self.aws.client("route53")
+        for one in route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]:
+            if one["Type"] not in ("NS", "SOA"):
+                changes = [{"Action": "DELETE", "ResourceRecordSet": one}]
+                route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+
     def left(self) -> list[Any]:
         """What there is of domains and certificates."""
         domains = self.aws.client("apigatewayv2").get_domain_names()["Items"]
@@ -146,6 +154,18 @@ def test_a_zone_that_does_not_exist_is_named_and_the_service_is_live(on: Scene) 
     assert run.code == 1
     assert run.err.startswith(f"There is no public hosted zone {ZONE} in Route 53.\n")
     assert on.answer("127.0.0.1")[0] == 200
+    assert on.left() == []
+    assert on.run().code == 0  # nothing remembers it
+
+
+def test_a_zone_that_is_gone_is_no_obstacle(on: Scene) -> None:
+    zone = on.hosted_zone()
+    on.run(IN_ROUTE_53)
+    on.empty(zone)
+    on.aws.client("route53").delete_hosted_zone(Id=zone)
+    assert "not yet" in on.deploy("status").out
+    assert on.run().code == 0
+    assert on.left() == []
 
 
 def test_without_a_hosted_zone_each_record_is_told_and_the_next_run_goes_on(on: Scene) -> None:

@@ -11,7 +11,6 @@ from tests.scene import NAME, Scene
 
 pytestmark = pytest.mark.answers(migrations="alembic")
 
-VPC = '[vpc]\nsubnet_ids = ["subnet-1", "subnet-2"]\nsecurity_group_ids = ["sg-1"]'
 TO_TWO = """
 import json
 
@@ -120,21 +119,27 @@ def test_before_the_first_deploy(scene: Scene) -> None:
 def test_both_functions_join_the_vpc_and_leave_it(scene: Scene) -> None:
     scene.release("old")
     assert "ec2:" not in policy(scene)
-    file = scene.project.path / "deploy.toml"
-    without = file.read_text("utf-8")
-    file.write_text(f"{without}\n{VPC}\n", "utf-8")
+    subnets = [subnet(scene, block) for block in ("10.0.0.0/24", "10.0.1.0/24")]
+    scene.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
     assert scene.release("old").code == 0
     assert "ec2:CreateNetworkInterface" in policy(scene)
-    assert networks(scene) == [(["subnet-1", "subnet-2"], ["sg-1"])] * 2
+    assert networks(scene) == [(subnets, ["sg-1"])] * 2
     scene.release("old")
     assert scene.mutations == []
-    file.write_text(without, "utf-8")
+    scene.project.edit("deploy.toml", "vpc = ", "# vpc = ")
     assert scene.release("old").code == 0
     assert networks(scene) == [([], [])] * 2
     assert "ec2:" in policy(scene)  # as long as there is a version in the VPC to go back to
     scene.aws.client("lambda").delete_function(FunctionName=NAME, Qualifier="2")
     assert scene.release("old").code == 0
     assert "ec2:" not in policy(scene)
+
+
+def subnet(scene: Scene, block: str) -> str:
+    ec2 = scene.aws.client("ec2")
+    found = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
+    vpc = found[0]["VpcId"] if found else ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    return str(ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"])
 
 
 def policy(scene: Scene) -> str:

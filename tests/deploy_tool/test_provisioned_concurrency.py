@@ -25,7 +25,9 @@ def handler(event, context):
 
 
 def provide(scene: Scene, executions: int, schedule: str = "[]") -> None:
-    settings = f'executions = {executions}, timezone = "Europe/Berlin", schedule = {schedule}'
+    settings = f"executions = {executions}, schedule = {schedule}"
+    if "timezone" not in schedule:
+        settings += ', timezone = "Europe/Berlin"'
     scene.configure("provisioned_concurrency = {" + settings + "}")
 
 
@@ -154,6 +156,17 @@ def test_a_schedule_that_has_ended_the_day_starts_nothing(scene: Scene) -> None:
     assert list(actions(scene)) == ["2"]
 
 
+def test_plan_and_status_tell_of_it(scene: Scene) -> None:
+    scene.release("old")
+    provide(scene, 5, SCHEDULE)
+    plan = scene.deploy("plan", "--image", scene.images["old"], "--detailed-exitcode")
+    assert plan.code == 2
+    assert f"~ provisioned concurrency {NAME}:1\n    executions: 2 → 5\n    schedule: []" in plan.out
+    assert "\nDeployed my-api" in scene.release("old").out
+    assert "ready      5 environments · 2 scheduled changes" in scene.deploy("status").out
+    assert scene.deploy("plan", "--image", scene.images["old"]).out.endswith("\nNothing to change.\n")
+
+
 def test_destroy_leaves_none(scene: Scene) -> None:
     provide(scene, 2, SCHEDULE)
     scene.release("old")
@@ -174,6 +187,9 @@ def test_reserved_concurrency_has_room_for_a_release(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("schedule", "told"),
     [
+        ('[{ at = "cron(nonsense)", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must match pattern"),
+        ('[{ at = "cron(0 8 * * * *)", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must match pattern"),
+        ('[], timezone = "Mars/Phobos"', "provisioned_concurrency.timezone: there is no time zone 'Mars/Phobos'"),
         ('[{ at = "8 o\'clock", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must match pattern"),
         ('[{ at = "rate(1 day)", executions = -1 }]', "schedule.0.executions: must be greater than or equal to 0"),
         ('[{ at = "rate(1 day)", execution = 1 }]', "schedule.0.executions: is missing"),

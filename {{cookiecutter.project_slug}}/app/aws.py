@@ -63,8 +63,12 @@ def _post(service: str, target: str, body: bytes) -> Any:
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (OSError, HTTPException, ValueError) as error:
+{% if cookiecutter.migrations == 'alembic' %}
         reach = f"a function in a VPC reaches it through a NAT gateway or an interface endpoint for {service}"
         raise AwsError(f"{target}: no answer from {endpoint.netloc} ({error}); {reach}") from None
+{% else %}
+        raise AwsError(f"{target}: no answer from {endpoint.netloc} ({error})") from None
+{% endif %}
     finally:
         connection.close()
     if response.status != 200:

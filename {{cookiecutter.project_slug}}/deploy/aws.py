@@ -193,7 +193,12 @@ def explain(error: BotoCoreError | ClientError) -> Problem:
         case ConnectionError() | HTTPClientError():
             what, fix = f"AWS cannot be reached: {said}", "Check the network and the region in deploy.toml."
         case ClientError() if NOT_IN_REGION in said:
-            what, fix = f"{error.operation_name} does not exist in this Region.", "Set another region in deploy.toml."
+{% if cookiecutter.endpoint == 'function_url' %}
+            what = f"Lambda has no function URLs in this Region: it does not know {error.operation_name}."
+{% else %}
+            what = f"AWS does not have {error.operation_name} in this Region."
+{% endif %}
+            fix = "Set another region in deploy.toml."
         case ClientError() if code in ACCESS_DENIED:
             what = f"AWS refused {error.operation_name}: {said}"
             fix = "Allow that action for these credentials, and run the same command again."

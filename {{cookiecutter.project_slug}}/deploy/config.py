@@ -5,8 +5,11 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from zoneinfo import available_timezones
+{% endif %}
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}AfterValidator, {% endif %}BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deploy.problem import UsageProblem
 
@@ -17,7 +20,7 @@ RetentionDays = Literal[
 SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
 VariableName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]+$")]
 {% if cookiecutter.endpoint == 'http_api' %}
-DnsName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$")]
+DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
 {% endif %}
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
 
@@ -45,17 +48,29 @@ class Throttling(Table):
 class CustomDomain(Table):
     """A name of the service's own. With a hosted zone of Route 53 its records are made, otherwise they are told."""
 
-    name: DnsName
-    hosted_zone: DnsName | Literal[""] = ""
+    name: Annotated[str, Field(pattern=f"^{DNS_NAME}$")]
+    hosted_zone: Annotated[str, Field(pattern=f"^$|^{DNS_NAME}$")] = ""
 
 
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+# Of the two fields for a day, one is ? (docs.aws.amazon.com/autoscaling/application/userguide).
+CRON = r"cron\(\S+ \S+ (\? \S+ [^?\s]+|[^?\s]+ \S+ \?) \S+\)"
+SCHEDULE = rf"^({CRON}|rate\([1-9]\d* (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\))$"
+
+
 class Scheduled(Table):
     """From this time on, so many executions."""
 
-    at: Annotated[str, Field(pattern=r"^(at|cron|rate)\(.+\)$")]
+    at: Annotated[str, Field(pattern=SCHEDULE)]
     executions: Annotated[int, Field(ge=0)]
+
+
+def _is_a_time_zone(name: str) -> str:
+    known = available_timezones()  # none on a machine that has no list of them
+    if known and name not in known:
+        raise ValueError(f"provisioned_concurrency.timezone: there is no time zone {name!r}, such as Europe/Berlin")
+    return name
 
 
 class ProvisionedConcurrency(Table):
@@ -63,7 +78,7 @@ class ProvisionedConcurrency(Table):
 
     executions: Annotated[int, Field(ge=0)] = 0
     schedule: list[Scheduled] = []
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(_is_a_time_zone)] = "UTC"
 
     @property
     def most(self) -> int:
@@ -211,14 +226,18 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
         first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     where = f"stages.{stage}.{key}" if first["loc"][:1] and first["loc"][0] in overrides else key
-    wanted = re.sub(r"^(Input|String) should ", "must ", first["msg"].removeprefix("Value error, "))
+    wanted = re.sub(r"^(Input|String|List) should ", "must ", first["msg"].removeprefix("Value error, "))
     match first["type"]:
         case _ if key == "stage":
             what = f"{stage!r} cannot be a stage's name."
             raise UsageProblem(what, "Use at most 16 lower-case letters, digits and dashes.")
         case "extra_forbidden":
-            near = difflib.get_close_matches(key, list(Service.model_fields), 1)
+            tables: list[type[Table]] = [Service, *Table.__subclasses__()]
+            names = [name for table in tables for name in table.model_fields]
+            near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
             told, fix = "unknown key", f"Did you mean {near[0]}?" if near else f"Remove {where}."
+        case "model_type" | "dict_type":
+            told, fix = "must be a table", f"Write [{where}] in {path.name}, and its keys below."
         case "missing":
             told, fix = "is missing", f"Add {where} to {path.name}."
         case "value_error":  # from a validator above, which names the key itself

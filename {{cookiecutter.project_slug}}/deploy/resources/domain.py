@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -77,6 +78,8 @@ class Domain(Resource):
         if self.service.domain is None:
             return
         name, zone = self.service.domain.name, self.service.domain.hosted_zone
+        if zone:
+            self.zone(zone)  # raises Problem when there is none, before anything is made or remembered
         if self._remembered != (name, zone):
             if self._remembered[0]:
                 self.delete()
@@ -101,9 +104,9 @@ class Domain(Resource):
     def delete(self) -> None:
         name, zone = self._remembered
         certificates, target = self._certificates(name), self._target(name)
-        if zone:
+        if hosted := self._hosted(zone):
             ours = [_validation(one) for one in certificates if "ResourceRecord" in str(one)]
-            self.zone(zone).remove(ours + (_aliases(name, target) if target else []))
+            hosted.remove(ours + (_aliases(name, target) if target else []))
         if target:
             self._unmap(name)
             self.aws.apigatewayv2.delete_domain_name(DomainName=name)
@@ -219,10 +222,17 @@ class Domain(Resource):
 
     def _leads_there(self, name: str, zone: str, target: State) -> bool:
         if zone:
-            there = self.zone(zone).records(name)
+            hosted = self._hosted(zone)
+            there = hosted.records(name) if hosted else []
             return all(record in there for record in _aliases(name, target))
         here, aim = dns.addresses(name), dns.addresses(target["ApiGatewayDomainName"])
         return here is None or aim is None or bool(here & aim)
+
+    def _hosted(self, zone: str) -> HostedZone | None:
+        """None when it is gone since: then there are no records of ours, and nothing to take down."""
+        with suppress(Problem):
+            return self.zone(zone) if zone else None
+        return None
 
     def _point(self, name: str, zone: str, target: State) -> None:
         for record in self.zone(zone).records(name):

@@ -5,7 +5,7 @@ from typing import Any
 from deploy.aws import Aws, absent_is_none
 from deploy.config import Service
 from deploy.problem import Problem
-from deploy.resource import Resource, State, apply, compare
+from deploy.resource import Change, Resource, State, apply, compare
 
 SCALED: dict[str, Any] = {"ServiceNamespace": "lambda", "ScalableDimension": "lambda:function:ProvisionedConcurrency"}
 READY_S = 900  # AWS starts the environments in about a minute, more of them in a few
@@ -137,10 +137,17 @@ class ProvisionedConcurrency(Resource):
         self._give_back()
 
 
-def keep_ready(service: Service, aws: Aws, version: str, live: str | None) -> None:
+def keep_ready(service: Service, aws: Aws, version: str, live: str | None) -> list[Change]:
     """Gives this version what deploy.toml says, and waits until its environments are ready; raises Problem."""
+    changes = planned(service, aws, version, live)
+    apply(changes)
+    return changes
+
+
+def planned(service: Service, aws: Aws, version: str, live: str | None) -> list[Change]:
+    """What would give this version what deploy.toml says."""
     concurrency = ProvisionedConcurrency(service, aws, version, live)
-    apply(compare([concurrency], {concurrency: concurrency.read()}))
+    return compare([concurrency], {concurrency: concurrency.read()})
 
 
 def release_all_but(service: Service, aws: Aws, version: str | None) -> None:

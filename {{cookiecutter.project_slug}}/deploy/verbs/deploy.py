@@ -88,7 +88,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         if now:
             step.title = f"Releasing version {now.version}"
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-            keep_ready(service, aws, now.version, live=now.version)
+            changes += keep_ready(service, aws, now.version, live=now.version)
 {% endif %}
             step.skip("is live already")
         else:
@@ -152,16 +152,17 @@ def _short(digest: str) -> str:
 
 def _show(step: Step, service: Service, url: str, answer: str, warm_ms: float, cold_start: ColdStart | None) -> None:
     figures = [f"warm: {warm_ms:,.0f} ms"]
-    if cold_start:
-        report = cold_start.report
+    report = cold_start.report if cold_start else {}
 {% if cookiecutter.cold_starts == 'snapstart' %}
-        restore = f" (restore: {report['restoreDurationMs']:,.0f} ms)" if "restoreDurationMs" in report else ""
-        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms{restore}")
+    if cold_start and "restoreDurationMs" in report:
+        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms (restore: {report['restoreDurationMs']:,.0f} ms)")
+    elif cold_start and "initDurationMs" in report:
 {% else %}
-        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
+    if cold_start and "initDurationMs" in report:  # else an environment was there already
 {% endif %}
-        if "maxMemoryUsedMB" in report:
-            figures.append(f"memory: {report['maxMemoryUsedMB']} of {service.memory_mb} MB")
+        figures.insert(0, f"cold start: {cold_start.wall_ms:,.0f} ms")
+    if "maxMemoryUsedMB" in report:
+        figures.append(f"memory: {report['maxMemoryUsedMB']} of {service.memory_mb} MB")
 {% if cookiecutter.endpoint == 'function_url' %}
     signed = " --aws-sigv4 …" if service.auth == "iam" else ""
     step.below += [f"$ curl -s{signed} {url.rstrip('/')}{service.check_path}", answer[:500], "  ·  ".join(figures)]

@@ -47,9 +47,9 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     for resource in there:
 {% if cookiecutter.secrets == 'secrets_manager' %}
         kept = f" (for {RECOVERY_DAYS} days it can be brought back)" if resource is secrets and not given.purge else ""
-        print(f"  {resource.kind:16} {resource.name}{kept}")
+        print(f"  {resource.kind:23} {resource.name}{kept}")
 {% else %}
-        print(f"  {resource.kind:16} {resource.name}")
+        print(f"  {resource.kind:23} {resource.name}")
 {% endif %}
     _confirm(service.full_name)
     for resource in reversed(there):

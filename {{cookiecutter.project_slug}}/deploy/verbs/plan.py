@@ -12,6 +12,9 @@ from deploy.config import Service
 from deploy.release import is_live, live
 from deploy.resource import Change, compare, is_same
 from deploy.resources import Stack
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources.provisioned_concurrency import planned
+{% endif %}
 from deploy.verbs import deploy
 
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
@@ -40,6 +43,10 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
     changes = compare([*stack.before, *stack.after], states)
 {% endif %}
     now = live(service, aws)
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    if now:
+        changes += planned(service, aws, now.version, live=now.version)
+{% endif %}
     new_version = not is_live(stack.function, now)
     count = len(changes) + new_version
     code = 2 if count and given.detailed_exitcode else 0

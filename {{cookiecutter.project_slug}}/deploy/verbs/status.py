@@ -9,6 +9,9 @@ from deploy.log_lines import MAYBE_ERRORS, readable
 from deploy.problem import Problem
 from deploy.release import live
 from deploy.resources import Stack
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources.provisioned_concurrency import ProvisionedConcurrency
+{% endif %}
 
 ERRORS_SHOWN = 5
 DAY_S = 24 * 3600
@@ -35,6 +38,11 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         _tell("domain", f"{stack.domain.name} {leads}")
 {% endif %}
     _tell("state", f"{version['State']} {version.get('StateReason', '')}".strip())
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    ready = ProvisionedConcurrency(service, aws, now.version).read() or {"executions": 0, "schedule": []}
+    scheduled = f" · {len(ready['schedule'])} scheduled changes" if ready["schedule"] else ""
+    _tell("ready", f"{ready['executions'] or 0} environments{scheduled}")
+{% endif %}
     _tell("image", version["ImageUri"])
     alarms = stack.alarms.read() or {}
     states = [f"{name} {alarms.get(name, {}).get('StateValue', 'missing')}" for name in stack.alarms.names]

@@ -55,7 +55,11 @@ def test_one_retry(aws_server: AwsServer, fault: Fault) -> None:
         (throttle, "AmazonStore.Get: ThrottlingException: Rate exceeded"),
         (deny, "AmazonStore.Get: AccessDeniedException: my-role is not authorized"),
         (break_down, "no answer from 127.0.0.1:.*Expecting value"),
+{% if cookiecutter.migrations == 'alembic' %}
         (hang_up, "no answer from 127.0.0.1:.*interface endpoint for store"),
+{% else %}
+        (hang_up, "no answer from 127.0.0.1:.*closed connection"),
+{% endif %}
         (hang, "no answer from 127.0.0.1:.*timed out"),
     ],
 )

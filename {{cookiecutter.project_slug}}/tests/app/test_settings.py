@@ -10,15 +10,15 @@ from app import secrets, settings
 
 
 class ExampleSettings(settings.Settings):
-    api_key: SecretStr
-    page_size: int = 20
+    example_key: SecretStr
+    example_size: int = 20
 
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """The secrets there are; the service has ExampleSettings."""
-    values = {"api_key": "s3cr3t"}
-    monkeypatch.setenv("SECRET_NAMES", "API_KEY")
+    values = {"example_key": "s3cr3t"}
+    monkeypatch.setenv("SECRET_NAMES", "EXAMPLE_KEY")
     monkeypatch.setattr(secrets, "read_secrets", lambda: values)
     monkeypatch.setattr(settings, "Settings", ExampleSettings)
     settings.get_settings.cache_clear()
@@ -37,30 +37,30 @@ def test_read_once() -> None:
 @pytest.mark.usefixtures("stored")
 def test_variables_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGE", "prod")
-    monkeypatch.setenv("PAGE_SIZE", "50")
-    monkeypatch.setenv("API_KEY", "from the environment")
+    monkeypatch.setenv("EXAMPLE_SIZE", "50")
+    monkeypatch.setenv("EXAMPLE_KEY", "from the environment")
     got = settings.get_settings()
     assert isinstance(got, ExampleSettings)
-    assert (got.stage, got.page_size, got.api_key.get_secret_value()) == ("prod", 50, "s3cr3t")
+    assert (got.stage, got.example_size, got.example_key.get_secret_value()) == ("prod", 50, "s3cr3t")
     assert "s3cr3t" not in repr(got)
 
 
 @pytest.mark.usefixtures("stored")
 def test_every_wrong_variable_is_named_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAGE_SIZE", "many")
+    monkeypatch.setenv("EXAMPLE_SIZE", "many")
     monkeypatch.setenv("DOCS", "perhaps")
     with pytest.raises(settings.SettingsError) as caught:
         settings.get_settings()
     message = str(caught.value)
-    assert "PAGE_SIZE: Input should be a valid integer" in message
+    assert "EXAMPLE_SIZE: Input should be a valid integer" in message
     assert "DOCS: Input should be a valid boolean" in message
     assert "many" not in message
     assert "perhaps" not in message
 
 
 def test_missing_secret_is_named(stored: dict[str, Any]) -> None:
-    del stored["api_key"]
-    with pytest.raises(settings.SettingsError, match=r"^API_KEY: Field required$"):
+    del stored["example_key"]
+    with pytest.raises(settings.SettingsError, match=r"^EXAMPLE_KEY: Field required$"):
         settings.get_settings()
 
 
@@ -72,6 +72,6 @@ def test_secret_without_a_field_is_named(stored: dict[str, Any]) -> None:
 
 
 def test_secret_of_the_wrong_type_is_not_shown(stored: dict[str, Any]) -> None:
-    stored["api_key"] = ["s3cr3t"]
-    with pytest.raises(settings.SettingsError, match=r"^API_KEY: Input should be a valid string$"):
+    stored["example_key"] = ["s3cr3t"]
+    with pytest.raises(settings.SettingsError, match=r"^EXAMPLE_KEY: Input should be a valid string$"):
         settings.get_settings()

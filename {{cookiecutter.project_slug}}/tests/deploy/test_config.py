@@ -45,6 +45,8 @@ def test_a_stage_overrides_what_it_names(tmp_path: Path) -> None:
         (MINIMAL + 'architecture = "arm"', "architecture: must be 'arm64' or 'x86_64'"),
         (MINIMAL + "timeout_s = 31", "timeout_s: must be less than or equal to 30; it is 31"),
         (MINIMAL + '[domain]\nname = "Example"', "domain.name: must match pattern"),
+        (MINIMAL + 'domain = "api.example.com"', "domain: must be a table"),
+        (MINIMAL + '[domain]\nname = "a.example.com"\nhosted_zone = "Z0123"', "domain.hosted_zone: must match"),
         (MINIMAL + '[domain]\nname = "a.example.com"\nhosted_zone = "ample.com"', "is not in the zone ample.com"),
         (MINIMAL + "[throttling]\nburst = 0", "throttling.burst: must be greater than or equal to 1"),
         (MINIMAL + "[stages.dev.throttling]\nbrust = 1", "stages.dev.throttling.brust: unknown key"),

@@ -22,7 +22,7 @@ def test_first_deploy_ends_with_the_url_and_its_answer(cloud: Cloud, capsys: pyt
     assert re.search(r"\[4/7\] Migrating database\.\.\. +at 0001, nothing to do \(\d+\.\d+s\)\n", shown)
 {% endif %}
     assert re.search(r"\[\d/\d\] Releasing version 1\.\.\. +smoke test passed, live \(\d+\.\d+s\)\n", shown)
-    assert re.search(r"\$ curl -s https://\S+/\n +\{\"ok\":true\}\n +cold start: [\d,]+ ms  ·  warm: [\d,]+ ms", shown)
+    assert re.search(r"\$ curl -s https://\S+/\n +\{\"ok\":true\}\n +warm: [\d,]+ ms", shown)
     assert re.search(r"\nDeployed \S+ in \d+s\.  https://\S+\n$", shown)
     assert cloud.live_version() == "1"
 
