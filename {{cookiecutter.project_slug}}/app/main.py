@@ -2,7 +2,10 @@
 
 import gc
 
+from app.fast_import import import_fastapi
+
 gc.disable()  # while modules are imported: a tenth less INIT time; enabled again on the last lines
+import_fastapi()
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder

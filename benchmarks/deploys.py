@@ -1,0 +1,121 @@
+"""How long does a deploy take by itself? The real ./deploy.sh, on an AWS whose calls take 50 ms and that is ready at once.
+
+Images are made beforehand and start in no time, so that what remains is the tool's own time and that of its calls.
+"""
+
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from benchmarks.subjects import say
+from tests.baking import Project, bake_into, environment, lend_venv
+from tests.deploying import write_handler
+from tests.embedded_aws import Call, Delays, EmbeddedAws
+
+LATENCY_S = 0.05
+READY_AT_ONCE = Delays(pending_s=0, update_s=0, publish_s=0, provision_s=0, role_s=0)
+REPEATED = 5  # of the runs that can be repeated; the medians count
+HANDLER = """
+def handler(event, context):
+    return {{"statusCode": 200, "headers": {{"content-type": "application/json"}}, "body": '{{"release": {}}}'}}
+"""
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """One run. The times of `costs` come to all of it, by what took them."""
+
+    title: str
+    reads: int
+    mutations: int
+    wall_s: float
+    costs: dict[str, float]
+
+    @property
+    def own_s(self) -> float:
+        """All but waiting for the function that is released."""
+        return self.wall_s - self.costs[INVOKE]
+
+
+START, READ, MUTATE = "Python and its imports", "waiting for reads", "waiting for changes"
+INVOKE, BETWEEN = "the new version's first request", "making clients, comparing, printing, the URL"
+
+
+class Stopwatch:
+    """Lets each of the deployer's calls take as long as it takes on AWS, and notes when it began and ended."""
+
+    def __init__(self) -> None:
+        self.intervals: list[tuple[float, float, str]] = []
+        self._begun: dict[int, float] = {}
+
+    def __call__(self, call: Call, number: int, when: Literal["before", "after"]) -> None:
+        if when == "before":
+            self._begun[threading.get_ident()] = time.monotonic()
+            return
+        begun = self._begun.pop(threading.get_ident())
+        time.sleep(max(0.0, begun + LATENCY_S - time.monotonic()))
+        kind = INVOKE if call.operation == "Invoke" else MUTATE if call.mutating else READ
+        self.intervals.append((begun, time.monotonic(), kind))
+
+
+def measure(folder: Path) -> list[Deploy]:
+    project = bake_into(folder / "deployed")
+    lend_venv(project.path)
+    with EmbeddedAws(delays=READY_AT_ONCE) as aws:
+        images = [push(aws, folder, number) for number in range(REPEATED + 2)]
+        stopwatch = Stopwatch()
+        aws.hook(stopwatch)
+
+        def run(title: str, image: str) -> Deploy:
+            return timed(title, project, aws, stopwatch, image)
+
+        run("plan", images[0])  # with which Python compiles the tool
+        first = run("first deploy", images[0])
+        nothing = [run("no change", images[0]) for _ in range(REPEATED)]
+        code = [run("code only", image) for image in images[1:-1]]
+        return [first, middle(nothing), middle(code)]
+
+
+def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, image: str) -> Deploy:
+    say(f"./deploy.sh: {title}")
+    stopwatch.intervals.clear()
+    environ = {name: value for name, value in environment(project.path).items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = ["./deploy.sh", "plan"] if title == "plan" else ["./deploy.sh", "--image", image]
+    before, started = len(aws.calls), time.monotonic()
+    done = subprocess.run(
+        command, cwd=project.path, env=environ | aws.environ, capture_output=True, text=True, check=False
+    )
+    ended = time.monotonic()
+    if done.returncode:
+        raise SystemExit(f"./deploy.sh: {done.stdout}{done.stderr}")
+    made = aws.calls[before:]
+    mutations = [call.operation for call in made if call.mutating and call.operation != "Invoke"]
+    costs = split(started, ended, stopwatch.intervals)
+    return Deploy(title, sum(not call.mutating for call in made), len(mutations), ended - started, costs)
+
+
+def split(started: float, ended: float, intervals: Sequence[tuple[float, float, str]]) -> dict[str, float]:
+    """What the time went to. Of calls that overlap, the one that began first counts."""
+    costs = Counter[str]({START: min(begun for begun, _, _ in intervals) - started, READ: 0, MUTATE: 0, INVOKE: 0})
+    reached = started + costs[START]
+    for begun, end, kind in sorted(intervals):
+        costs[BETWEEN] += max(0.0, begun - reached)
+        costs[kind] += max(0.0, end - max(begun, reached))
+        reached = max(reached, end)
+    costs[BETWEEN] += ended - reached
+    return dict(costs)
+
+
+def middle(deploys: Sequence[Deploy]) -> Deploy:
+    """The run whose time is the median one."""
+    return sorted(deploys, key=lambda deploy: deploy.own_s)[len(deploys) // 2]
+
+
+def push(aws: EmbeddedAws, folder: Path, number: int) -> str:
+    root = write_handler(folder / f"image-{number}", HANDLER.format(number))
+    return aws.push_image("built-elsewhere", root, tag=str(number))

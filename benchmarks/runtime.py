@@ -1,0 +1,184 @@
+"""What does one execution environment cost, from its start to its end? Its process is real, and measured from outside.
+
+The function has one core to itself, everything that stands for Lambda has the other.
+"""
+
+import http.client
+import json
+import os
+import re
+import socket
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.subjects import Subject
+from tests.embedded_aws.images import Image
+from tests.embedded_aws.launcher import ProcessGroup, ProcessLauncher
+from tests.embedded_aws.runtime_api import Invocation, RuntimeApi
+
+CORES = sorted(os.sched_getaffinity(0))
+FUNCTION, LAMBDA = {CORES[0]}, {CORES[-1]}
+TIMEOUT_S = 60
+PROBE_S = 0.01  # how often the Lambda Web Adapter asks whether the web server is up
+CPU_CLOCK = 2  # MAKE_PROCESS_CPUCLOCK in Linux's posix-timers.h: a process with its threads, those that ended included
+OPENED_FILES = Path(__file__).with_name("opened_files.py")
+VARIABLES = {
+    "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
+    "AWS_LAMBDA_FUNCTION_VERSION": "1",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """INIT is from the start of the process until it is ready; `cpu` is the process's own time, all threads."""
+
+    init_ms: float
+    init_cpu_ms: float
+    first_ms: float
+    warm_p50_ms: float
+    warm_p99_ms: float
+    warm_cpu_ms: float
+    peak_mb: float
+    read_mb: float  # during INIT: what it read, and the pages of files that it mapped
+
+
+class Unfit(Exception):
+    """A subject does not start, or does not answer what all of them must."""
+
+
+class RuntimeClient:
+    """awslambdaric, which asks the Runtime API for one event after the other."""
+
+    def __init__(self) -> None:
+        self.api = RuntimeApi()
+        self.address = self.api.address
+        self.program = ["-m", "awslambdaric"]
+        self.close = self.api.close
+
+    def wait_until_ready(self, process: ProcessGroup) -> None:
+        self._wait(lambda: self.api.ready or process.poll() is not None)
+
+    def answer(self, event: bytes) -> bytes:
+        deadline_ms = int(time.time() + TIMEOUT_S) * 1000
+        arn = "arn:aws:lambda:us-east-1:123456789012:function:benchmark"
+        self.api.hand_out(Invocation(str(uuid.uuid4()), event, arn, deadline_ms, "Root=1-0-0"))
+        self._wait(lambda: self.api.posted is not None)
+        assert self.api.posted is not None
+        return self.api.posted.payload
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        with self.api.changed:
+            if not self.api.changed.wait_for(done, TIMEOUT_S):
+                raise Unfit(f"nothing for {TIMEOUT_S} s")
+
+
+class WebServer:
+    """uvicorn; what the Lambda Web Adapter does is done here: ask until it listens, then make HTTP of each event."""
+
+    address = ""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+        self.program = ["-m", "uvicorn", "--port", str(port), "--no-access-log"]
+        self.close = self.connection.close
+
+    def wait_until_ready(self, process: ProcessGroup) -> None:
+        while process.poll() is None:
+            try:
+                return self.connection.connect()
+            except ConnectionRefusedError:
+                time.sleep(PROBE_S)
+
+    def answer(self, event: bytes) -> bytes:
+        given = json.loads(event)
+        self.connection.request("GET", given["rawPath"], headers=given["headers"])
+        response = self.connection.getresponse()
+        return json.dumps({"statusCode": response.status, "body": response.read().decode()}).encode()
+
+
+class Environments(ProcessLauncher):
+    """Starts environments one after the other."""
+
+    def measure(self, subject: Subject, requests: int) -> Measured:
+        with self._started(subject) as (process, runtime, started):
+            init_ms = (time.perf_counter() - started) * 1000
+            init_cpu_ms, read_mb = cpu_ms(process.pid), _read_mb(process.pid)
+            first_ms = _timed(runtime, subject)
+            before_ms = cpu_ms(process.pid)
+            warm_ms = [_timed(runtime, subject) for _ in range(requests)]
+            warm_cpu_ms = (cpu_ms(process.pid) - before_ms) / requests
+            p99_ms = statistics.quantiles(warm_ms, n=100, method="inclusive")[98]
+            peak_mb = _kilobytes(process.pid, "status", "VmHWM") / 1024
+            p50_ms = statistics.median(warm_ms)
+            return Measured(init_ms, init_cpu_ms, first_ms, p50_ms, p99_ms, warm_cpu_ms, peak_mb, read_mb)
+
+    def opened_files(self, subject: Subject) -> set[str]:
+        """The names of the files that INIT opens."""
+        with tempfile.TemporaryFile("w+") as names:
+            program = [str(OPENED_FILES), str(names.fileno())]
+            with self._started(subject, program, (names.fileno(),)):
+                names.seek(0)
+                return set(names.read().split("\n")) - {""}
+
+    @contextmanager
+    def _started(
+        self, subject: Subject, before: list[str] | None = None, descriptors: tuple[int, ...] = ()
+    ) -> Iterator[tuple[ProcessGroup, RuntimeClient | WebServer, float]]:
+        os.sched_setaffinity(0, LAMBDA)  # threads and processes get the core of the thread that starts them
+        runtime = WebServer() if subject.is_web_server else RuntimeClient()
+        with tempfile.TemporaryFile("w+") as output:
+            program = [*(before or []), *runtime.program]
+            image = Image("", "", subject.command, subject.root)
+            os.sched_setaffinity(0, FUNCTION)
+            started = time.perf_counter()
+            process = self._start(
+                program, image, {**VARIABLES, **subject.environ}, runtime.address, output.buffer, descriptors
+            )
+            os.sched_setaffinity(0, LAMBDA)
+            try:
+                runtime.wait_until_ready(process)
+                yield process, runtime, started
+            except (OSError, Unfit) as error:
+                output.seek(0)
+                raise Unfit(f"{subject.name}: {error}\n{output.read()[-2000:]}") from error
+            finally:
+                process.kill()
+                process.wait()
+                runtime.close()
+                os.sched_setaffinity(0, CORES)
+
+
+def _timed(runtime: RuntimeClient | WebServer, subject: Subject) -> float:
+    event = subject.event
+    started = time.perf_counter()
+    answer = runtime.answer(event)
+    ms = (time.perf_counter() - started) * 1000
+    said = json.loads(answer)
+    if said.get("statusCode") != 200 or json.loads(said["body"]) != {"ok": True}:
+        raise Unfit(f"it answered {answer!r}")
+    return ms
+
+
+def cpu_ms(pid: int) -> float:
+    return time.clock_gettime_ns((~pid << 3) | CPU_CLOCK) / 1e6
+
+
+def _read_mb(pid: int) -> float:
+    read = int(re.findall(r"rchar: (\d+)", Path(f"/proc/{pid}/io").read_text())[0]) / 2**20
+    return read + _kilobytes(pid, "status", "RssFile") / 1024
+
+
+def _kilobytes(pid: int, file: str, name: str) -> int:
+    return int(re.findall(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/{file}").read_text())[0])
