@@ -26,6 +26,9 @@ test-soak: .venv/requirements.txt ## 20,000 requests over 8 environments, by def
 test-aws: .venv/requirements.txt ## one service on a real AWS account, with your credentials; asks first, and removes it; ARGS=--clean-up after a kill
 	@.venv/bin/python -m tests.account $(ARGS)
 
+bench: .venv/requirements.txt ## INIT, first and warm requests against what one would use instead, and the deploy's own time; ARGS="--rounds 5"; Linux
+	@.venv/bin/python -m benchmarks.run $(ARGS)
+
 lint: .venv/requirements.txt ## ruff and mypy on the template's own code
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
@@ -40,4 +43,4 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test test-faults test-openapi test-soak test-aws lint lock
+.PHONY: help demo serve test test-faults test-openapi test-soak test-aws bench lint lock

@@ -1,4 +1,4 @@
-"""How long does a deploy take by itself? The real ./deploy.sh, on an AWS whose calls take 50 ms and that is ready at once.
+"""How long does a deploy take by itself? ./deploy.sh on an AWS whose calls take 50 ms and whose resources are ready.
 
 Images are made beforehand and start in no time, so that what remains is the tool's own time and that of its calls.
 """
@@ -6,7 +6,6 @@ Images are made beforehand and start in no time, so that what remains is the too
 import subprocess
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,14 +100,20 @@ def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, 
 
 def split(started: float, ended: float, intervals: Sequence[tuple[float, float, str]]) -> dict[str, float]:
     """What the time went to. Of calls that overlap, the one that began first counts."""
-    costs = Counter[str]({START: min(begun for begun, _, _ in intervals) - started, READ: 0, MUTATE: 0, INVOKE: 0})
+    costs = {
+        START: min(begun for begun, _, _ in intervals) - started,
+        READ: 0.0,
+        MUTATE: 0.0,
+        INVOKE: 0.0,
+        BETWEEN: 0.0,
+    }
     reached = started + costs[START]
     for begun, end, kind in sorted(intervals):
         costs[BETWEEN] += max(0.0, begun - reached)
         costs[kind] += max(0.0, end - max(begun, reached))
         reached = max(reached, end)
     costs[BETWEEN] += ended - reached
-    return dict(costs)
+    return costs
 
 
 def middle(deploys: Sequence[Deploy]) -> Deploy:

@@ -4,19 +4,16 @@ One round starts each subject once, in random order; ratios are made within a ro
 """
 
 import argparse
-import dataclasses
-import json
 import os
 import random
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import deploys, report
 from benchmarks.runtime import LAMBDA, Environments, Measured, Unfit
-from benchmarks.subjects import CACHE, SEED, Subject, all_subjects, say
+from benchmarks.subjects import CACHE, SEED, Subject, say, subjects_by_name
 from tests.embedded_aws import EmbeddedAws
 
 
@@ -30,16 +27,17 @@ def main(arguments: Sequence[str]) -> int:
     os.sched_setaffinity(0, LAMBDA)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with EmbeddedAws() as aws:
-            only = {SEED, *given.only.split(",")} if given.only else None
-            subjects = [one for one in all_subjects(Path(folder), aws) if not only or one.name in only]
-            if only and only != {one.name for one in subjects}:
-                parser.error(f"--only takes names of {', '.join(one.name for one in all_subjects(Path(folder), aws))}")
+            makers = subjects_by_name(Path(folder), aws)
+            only = [SEED, *given.only.split(",")] if given.only else list(makers)
+            if unknown := [name for name in only if name not in makers]:
+                parser.error(f"no {unknown[0]!r}: there are {', '.join(makers)}")
+            subjects = [makers[name]() for name in only]
             try:
                 rounds, opened = measure(subjects, given.rounds, given.requests)
             except Unfit as error:
                 print(f"bench: {error}", file=sys.stderr)
                 return 1
-        deployed = None if only else deploys.measure(Path(folder))
+        deployed = None if given.only else deploys.measure(Path(folder))
     result = report.result(subjects, rounds, opened, deployed)
     into = report.PUBLISHED if given.publish else CACHE / "benchmark-results"
     report.write(result, into)

@@ -138,13 +138,13 @@ class Environments(ProcessLauncher):
     ) -> Iterator[tuple[ProcessGroup, RuntimeClient | WebServer, float]]:
         os.sched_setaffinity(0, LAMBDA)  # threads and processes get the core of the thread that starts them
         runtime = WebServer() if subject.is_web_server else RuntimeClient()
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile() as output:
             program = [*(before or []), *runtime.program]
             image = Image("", "", subject.command, subject.root)
             os.sched_setaffinity(0, FUNCTION)
             started = time.perf_counter()
             process = self._start(
-                program, image, {**VARIABLES, **subject.environ}, runtime.address, output.buffer, descriptors
+                program, image, {**VARIABLES, **subject.environ}, runtime.address, output, descriptors
             )
             os.sched_setaffinity(0, LAMBDA)
             try:
@@ -152,7 +152,7 @@ class Environments(ProcessLauncher):
                 yield process, runtime, started
             except (OSError, Unfit) as error:
                 output.seek(0)
-                raise Unfit(f"{subject.name}: {error}\n{output.read()[-2000:]}") from error
+                raise Unfit(f"{subject.name}: {error}\n{output.read()[-2000:].decode()}") from error
             finally:
                 process.kill()
                 process.wait()

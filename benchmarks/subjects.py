@@ -1,4 +1,4 @@
-"""What is measured: our service in several shapes, and what one would use instead. Each answers GET / with {"ok": true}.
+"""What is measured: our service in several shapes, and what one would use instead. All answer GET / with the same.
 
 What others need is pinned in `peers/<name>/requirements.txt` and installed into a folder of its own on first use.
 """
@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-from tests.baking import TEMPLATE, Answers, Project, bake_into
+from tests.baking import TEMPLATE, Answers, bake_into
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.layers import Layers, digest
 from tests.embedded_aws.task_root import build_task_root
@@ -30,6 +31,12 @@ LARGEST = {
     "migrations": "alembic",
     "cold_starts": "snapstart",
 }
+Edit = tuple[tuple[str, str, str], ...]  # file, what it says, what it is to say
+API_KEY: Edit = (
+    ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
+    ("app/settings.py", "docs: bool = True", "api_key: SecretStr\n    docs: bool = True"),
+)
+NO_ACCESS_LOG: Edit = (("app/main.py", "AccessLog(Lifespan(app))", "Lifespan(app)"),)
 SEED = "seed"  # what all ratios are relative to
 
 
@@ -46,38 +53,57 @@ class Subject:
     is_web_server: bool = False
 
 
-def all_subjects(bakes: Path, aws: EmbeddedAws) -> Iterator[Subject]:
-    """Bakes into the folder; secrets are read from this AWS."""
-    seed = Subject(SEED, "the seed's minimal FastAPI + Mangum", installed("seed"))
-    yield Subject("bare", "a bare handler", installed("bare"))
-    yield seed
-    yield replace(seed, name="seed again", title="the same once more (A/A control)")
-    yield replace(seed, name="seed without pyc", title="… without .pyc, as the seed advises", root=without_pyc(seed.root))
-
-    default = Subject("ours", "**ours, default**", laid_out(bakes / "default"), environ=OURS)
-    yield default
-    yield replace(default, name="ours unguarded", title="… guarded levers off", environ=OURS | UNGUARDED)
+def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Subject]]:
+    """What makes each of them. Projects are baked into the folder; secrets are read from this AWS."""
     parameter, secret = put_secrets(aws)
-    with_ssm = laid_out(bakes / "ssm", secret="api_key")
     ssm = OURS | parameter | aws.environ
-    yield Subject("ours + ssm", "… with a secret in SSM", with_ssm, environ=ssm)
-    yield Subject(
-        "ours + secrets manager",
-        "… with a secret in Secrets Manager",
-        laid_out(bakes / "secrets", {"secrets": "secrets_manager"}, secret="api_key"),
-        environ=OURS | secret | aws.environ,
-    )
-    yield Subject("ours + boto3", "… with the secret in SSM read by boto3", installed("boto3", with_ssm), environ=ssm)
-    largest = laid_out(bakes / "largest", LARGEST)
-    database = secret | {"SECRET_NAMES": "DATABASE_URL"}
-    yield Subject("ours largest", "ours, most options", largest, environ=OURS | database | aws.environ)
+    manager = OURS | secret | aws.environ
+    database = manager | {"SECRET_NAMES": "DATABASE_URL"}
 
-    yield Subject(
-        "web adapter", "FastAPI + uvicorn (Web Adapter)", installed("web_adapter"), ("app.main:app",), is_web_server=True
-    )
-    yield Subject("powertools", "Powertools' resolver", installed("powertools"))
-    yield Subject("chalice", "Chalice", installed("chalice"), ("app.app",), event=REST_API)
-    yield Subject("flask + zappa", "Flask + Zappa", installed("flask_zappa"), ("zappa.handler.lambda_handler",))
+    @cache
+    def ours(edit: Edit | None = None, **answers: str) -> Path:
+        return laid_out(bakes / str(len(list(bakes.iterdir()))), answers, edit)
+
+    def with_boto3() -> Path:
+        return installed("boto3", ours(API_KEY))
+
+    rows: list[tuple[str, str, Callable[[], Path], dict[str, Any]]] = [
+        ("bare", "a bare handler", lambda: installed("bare"), {}),
+        (SEED, "the seed's minimal FastAPI + Mangum", lambda: installed("seed"), {}),
+        ("seed again", "the same again, as a control", lambda: installed("seed"), {}),
+        ("seed without pyc", "… without .pyc, as it advises", lambda: without_pyc(installed("seed")), {}),
+        ("ours", "**ours, default**", ours, {"environ": OURS}),
+        ("ours unguarded", "… with FAST_IMPORT off", ours, {"environ": OURS | UNGUARDED}),
+        ("ours unlogged", "… without the access log", lambda: ours(NO_ACCESS_LOG), {"environ": OURS}),
+        ("ours + ssm", "… with a secret in SSM", lambda: ours(API_KEY), {"environ": ssm}),
+        (
+            "ours + secrets manager",
+            "… with one in Secrets Manager",
+            lambda: ours(API_KEY, secrets="secrets_manager"),
+            {"environ": manager},
+        ),
+        ("ours + boto3", "… with one read by boto3", with_boto3, {"environ": ssm}),
+        ("ours largest", "**ours, the most options**", lambda: ours(**LARGEST), {"environ": database}),
+        (
+            "web adapter",
+            "FastAPI + uvicorn (Web Adapter)",
+            lambda: installed("web_adapter"),
+            {"command": ("app.main:app",), "is_web_server": True},
+        ),
+        ("powertools", "Powertools' resolver", lambda: installed("powertools"), {}),
+        ("chalice", "Chalice", lambda: installed("chalice"), {"command": ("app.app",), "event": REST_API}),
+        (
+            "flask + zappa",
+            "Flask + Zappa",
+            lambda: installed("flask_zappa"),
+            {"command": ("zappa.handler.lambda_handler",)},
+        ),
+    ]
+    return {name: partial(made, name, title, root, options) for name, title, root, options in rows}
+
+
+def made(name: str, title: str, root: Callable[[], Path], options: Mapping[str, Any]) -> Subject:
+    return Subject(name, title, root(), **options)
 
 
 def installed(name: str, base: Path | None = None) -> Path:
@@ -117,17 +143,12 @@ def without_pyc(root: Path) -> Path:
     return layers[key]
 
 
-def laid_out(folder: Path, answers: Answers | None = None, secret: str = "") -> Path:
-    """The task root of a bake with these answers, by its own Dockerfile; its settings have this secret, if any."""
+def laid_out(folder: Path, answers: Answers, edit: Edit | None = None) -> Path:
+    """The task root of a bake with these answers, by its own Dockerfile."""
     project = bake_into(folder, answers)
-    if secret:
-        add_secret(project, secret)
+    for file, old, new in edit or ():
+        project.edit(file, old, new)
     return build_task_root(project.path, CACHE, lambda line: None).path
-
-
-def add_secret(project: Project, name: str) -> None:
-    project.edit("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, ")
-    project.edit("app/settings.py", "docs: bool = True", f"{name}: SecretStr\n    docs: bool = True")
 
 
 def put_secrets(aws: EmbeddedAws) -> tuple[dict[str, str], dict[str, str]]:

@@ -49,7 +49,7 @@ def test_the_changelog_begins_with_the_version() -> None:
 
 def test_make_alone_says_what_there_is() -> None:
     said = run("make", "--no-print-directory").stdout
-    for target in ("demo", "serve", "test", "test-aws", "lint", "lock"):
+    for target in ("demo", "serve", "test", "test-aws", "bench", "lint", "lock"):
         assert f"make {target} " in said
 
 

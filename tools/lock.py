@@ -17,6 +17,8 @@ from tests.baking import CHOICES, FOLDER, MANIFEST, TEMPLATE, bake_into, lend_ve
 
 FILES = ("requirements.txt", "requirements-deploy.txt", "requirements-dev.txt")
 COMPILE = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-annotate", "--upgrade", "--quiet"]
+PEERS = TEMPLATE / "benchmarks/peers"
+ALONE = {"chalice"}  # whose own packager leaves out what it is installed with
 HEADER = {"UV_CUSTOM_COMPILE_COMMAND": "make lock"}
 EXTRA_INDEXES = ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
@@ -38,6 +40,13 @@ def main() -> None:
         for file in FILES:
             texts = {condition: (project / file).read_text("utf-8") for condition, project in projects.items()}
             write(FOLDER / file, merged(texts))
+        for needed in sorted(PEERS.glob("*/requirements.in")):
+            say(f"Locking what {needed.parent.name} needs for the benchmark...")
+            alone = ["--no-deps"] if needed.parent.name in ALONE else []
+            locked = Path(scratch, "peer.txt")
+            run([*COMPILE, *alone, str(needed), "--output-file", str(locked)], TEMPLATE, UV_CONSTRAINT=str(everything))
+            write(needed.with_suffix(".txt"), locked.read_text("utf-8"))
+            locked.unlink()
 
 
 def variants(scratch: Path) -> dict[str, Path]:

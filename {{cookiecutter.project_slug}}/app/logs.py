@@ -1,12 +1,17 @@
 """Log levels and the access log. On Lambda the runtime's own log format makes JSON of every record."""
 
 import logging
+import os
+import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 access_log = logging.getLogger("app.access")
+JSON_FORMAT = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
 
 
 def configure_logging() -> None:
@@ -58,15 +63,23 @@ class AccessLog:
         try:
             await self.app(scope, receive, observed_send)
         finally:
-            access_log.info(
-                "%s %s",
-                scope["method"],
-                scope["path"],
-                extra={
+            if access_log.isEnabledFor(logging.INFO):
+                fields = {
+                    "message": f"{scope['method']} {scope['path']}",
                     "method": scope["method"],
                     "route": route_template(scope),
                     "status": status if complete else 500,  # Mangum answers 500 for a response that broke off
                     "duration_ms": round((time.perf_counter() - started) * 1000, 2),
                     "cold_start": cold_start,
-                },
-            )
+                }
+                write_record(fields, request_id(scope))
+
+
+def write_record(fields: dict[str, object], request_id: str | None) -> None:
+    """A record of the access log; on Lambda it looks like the runtime's own, which take four times as long."""
+    if JSON_FORMAT:
+        fields["timestamp"], fields["level"] = datetime.now(UTC), "INFO"
+        fields["logger"], fields["requestId"] = access_log.name, request_id
+        sys.stdout.write(to_json(fields).decode() + "\n")
+    else:
+        access_log.info(fields.pop("message"), extra=fields)

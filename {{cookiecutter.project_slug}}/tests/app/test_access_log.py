@@ -1,7 +1,10 @@
 """One record for each request, with the fields that queries and the `logs` verb read."""
 
+import json
 import logging
+import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -10,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from mangum import Mangum
 from starlette.routing import Host, Mount, Route
 
+from app import logs
 from app.lifespan import Lifespan
 from app.logs import AccessLog
 from tests.lambda_transport import LambdaTransport
@@ -50,6 +54,47 @@ def test_fields(client: httpx.Client, access_log: AccessLogRecords) -> None:
     assert 0 < fields["duration_ms"] < 1000
     assert isinstance(fields["cold_start"], bool)
     assert "s3cr3t" not in str(fields)
+
+
+def test_on_lambda_a_record_is_a_line_of_json(
+    client: httpx.Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(logs, "JSON_FORMAT", True)
+    response = client.get("/nowhere/%C3%BC%22%0A?token=s3cr3t")
+    (line,) = capsys.readouterr().out.splitlines()
+    record = json.loads(line)
+    assert 0 < record.pop("duration_ms") < 1000
+    assert abs(datetime.fromisoformat(record.pop("timestamp")).timestamp() - time.time()) < 10
+    assert isinstance(record.pop("cold_start"), bool)
+    assert record == {
+        "level": "INFO",
+        "logger": "app.access",
+        "message": 'GET /nowhere/ü"\n',
+        "requestId": response.headers["x-request-id"],
+        "method": "GET",
+        "route": None,
+        "status": 404,
+    }
+
+
+@pytest.mark.parametrize("json_format", [True, False])
+def test_log_level(
+    client: httpx.Client,
+    access_log: AccessLogRecords,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    json_format: bool,
+) -> None:
+    monkeypatch.setattr(logs, "JSON_FORMAT", json_format)
+    caplog.set_level(logging.WARNING, "app.access")
+    client.get("/health")
+    assert capsys.readouterr().out == ""
+    assert access_log() == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,13 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+OPENED = """
+import sys
+opened = set()
+sys.addaudithook(lambda event, arguments: opened.add(arguments[0]) if event == "open" else None)
+import app.main
+print(sum(str(name).endswith(".py") or str(name).endswith(".pyc") for name in opened))
+"""
 IMPORTED = "import app.main, gc, json, sys; print(json.dumps([gc.isenabled(), gc.get_freeze_count(), *sys.modules]))"
 
 
@@ -30,12 +37,23 @@ def imported() -> list[Any]:
 
 def test_what_only_some_requests_need_is_not_imported(imported: list[Any]) -> None:
 {% if cookiecutter.migrations == 'alembic' %}
-    later = {"app.model", "app.secrets", "app.aws", "boto3", "botocore", "alembic", "psycopg"}
+    later = {"app.model", "app.secrets", "app.aws", "boto3", "botocore", "pydantic.v1", "alembic", "psycopg"}
 {% else %}
-    later = {"app.model", "app.secrets", "app.aws", "boto3", "botocore"}
+    later = {"app.model", "app.secrets", "app.aws", "boto3", "botocore", "pydantic.v1"}
 {% endif %}
     assert "app.main" in imported
     assert later.isdisjoint(imported)
+
+
+def test_few_files_are_opened() -> None:
+    """Each is a wait for the disk at a cold start. What you import may well raise this number."""
+    done = run(OPENED)
+    assert done.returncode == 0, done.stderr
+{% if cookiecutter.migrations == 'alembic' %}
+    assert int(done.stdout) < 530
+{% else %}
+    assert int(done.stdout) < 400
+{% endif %}
 
 
 def test_garbage_collection_is_off_only_while_modules_are_imported(imported: list[Any]) -> None:

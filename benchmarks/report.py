@@ -1,0 +1,170 @@
+"""A result as data, as a table, and as a chart that reads on light and dark pages."""
+
+import dataclasses
+import json
+import platform
+import re
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from benchmarks.deploys import Deploy
+from benchmarks.ratios import Rounds, absolute, as_data, relative
+from benchmarks.subjects import SEED, Subject
+from tests.baking import TEMPLATE
+
+PUBLISHED = TEMPLATE / "benchmarks/results"
+README = TEMPLATE / "README.md"
+MARK = "<!-- made by `make bench`: {} -->"
+Result = dict[str, Any]
+
+HEAD = (
+    "| | INIT, × seed | middle half | first request, × | warm, × | warm p50 / p99, ms | memory, MB "
+    "| files opened | read, MB | packages, MB |\n"
+    "|---|--:|:-:|--:|--:|--:|--:|--:|--:|--:|\n"
+)
+STYLE = """
+text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+.note { font-size: 11px; fill: #59636e }
+.bar { fill: #8c959f } .ours { fill: #1a7f5a } .spread { stroke: #1f2328 }
+.one { stroke: #59636e; stroke-dasharray: 3 3 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } .note { fill: #9198a1 }
+  .bar { fill: #6e7681 } .ours { fill: #3fb68b } .spread { stroke: #e6edf3 } .one { stroke: #9198a1 }
+}
+"""
+
+
+def result(
+    subjects: Sequence[Subject], rounds: Rounds, opened: Mapping[str, int], deploys: Sequence[Deploy] | None
+) -> Result:
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "packages": {name: version(name) for name in ("awslambdaric", "fastapi", "pydantic", "mangum")},
+        "rounds": len(rounds),
+        "subjects": {
+            one.name: {
+                "title": one.title,
+                "is_web_server": one.is_web_server,
+                "files_opened": opened[one.name],
+                "packages_mb": round(
+                    sum(path.stat().st_size for path in one.root.rglob("*") if path.is_file()) / 2**20, 1
+                ),
+                "absolute": as_data(absolute(rounds, one.name)),
+                "relative": as_data(relative(rounds, one.name, SEED)),
+            }
+            for one in subjects
+        },
+        "deploys": [dataclasses.asdict(one) | {"own_s": one.own_s} for one in deploys or []],
+    }
+
+
+def write(found: Result, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "results.md").write_text(text(found), "utf-8")
+    (folder / "cold-start.svg").write_text(chart(found), "utf-8")
+
+
+def publish(found: Result) -> None:
+    """Puts the tables into the README, between their marks."""
+    readme = README.read_text("utf-8")
+    begin, end = MARK.format("begin"), MARK.format("end")
+    pattern = re.compile(f"{re.escape(begin)}\n.*{re.escape(end)}", re.S)
+    README.write_text(pattern.sub(lambda _: f"{begin}\n{short_table(found)}{end}", readme), "utf-8")
+
+
+def text(found: Result) -> str:
+    packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
+    said = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}.\n\n{table(found)}"
+    return said + (f"\n{deploy_table(found)}" if found["deploys"] else "")
+
+
+def table(found: Result) -> str:
+    rows = []
+    for one in found["subjects"].values():
+        times, ratios = one["absolute"], one["relative"]
+        init = ratios["init_ms"]
+        # Nothing stands between it and us that costs what the adapter does: its warm requests are not comparable.
+        warm = "" if one["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
+        p50_p99 = (
+            "" if one["is_web_server"] else " / ".join(f"{times[f'warm_{p}_ms']['median']:.1f}" for p in ("p50", "p99"))
+        )
+        cells = [
+            one["title"],
+            f"{init['median']:.2f}",
+            f"{init['low']:.2f} to {init['high']:.2f}",
+            f"{ratios['cold']['median']:.2f}",
+            warm,
+            p50_p99,
+            f"{times['peak_mb']['median']:.0f}",
+            f"{one['files_opened']:,}",
+            f"{times['read_mb']['median']:.0f}",
+            f"{one['packages_mb']:.1f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |\n")
+    return HEAD + "".join(rows)
+
+
+def short_table(found: Result) -> str:
+    """What the README shows of it."""
+    rows = ["| | INIT | first request | warm | memory |\n|---|--:|--:|--:|--:|\n"]
+    for one in found["subjects"].values():
+        ratios, memory = one["relative"], one["absolute"]["peak_mb"]["median"]
+        warm = "" if one["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
+        init, cold = ratios["init_ms"]["median"], ratios["cold"]["median"]
+        rows.append(f"| {one['title']} | {init:.2f} | {cold:.2f} | {warm} | {memory:.0f} MB |\n")
+    python = found["machine"].split()[-1]
+    return "".join(rows) + f"\nMedians of {found['rounds']} rounds on {found['date']}, × the seed's; Python {python}.\n"
+
+
+def deploy_table(found: Result) -> str:
+    """What a deploy takes by itself, with its two largest costs."""
+    rows = [
+        "| ./deploy.sh | reads | changes | all of it | the tool's own time | of that |\n|---|--:|--:|--:|--:|---|\n"
+    ]
+    for one in found["deploys"]:
+        largest = sorted(one["costs"].items(), key=lambda cost: -cost[1])[:2]
+        of_that = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in largest)
+        times = f"{one['wall_s']:.2f} s | {one['own_s']:.2f} s"
+        rows.append(f"| {one['title']} | {one['reads']} | {one['mutations']} | {times} | {of_that} |\n")
+    return "".join(rows)
+
+
+def chart(found: Result) -> str:
+    """INIT of each subject as a bar, with the middle half of the rounds as a line; the seed's is 1."""
+    left, width, row, top = 260, 560, 24, 44
+    subjects = found["subjects"]
+    most = max(one["relative"]["init_ms"]["high"] for one in subjects.values())
+    scale = (width - left - 60) / most
+    lines = []
+    for number, (name, one) in enumerate(subjects.items()):
+        ratio, y = one["relative"]["init_ms"], top + number * row
+        low, median, high = (ratio[key] * scale for key in ("low", "median", "high"))
+        kind = "ours" if name.startswith("ours") else "bar"
+        title = escape(one["title"].replace("**", ""))
+        lines += [
+            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{title}</text>',
+            f'<rect class="{kind}" x="{left}" y="{y + 2}" width="{median:.1f}" height="{row - 7}" rx="2"/>',
+            f'<line class="spread" x1="{left + low:.1f}" x2="{left + high:.1f}" y1="{y + 10.5}" y2="{y + 10.5}"/>',
+            f'<text x="{left + max(median, high) + 6:.1f}" y="{y + 14}">{ratio["median"]:.2f}</text>',
+        ]
+    height = top + len(subjects) * row + 10
+    one_x = left + scale
+    said = f"medians and middle halves of {found['rounds']} rounds, {found['date']}"
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
+            f"<style>{STYLE}</style>",
+            '<text x="8" y="18" font-weight="600">INIT of an execution environment, × the seed\'s</text>',
+            f'<text class="note" x="8" y="34">{said}</text>',
+            f'<line class="one" x1="{one_x:.1f}" x2="{one_x:.1f}" y1="{top - 4}" y2="{height - 8}"/>',
+            *lines,
+            "</svg>\n",
+        ]
+    )
