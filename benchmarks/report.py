@@ -13,18 +13,19 @@ from xml.sax.saxutils import escape
 
 from benchmarks.deploys import Deploy
 from benchmarks.ratios import Rounds, absolute, as_data, relative
-from benchmarks.subjects import SEED, Subject
+from benchmarks.subjects import Subject
 from tests.baking import TEMPLATE
 
 PUBLISHED = TEMPLATE / "benchmarks/results"
 README = TEMPLATE / "README.md"
 MARK = "<!-- made by `make bench`: {} -->"
+OURS = "ours"
 Result = dict[str, Any]
 
 HEAD = (
-    "| | INIT, × seed | middle half | first request, × | warm, × | warm p50 / p99, ms | memory, MB "
-    "| files opened | read, MB | packages, MB |\n"
-    "|---|--:|:-:|--:|--:|--:|--:|--:|--:|--:|\n"
+    "| | INIT | middle half | of its processor time | first request | warm | of its processor time "
+    "| warm p50 / p99, ms | memory, MB | files opened | read, MB | packages, MB |\n"
+    "|---|--:|:-:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
@@ -39,13 +40,19 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 
 
 def result(
-    subjects: Sequence[Subject], rounds: Rounds, opened: Mapping[str, int], deploys: Sequence[Deploy] | None
+    subjects: Sequence[Subject],
+    rounds: Rounds,
+    base: str,
+    opened: Mapping[str, int],
+    deploys: Sequence[Deploy] | None,
 ) -> Result:
+    names = [one.name for one in subjects]
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "packages": {name: version(name) for name in ("awslambdaric", "fastapi", "pydantic", "mangum")},
         "rounds": len(rounds),
+        "base": base,
         "subjects": {
             one.name: {
                 "title": one.title,
@@ -55,7 +62,8 @@ def result(
                     sum(path.stat().st_size for path in one.root.rglob("*") if path.is_file()) / 2**20, 1
                 ),
                 "absolute": as_data(absolute(rounds, one.name)),
-                "relative": as_data(relative(rounds, one.name, SEED)),
+                "relative": as_data(relative(rounds, one.name, base)),
+                "to_ours": as_data(relative(rounds, one.name, OURS)) if OURS in names else {},
             }
             for one in subjects
         },
@@ -80,8 +88,9 @@ def publish(found: Result) -> None:
 
 def text(found: Result) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
-    said = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}.\n\n{table(found)}"
-    return said + (f"\n{deploy_table(found)}" if found["deploys"] else "")
+    ran = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}; × {found['base']}.\n"
+    tables = [ran, table(found), own_table(found), *([deploy_table(found)] if found["deploys"] else [])]
+    return "\n".join(tables)
 
 
 def table(found: Result) -> str:
@@ -98,8 +107,10 @@ def table(found: Result) -> str:
             one["title"],
             f"{init['median']:.2f}",
             f"{init['low']:.2f} to {init['high']:.2f}",
+            f"{ratios['init_cpu_ms']['median']:.2f}",
             f"{ratios['cold']['median']:.2f}",
             warm,
+            "" if one["is_web_server"] else f"{ratios['warm_cpu_ms']['median']:.2f}",
             p50_p99,
             f"{times['peak_mb']['median']:.0f}",
             f"{one['files_opened']:,}",
@@ -108,6 +119,20 @@ def table(found: Result) -> str:
         ]
         rows.append(f"| {' | '.join(cells)} |\n")
     return HEAD + "".join(rows)
+
+
+def own_table(found: Result) -> str:
+    """What each thing adds to ours, or takes away."""
+    rows = [
+        "| × ours, default | INIT | middle half | of its processor time | of a warm request's |\n|---|--:|:-:|--:|--:|\n"
+    ]
+    for name, one in found["subjects"].items():
+        if name.startswith(OURS) and name != OURS and one["to_ours"]:
+            init, cpu, warm = (one["to_ours"][key] for key in ("init_ms", "init_cpu_ms", "warm_cpu_ms"))
+            half = f"{init['low']:.2f} to {init['high']:.2f}"
+            figures = f"{init['median']:.2f} | {half} | {cpu['median']:.2f} | {warm['median']:.2f}"
+            rows.append(f"| {one['title']} | {figures} |\n")
+    return "".join(rows)
 
 
 def short_table(found: Result) -> str:

@@ -21,14 +21,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--requests", type=int, default=200, help="after the first, to each environment")
-    parser.add_argument("--only", metavar="NAME,NAME", help="these subjects and the seed's; no deploys")
-    parser.add_argument("--publish", action="store_true", help="into benchmarks/results and the README")
+    parser.add_argument("--only", metavar="NAME,NAME", help="these subjects and the base; no deploys")
+    parser.add_argument("--base", default=SEED, metavar="NAME", help="what the ratios are relative to")
+    parser.add_argument("--results", type=Path, default=CACHE / "benchmark-results", metavar="FOLDER")
+    parser.add_argument("--publish", action="store_true", help="the results into benchmarks/results and the README")
     given = parser.parse_args(arguments)
     os.sched_setaffinity(0, LAMBDA)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with EmbeddedAws() as aws:
             makers = subjects_by_name(Path(folder), aws)
-            only = [SEED, *given.only.split(",")] if given.only else list(makers)
+            only = [given.base, *given.only.split(",")] if given.only else list(makers)
             if unknown := [name for name in only if name not in makers]:
                 parser.error(f"no {unknown[0]!r}: there are {', '.join(makers)}")
             subjects = [makers[name]() for name in only]
@@ -38,8 +40,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"bench: {error}", file=sys.stderr)
                 return 1
         deployed = None if given.only else deploys.measure(Path(folder))
-    result = report.result(subjects, rounds, opened, deployed)
-    into = report.PUBLISHED if given.publish else CACHE / "benchmark-results"
+    result = report.result(subjects, rounds, given.base, opened, deployed)
+    into = report.PUBLISHED if given.publish else given.results
     report.write(result, into)
     if given.publish:
         report.publish(result)
