@@ -124,7 +124,8 @@ def table(found: Result) -> str:
 def own_table(found: Result) -> str:
     """What each thing adds to ours, or takes away."""
     rows = [
-        "| × ours, default | INIT | middle half | of its processor time | of a warm request's |\n|---|--:|:-:|--:|--:|\n"
+        "| × ours, default | INIT | middle half | of its processor time | of a warm request's |\n",
+        "|---|--:|:-:|--:|--:|\n",
     ]
     for name, one in found["subjects"].items():
         if name.startswith(OURS) and name != OURS and one["to_ours"]:

@@ -10,6 +10,8 @@ import pytest
 from benchmarks import report, run
 from benchmarks.deploys import BETWEEN, INVOKE, MUTATE, READ, START, split
 from benchmarks.ratios import Spread
+from benchmarks.runtime import Environments
+from benchmarks.subjects import OURS, Subject, laid_out
 
 if sys.platform != "linux":
     pytest.skip("the benchmark reads /proc", allow_module_level=True)
@@ -26,6 +28,17 @@ def test_one_round_of_two_subjects(tmp_path: Path, capsys: pytest.CaptureFixture
     assert found["subjects"]["bare"]["files_opened"] < ours["files_opened"] < 600
     assert "| **ours, default** |" in capsys.readouterr().out
     assert ElementTree.parse(tmp_path / "cold-start.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_init_compiles_nothing(tmp_path: Path) -> None:
+    """A source is opened only when there is no valid .pyc for it; and anyio looks into its own for what to import."""
+    environments = Environments()
+    try:
+        opened = environments.opened_files(Subject("ours", "", laid_out(tmp_path, {}), environ=OURS))
+    finally:
+        environments.close()
+    assert "app/__pycache__/main" in " ".join(opened)
+    assert [name for name in opened if name.endswith(".py") and "anyio/" not in name] == []
 
 
 def test_published_tables_are_made_of_the_published_data() -> None:

@@ -15,7 +15,8 @@ from tests.baking import COMBINATIONS, FOLDER, TEMPLATE, Answers, is_installed, 
 from tests.conftest import Bake
 from tools.lock import FILES, merged
 
-LOCKED = [TEMPLATE / "requirements.txt", *(FOLDER / file for file in FILES)]
+PEERS = sorted(TEMPLATE.glob("benchmarks/peers/*/requirements.txt"))
+LOCKED = [TEMPLATE / "requirements.txt", *(FOLDER / file for file in FILES), *PEERS]
 every_combination = pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
 
 
@@ -105,6 +106,16 @@ def test_the_template_pins_what_it_and_the_project_ask_for_and_no_more(bake: Bak
 def version_of(pinned: dict[str, Requirement], requirement: Requirement) -> str:
     (specifier,) = pinned[canonicalize_name(requirement.name)].specifier
     return specifier.version
+
+
+@pytest.mark.parametrize("file", PEERS, ids=lambda file: file.parent.name)
+def test_the_benchmark_compares_the_same_versions(bake: Bake, file: Path) -> None:
+    ours = pinned_here(bake().path / "requirements.txt")
+    peers = pinned_here(file)
+    assert set(file.with_suffix(".in").read_text("utf-8").split()) <= peers.keys()
+    assert {name: peers[name] for name in ours.keys() & peers.keys()} == {
+        name: ours[name] for name in ours.keys() & peers.keys()
+    }
 
 
 @every_combination
