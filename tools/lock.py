@@ -42,11 +42,11 @@ def main() -> None:
             write(FOLDER / file, merged(texts))
         for needed in sorted(PEERS.glob("*/requirements.in")):
             say(f"Locking what {needed.parent.name} needs for the benchmark...")
-            alone = ["--no-deps"] if needed.parent.name in ALONE else []
-            locked = Path(scratch, "peer.txt")
-            run([*COMPILE, *alone, str(needed), "--output-file", str(locked)], TEMPLATE, UV_CONSTRAINT=str(everything))
+            locked = Path(scratch, f"{needed.parent.name}.txt")
+            options = ["--python-version=3.11", *(["--no-deps"] if needed.parent.name in ALONE else [])]
+            command = [*COMPILE, *options, str(needed), "--output-file", str(locked)]
+            run(command, TEMPLATE, UV_CONSTRAINT=str(everything))
             write(needed.with_suffix(".txt"), locked.read_text("utf-8"))
-            locked.unlink()
 
 
 def variants(scratch: Path) -> dict[str, Path]:
