@@ -163,7 +163,7 @@ def deploy_table(found: Result) -> str:
 
 def chart(found: Result) -> str:
     """INIT of each subject as a bar, with the middle half of the rounds as a line; the seed's is 1."""
-    left, width, row, top = 260, 560, 24, 44
+    left, width, row, top = 280, 580, 24, 44
     subjects = found["subjects"]
     most = max(one["relative"]["init_ms"]["high"] for one in subjects.values())
     scale = (width - left - 60) / most
