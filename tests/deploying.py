@@ -142,6 +142,16 @@ class InProcess:
         return Run(code, out.getvalue(), err.getvalue())
 
 
+@dataclass
+class Deployed:
+    """A service that is live: the project, its deploy tool in this process, and its public URL."""
+
+    aws: EmbeddedAws
+    project: Project
+    deploy: InProcess
+    url: str
+
+
 def in_process(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = "") -> Run:
     """What deploy_sh does, in this process."""
     return InProcess(project, aws)(*arguments, typed=typed)

@@ -57,10 +57,6 @@ class Scene:
         self.mutations = [call.operation for call in made if call.mutating and call.operation != "Invoke"]
         return run
 
-    def edit(self, old: str, new: str) -> None:
-        """Changes deploy.toml, of a project that was `copied`."""
-        self.project.edit("deploy.toml", old, new)
-
     def release(self, body: str) -> Run:
         return self.deploy("--image", self.images[body])
 

@@ -15,7 +15,7 @@ from tests import account
 from tests.account import NAME, Account, main
 from tests.baking import COMBINATIONS, TEMPLATE, Project, name_of
 from tests.conftest import Bake
-from tests.deploying import InProcess, Run, left_behind, push
+from tests.deploying import InProcess, Run, in_process, left_behind, push
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.calls import Call
 from tests.embedded_aws.docker import docker, docker_aws
@@ -50,7 +50,7 @@ class Embedded(Account):
         return ["--image", push(project, self.aws)]
 
     def deploy(self, project: Project, *arguments: str, typed: str = "") -> Run:
-        run = InProcess(project, self.aws)(*arguments, typed=typed)
+        run = in_process(project, self.aws, *arguments, typed=typed)
         print(run.out, run.err)
         return run
 

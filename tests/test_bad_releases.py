@@ -3,14 +3,13 @@
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.baking import Project
 from tests.conftest import Bake
-from tests.deploying import CACHE, InProcess, Run, push
+from tests.deploying import CACHE, Deployed, InProcess, Run, push
 from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
 from tests.embedded_aws.task_root import build_task_root
 
@@ -19,14 +18,8 @@ SLEEP = "import time; time.sleep(60)"
 Break = Callable[[Project], None]
 
 
-@dataclass
-class Scene:
+class Scene(Deployed):
     """A service whose version 1 is live."""
-
-    aws: EmbeddedAws
-    project: Project
-    deploy: InProcess
-    url: str
 
     def live_version(self) -> str:
         alias = self.aws.client("lambda").get_alias(FunctionName="my-api-prod", Name="live")

@@ -18,6 +18,7 @@ from tests.baking import COMBINATIONS
 from tests.conftest import Bake
 from tests.deploying import InProcess
 from tests.embedded_aws import EmbeddedAws, ManualClock
+from tests.embedded_aws.vpc import make_subnet
 from tests.scene import task_root
 
 Findings = set[tuple[str, str]]  # the risk, and the action or principal
@@ -106,9 +107,7 @@ def deployed(bake: Bake, folder: Path, answers: dict[str, str]) -> list[Policy]:
     project.edit("deploy.toml", 'alarm_email = ""', 'alarm_email = "ops@example.com"')
     with EmbeddedAws(clock=ManualClock()) as aws:
         if answers["migrations"] == "alembic":
-            ec2 = aws.client("ec2")
-            vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-            subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+            _, subnet = make_subnet(aws.client("ec2"))
             network = f'vpc = {{ subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"] }}\n'
             project.edit("deploy.toml", 'name = "my-api"\n', f'name = "my-api"\n{network}')
         deploy = InProcess(project, aws)

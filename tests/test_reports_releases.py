@@ -68,7 +68,7 @@ def test_hawk_950_a_lifecycle_rule_deletes_the_image_that_is_live(
 ) -> None:
     """METR/hawk#950: then every call is a 502. We delete only what no version uses that is kept."""
     with scene(copied(bake, tmp_path), tmp_path) as on:
-        on.edit("keep_releases = 5", "keep_releases = 2")
+        on.project.edit("deploy.toml", "keep_releases = 5", "keep_releases = 2")
         on.release("old")
         ecr, functions = on.aws.client("ecr"), on.aws.client("lambda")
         with pytest.raises(ecr.exceptions.LifecyclePolicyNotFoundException):
@@ -112,7 +112,7 @@ def test_cdk_38265_snapstart_takes_container_images(bake: Bake, tmp_path: Path) 
         with refused("InvalidParameterValueException", "EFS"):
             sample.client.create_function(**definition, FileSystemConfigs=[efs])
 
-        on.edit("keep_releases = 5", "keep_releases = 2")
+        on.project.edit("deploy.toml", "keep_releases = 5", "keep_releases = 2")
         for body in ("old", "new", "other"):
             assert on.release(body).code == 0
         live = sample.client.get_function_configuration(**LIVE)

@@ -9,14 +9,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.baking import CHOICES, Project
+from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import InProcess, push
+from tests.deploying import Deployed, InProcess, push
 from tests.embedded_aws import EmbeddedAws, ManualClock
 from tests.scene import NAME
 
@@ -65,14 +64,8 @@ plain = Mangum(app)
 """
 
 
-@dataclass
-class Scene:
+class Scene(Deployed):
     """The service is live, and so is the function `plain`."""
-
-    aws: EmbeddedAws
-    project: Project
-    deploy: InProcess
-    url: str
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         """What it answers to this event; raises AssertionError when the invocation fails."""

@@ -12,11 +12,11 @@ import pytest
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import write_handler
 from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
 from tests.embedded_aws.policy import allows
 from tests.embedded_aws.sample import Sample, refused
-from tests.scene import MIGRATIONS, NAME, Scene, copied, scene
+from tests.embedded_aws.vpc import make_subnet
+from tests.scene import NAME, Scene, copied, scene, task_root
 
 LIVE = {"FunctionName": NAME, "Qualifier": "live"}
 ASKS_AND_WAITS = """
@@ -105,18 +105,20 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_where_nothing_leads_to_its_se
     """aws/aws-sdk-js-v3#2510: with no word of why. doctor sees it before, ours says it, and an endpoint mends it."""
     with scene(copied(bake, tmp_path), tmp_path, migrations="alembic") as on:
         ec2 = on.aws.client("ec2")
-        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        vpc, subnet = make_subnet(ec2)
         network = {"SubnetIds": [subnet], "SecurityGroupIds": ["sg-0123456789abcdef0"]}
         may_connect = {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}
         sample = Sample(on.aws, tmp_path)
         sample.create(ASKS_AND_WAITS, Role=sample.role("connects", may_connect), VpcConfig=network, Timeout=1)
         assert sample.invoke().payload["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
 
-        on.edit("[stages.dev]", f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["sg-1"]\n\n[stages.dev]""")
+        on.project.edit(
+            "deploy.toml",
+            "[stages.dev]",
+            f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["sg-1"]\n\n[stages.dev]""",
+        )
         assert f"Nothing leads from {subnet} to com.amazonaws.us-east-1.ssm" in on.deploy("doctor").out
-        root = write_handler(tmp_path / "reads", ASKS_AS_OURS_DOES)
-        (root / "app/migrate.py").write_text(MIGRATIONS, encoding="utf-8")
+        root = task_root(tmp_path, "reads", ASKS_AS_OURS_DOES)
         on.project.edit("app/aws.py", "TIMEOUT_S = 2", "TIMEOUT_S = 0.5")  # which INIT needs four times here
         shutil.copy(on.project.path / "app/aws.py", root / "app/aws.py")
         image = on.aws.push_image("built-elsewhere", root)
@@ -202,7 +204,7 @@ def test_power_tuning_181_a_new_account_has_3008_mb(bake: Bake, tmp_path: Path) 
         told = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
         with refused("ValidationException", told):
             on.aws.client("lambda").update_function_configuration(FunctionName=NAME, MemorySize=3009)
-        on.edit("memory_mb = 512", "memory_mb = 4096")
+        on.project.edit("deploy.toml", "memory_mb = 512", "memory_mb = 4096")
         before = len(on.aws.calls)
         run = on.release("new")
         assert run.code == 1

@@ -2,14 +2,13 @@
 
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.acceptance import fetch
 from tests.conftest import Bake
-from tests.deploying import InProcess, Run, write_handler
+from tests.deploying import Run, in_process, write_handler
 from tests.embedded_aws import EmbeddedAws, ManualClock
 
 # A request of /slow lasts until its file is gone.
@@ -23,7 +22,7 @@ def handler(event, context):
         busy.touch()
         while busy.exists():
             time.sleep(0.01)
-    return {{"statusCode": 200, "body": "done"}}
+    return {{"statusCode": 200, "body": '"done"'}}
 """
 KEY, LINE = "# reserved_concurrency = 10  #", "reserved_concurrency = {}  #"
 
@@ -35,7 +34,7 @@ def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: 
         image = aws.push_image("built-elsewhere", root)
 
         def deploy() -> Run:
-            return InProcess(project, aws)("--image", image)
+            return in_process(project, aws, "--image", image)
 
         def reserved() -> object:
             told = aws.client("lambda").get_function_concurrency(FunctionName="my-api-prod")
@@ -45,8 +44,8 @@ def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: 
         url = deploy().url
         assert reserved() == 1
         with running(url + "slow", busy):
-            assert status(url) == 429
-        assert status(url) == 200
+            assert fetch(url)[0] == 429
+        assert fetch(url)[0] == 200
 
         project.edit("deploy.toml", LINE.format(1), LINE.format(901))  # of 1,000
         refused = deploy()
@@ -54,20 +53,20 @@ def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: 
         assert "to PutFunctionConcurrency" in refused.err
         assert "below its minimum value of [100]" in refused.err
         assert len(refused.err.splitlines()) == 2
-        assert (reserved(), status(url)) == (1, 200)
+        assert (reserved(), fetch(url)[0]) == (1, 200)
 
         project.edit("deploy.toml", LINE.format(901), KEY)
         taken_out = deploy()
         assert "1 updated" in taken_out.out
         assert reserved() is None
         with running(url + "slow", busy):
-            assert status(url) == 200
+            assert fetch(url)[0] == 200
 
 
 @contextmanager
 def running(url: str, busy: Path) -> Iterator[None]:
     """While a request of this URL is being answered."""
-    request = threading.Thread(target=status, args=(url,))
+    request = threading.Thread(target=fetch, args=(url,))
     request.start()
     while not busy.exists():
         assert request.is_alive()
@@ -77,11 +76,3 @@ def running(url: str, busy: Path) -> Iterator[None]:
     finally:
         busy.unlink()
         request.join()
-
-
-def status(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploying import Run
+from tests.embedded_aws.vpc import make_subnet
 from tests.scene import Scene
 
 DOCKER = """#!/bin/sh
@@ -115,9 +116,7 @@ def test_an_address_that_nobody_has_confirmed(doctor: Doctor) -> None:
 
 def subnet(scene: Scene) -> tuple[str, str]:
     """A network and a subnet in it that leads nowhere, in which the service is to run."""
-    ec2 = scene.aws.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    made = str(ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"])
+    vpc, made = make_subnet(scene.aws.client("ec2"))
     scene.configure(f'vpc = {{subnet_ids = ["{made}"], security_group_ids = ["sg-1"]}}')
     return vpc, made
 

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from tests.embedded_aws import EmbeddedAws
+from tests.embedded_aws.vpc import make_subnet
 from tests.scene import NAME, Scene
 
 pytestmark = pytest.mark.answers(migrations="alembic")
@@ -119,7 +120,7 @@ def test_before_the_first_deploy(scene: Scene) -> None:
 def test_both_functions_join_the_vpc_and_leave_it(scene: Scene) -> None:
     scene.release("old")
     assert "ec2:" not in policy(scene)
-    subnets = [subnet(scene, block) for block in ("10.0.0.0/24", "10.0.1.0/24")]
+    subnets = [make_subnet(scene.aws.client("ec2"), block)[1] for block in ("10.0.0.0/24", "10.0.1.0/24")]
     scene.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
     assert scene.release("old").code == 0
     assert "ec2:CreateNetworkInterface" in policy(scene)
@@ -133,13 +134,6 @@ def test_both_functions_join_the_vpc_and_leave_it(scene: Scene) -> None:
     scene.aws.client("lambda").delete_function(FunctionName=NAME, Qualifier="2")
     assert scene.release("old").code == 0
     assert "ec2:" not in policy(scene)
-
-
-def subnet(scene: Scene, block: str) -> str:
-    ec2 = scene.aws.client("ec2")
-    found = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.0.0.0/16"]}])["Vpcs"]
-    vpc = found[0]["VpcId"] if found else ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    return str(ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"])
 
 
 def policy(scene: Scene) -> str:

@@ -26,6 +26,14 @@ def endpoints(account: str, region: str, subnets: list[str], url: str) -> dict[s
     return {"AWS_ENDPOINT_URL": nowhere} | {f"AWS_ENDPOINT_URL_{service.upper()}": url for service in reached}
 
 
+def make_subnet(ec2: Any, block: str = "10.0.0.0/24") -> tuple[str, str]:
+    """A VPC, the same for all, and a new subnet in it that leads nowhere; `ec2` is a client."""
+    network = "10.0.0.0/16"
+    found = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": [network]}])["Vpcs"]
+    vpc = found[0]["VpcId"] if found else ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
+    return vpc, ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+
+
 def _has_gateway(ec2: Any, subnet: str) -> bool:
     tables = ec2.describe_route_tables(filters={"association.subnet-id": [subnet]})
     if not tables:
