@@ -83,7 +83,7 @@ def test_pulumi_aws_native_148_a_fresh_role_cannot_be_assumed(bake: Bake, tmp_pa
         assert on.release("old").code == 0
         assert on.aws.clock.time() - began > 20
     with scene(bake, tmp_path, Delays(role_s=600)) as on:
-        assert "AWS did not finish letting Lambda use the role within 120 s." in on.release("old").err
+        assert "AWS did not finish what my-api-prod was waiting for within 300 s." in on.release("old").err
 
 
 def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, tmp_path: Path) -> None:

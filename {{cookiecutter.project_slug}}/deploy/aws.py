@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 {% endif %}
     from mypy_boto3_sts import STSClient
+
+One = TypeVar("One")
+Other = TypeVar("Other")
 
 POLL_S = 1.0
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
@@ -162,6 +166,13 @@ class Aws:
             if self.clock() >= deadline:
                 raise Problem(f"AWS did not finish {what} within {timeout_s:.0f} s.", "Run ./deploy.sh again to go on.")
             self.sleep(POLL_S)
+
+
+def at_once(one: Callable[[], One], other: Callable[[], Other]) -> tuple[One, Other]:
+    """What both answer; they are asked at the same time."""
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(other)
+        return one(), asked.result()
 
 
 def error_code(error: ClientError) -> str:

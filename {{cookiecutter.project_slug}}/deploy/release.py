@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import Aws, absent_is_none, error_code
+from deploy.aws import Aws, absent_is_none, at_once, error_code
 from deploy.config import Service
 from deploy.problem import Problem
-from deploy.resource import differences
+from deploy.resource import State, differences
 from deploy.resources.function import ALIAS, Function
 
 SAFE_AGE = timedelta(hours=1)  # a younger image may belong to a deploy that is under way elsewhere
@@ -21,32 +23,33 @@ SAFE_AGE = timedelta(hours=1)  # a younger image may belong to a deploy that is 
 
 @dataclass(frozen=True)
 class Live:
-    """What the alias says: its version, the one that was live before, and the revision that guards its next move."""
+    """What the alias says: its version and what that holds, the one that was live before, and the revision that guards
+    its next move."""
 
     version: str
+    holds: State = field(repr=False)
     previous: str | None
     revision: str
 
+    def is_up_to_date(self, function: Function) -> bool:
+        """Whether it holds just what the function should be."""
+        return not differences(function.released(), self.holds)
 
-def live(service: Service, aws: Aws) -> Live | None:
+
+def live(function: Function) -> Live | None:
     """What is live; None before the first release."""
     with absent_is_none("ResourceNotFoundException"):
-        alias = aws.lambda_.get_alias(FunctionName=service.full_name, Name=ALIAS)
-        previous = re.search(r"previous=(\d+)", alias.get("Description", ""))
-        return Live(alias["FunctionVersion"], previous[1] if previous else None, alias["RevisionId"])
+        alias = function.aws.lambda_.get_alias(FunctionName=function.name, Name=ALIAS)
+        version, previous = alias["FunctionVersion"], re.search(r"previous=(\d+)", alias.get("Description", ""))
+        holds = function.read_version(version) or {}
+        return Live(version, holds, previous[1] if previous else None, alias["RevisionId"])
     return None
-
-
-def is_live(function: Function, now: Live | None) -> bool:
-    """Whether the version that is live holds just what the function should be."""
-    held = function.read_version(now.version) if now else None
-    return held is not None and not differences(function.released(), held)
 
 
 def publish(service: Service, aws: Aws, function: Function, project: Path) -> str:
     """Publishes `$LATEST` and waits until it can be invoked. Lambda answers with the last version's number when nothing
     changed since that one was published. Raises Problem when it is not what this deploy made it."""
-    name, latest = service.full_name, function.read() or {}
+    name, latest = service.full_name, function.latest or function.settled()
     if differences(function.released(), latest):
         raise Problem(
             "Another deploy changed the function in the meantime; this one stopped.",
@@ -100,14 +103,14 @@ def _commit(project: Path) -> str:
     return f"commit {commit}{'+changes' if git('status', '--porcelain') else ''}" if commit else ""
 
 
-def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None, now: Live | None) -> Live:
+def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None, now: Live | None) -> None:
     """Points `live` at this version and records the one to go back to; raises Problem when somebody moved it since."""
     name = service.full_name
     if now is None:
-        made = aws.lambda_.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
-        return Live(version, None, made["RevisionId"])
+        aws.lambda_.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
+        return
     try:
-        moved = aws.lambda_.update_alias(
+        aws.lambda_.update_alias(
             FunctionName=name,
             Name=ALIAS,
             FunctionVersion=version,
@@ -122,23 +125,23 @@ def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None
             "Another deploy moved what is live in the meantime; this one stopped.",
             "See ./deploy.sh status, then run it again.",
         ) from None
-    return Live(version, previous, moved["RevisionId"])
 
 
-def prune(service: Service, aws: Aws, now: Live) -> str:
-    """Keeps the newest `keep_releases` versions, whatever an alias uses, the one to go back to, and their images."""
-    name, published = service.full_name, versions(service, aws)
-    surplus = [version for version in published[: -service.keep_releases] if version not in (now.version, now.previous)]
+def prune(service: Service, aws: Aws, *, keep: Collection[str | None]) -> str:
+    """Keeps these versions, the newest `keep_releases`, whatever an alias uses, and their images."""
+    name = service.full_name
+    published, images = at_once(lambda: versions(service, aws), lambda: _images(service, aws))
+    surplus = [version for version in published[: -service.keep_releases] if version not in keep]
     if surplus:
         aliased = _aliased(service, aws)
         surplus = [version for version in surplus if version not in aliased]
     for version in surplus:
         aws.lambda_.delete_function(FunctionName=name, Qualifier=version)
-    images = _unused_images(service, aws, [version for version in published if version not in surplus])
-    for start in range(0, len(images), 100):  # BatchDeleteImage takes 100
-        digests = images[start : start + 100]
+    unused = _unused(service, aws, images, [version for version in published if version not in surplus])
+    for start in range(0, len(unused), 100):  # BatchDeleteImage takes 100
+        digests = unused[start : start + 100]
         aws.ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageDigest": digest} for digest in digests])
-    removed = [f"{len(found)} {what}" for found, what in ((surplus, "versions"), (images, "images")) if found]
+    removed = [f"{len(found)} {what}" for found, what in ((surplus, "versions"), (unused, "images")) if found]
     return f"{' and '.join(removed)} removed" if removed else "nothing to remove"
 
 
@@ -157,9 +160,12 @@ def _aliased(service: Service, aws: Aws) -> set[str]:
     return used
 
 
-def _unused_images(service: Service, aws: Aws, kept: list[str]) -> list[str]:
+def _images(service: Service, aws: Aws) -> list[Any]:
     pages = aws.ecr.get_paginator("describe_images").paginate(repositoryName=service.full_name)
-    images = [image for page in pages for image in page["imageDetails"]]
+    return [image for page in pages for image in page["imageDetails"]]
+
+
+def _unused(service: Service, aws: Aws, images: list[Any], kept: list[str]) -> list[str]:
     if len(images) <= len(kept):
         return []
     function = Function(service, aws)

@@ -12,20 +12,22 @@ from deploy.resource import Resource, State
 
 ALIAS = "live"  # what the public calls
 CODE = {"ImageUri", "Architectures"}  # the rest of what a version holds is configuration
-ROLE_PROPAGATION_S = 120  # Lambda learns of a fresh role some seconds late, and until then refuses it
+NOT_YET = (  # in what Lambda says when the same call will do a little later
+    "The operation cannot be performed at this time",  # an earlier change is under way
+    "cannot be assumed by Lambda",  # a fresh role, of which Lambda learns some seconds late
 {% if cookiecutter.migrations == 'alembic' %}
-NEW_ROLE = ("cannot be assumed by Lambda", "does not have permissions to call CreateNetworkInterface")
-{% else %}
-NEW_ROLE = "cannot be assumed by Lambda"
+    "does not have permissions to call CreateNetworkInterface",  # likewise
 {% endif %}
+)
 
 
 class Function(Resource):
-    """`image` is a URI with digest; `secrets_changed` differs whenever a secret was set anew."""
+    """`image` is a URI with digest; `secrets_changed` differs whenever a secret was set anew; `latest` is what it became."""
 
     kind = "function"
     image = ""
     secrets_changed = ""
+    latest: State | None = None
 
     def desired(self) -> State:
         own = {"ReservedConcurrentExecutions": self.service.reserved_concurrency, "Failure": None}
@@ -75,73 +77,72 @@ class Function(Resource):
     def read_version(self, qualifier: str) -> State | None:
         """The function, or what a version or alias of it holds; None: there is no such thing."""
         with absent_is_none("ResourceNotFoundException"):
-            found = self.aws.lambda_.get_function(FunctionName=self.name, Qualifier=qualifier)
-            now = found["Configuration"]
-            failed = "Failed" in (now.get("State"), now.get("LastUpdateStatus"))
-            return {
-                **now,
-                "ImageUri": found["Code"].get("ResolvedImageUri"),
-{% if cookiecutter.migrations == 'alembic' %}
-                "ImageConfig": now.get("ImageConfigResponse", {}).get("ImageConfig"),
-{% endif %}
-                "ReservedConcurrentExecutions": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
-                "Failure": (now.get("LastUpdateStatusReason") or now.get("StateReason", "unknown")) if failed else None,
-                "tags": found.get("Tags", {}),
-            }
+            return self._told(qualifier)
         return None
+
+    def _told(self, qualifier: str) -> State:
+        found = self.aws.lambda_.get_function(FunctionName=self.name, Qualifier=qualifier)
+        now = found["Configuration"]
+        failed = "Failed" in (now.get("State"), now.get("LastUpdateStatus"))
+        return {
+            **now,
+            "ImageUri": found["Code"].get("ResolvedImageUri"),
+{% if cookiecutter.migrations == 'alembic' %}
+            "ImageConfig": now.get("ImageConfigResponse", {}).get("ImageConfig"),
+{% endif %}
+            "ReservedConcurrentExecutions": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+            "Failure": (now.get("LastUpdateStatusReason") or now.get("StateReason", "unknown")) if failed else None,
+            "tags": found.get("Tags", {}),
+        }
 
     def create(self) -> None:
         wanted = self.released() | {"PackageType": "Image", "Tags": self.service.tags}
         wanted["Code"] = {"ImageUri": wanted.pop("ImageUri")}
-        self._when_role_is_known(lambda: self.aws.lambda_.create_function(FunctionName=self.name, **wanted))
-        self.settle()
-        if (most := self.desired().get("ReservedConcurrentExecutions")) is not None:
-            self.update({"ReservedConcurrentExecutions": most})
+        self._in_time(lambda: self.aws.lambda_.create_function(FunctionName=self.name, **wanted))
+        most = self.desired().get("ReservedConcurrentExecutions")
+        self.update({} if most is None else {"ReservedConcurrentExecutions": most})
 
     def update(self, changed: State) -> None:
-        self.settle()  # an interrupted run may have left an update under way
-        name, wanted = self.name, self.released()
+        name, lambda_, wanted = self.name, self.aws.lambda_, self.released()
         if "ReservedConcurrentExecutions" in changed:
             if (most := changed["ReservedConcurrentExecutions"]) is None:
-                self.aws.lambda_.delete_function_concurrency(FunctionName=name)
+                lambda_.delete_function_concurrency(FunctionName=name)
             else:
-                self.aws.lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=most)
+                self._in_time(
+                    lambda: lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=most)
+                )
         if changed.keys() & (wanted.keys() - CODE):
             configuration = {key: value for key, value in wanted.items() if key not in CODE}
-            self._when_role_is_known(
-                lambda: self.aws.lambda_.update_function_configuration(FunctionName=name, **configuration)
-            )
-            self.settle()
+            self._in_time(lambda: lambda_.update_function_configuration(FunctionName=name, **configuration))
         if changed.keys() & (CODE | {"Failure"}):
-            self.aws.lambda_.update_function_code(FunctionName=name, **{key: wanted[key] for key in CODE})
-            self.settle()
-        if failure := (self.read() or {}).get("Failure"):
+            code = {key: wanted[key] for key in CODE}
+            self._in_time(lambda: lambda_.update_function_code(FunctionName=name, **code))
+        self.latest = self.settled()
+        if failure := self.latest["Failure"]:
             raise Problem(f"Lambda could not update {name}: {failure}", "Correct what it names and run it again.")
 
-    def _when_role_is_known(self, call: Callable[[], object]) -> None:
+    def _in_time(self, call: Callable[[], object]) -> None:
         def called() -> bool:
             try:
                 call()
             except ClientError as error:
-{% if cookiecutter.migrations == 'alembic' %}
-                if any(said in str(error) for said in NEW_ROLE):
-{% else %}
-                if NEW_ROLE in str(error):
-{% endif %}
+                if any(said in str(error) for said in NOT_YET):
                     return False
                 raise
             return True
 
-        self.aws.wait("letting Lambda use the role", called, timeout_s=ROLE_PROPAGATION_S)
+        self.aws.wait(f"what {self.name} was waiting for", called)
 
-    def settle(self) -> None:
-        """Waits until no creation or update is under way: every further call would be a ResourceConflictException."""
+    def settled(self) -> State:
+        """What it is, once no creation or update is under way: until then Lambda may run what it was before."""
+        now: State = {}
 
-        def settled() -> bool:
-            now = self.aws.lambda_.get_function_configuration(FunctionName=self.name)
+        def is_settled() -> bool:
+            now.update(self._told("$LATEST"))
             return now["State"] != "Pending" and now.get("LastUpdateStatus") != "InProgress"
 
-        self.aws.wait(f"preparing {self.name}", settled)
+        self.aws.wait(f"preparing {self.name}", is_settled)
+        return now
 
     def delete(self) -> None:
         """With all its versions, aliases and URLs."""

@@ -25,6 +25,7 @@ class FunctionUrl(Resource):
     """With `auth = "none"` anyone may call it; with "iam" only signed requests of this account."""
 
     kind = "function URL"
+    _url: str | None = None  # as last read
 
     @property
     def _on_alias(self) -> dict[str, Any]:
@@ -35,15 +36,18 @@ class FunctionUrl(Resource):
         return {"AuthType": "NONE", "statements": [*PUBLIC]} if public else {"AuthType": "AWS_IAM", "statements": []}
 
     def read(self) -> State | None:
+        self._url = ""
         with absent_is_none("ResourceNotFoundException"):
-            return {**self.aws.lambda_.get_function_url_config(**self._on_alias), "statements": self._statements()}
+            config = self.aws.lambda_.get_function_url_config(**self._on_alias)
+            self._url = config["FunctionUrl"]
+            return {**config, "statements": self._statements()}
         return None
 
     def url(self) -> str:
         """What clients call, ending in a slash; empty before the first release."""
-        with absent_is_none("ResourceNotFoundException"):
-            return self.aws.lambda_.get_function_url_config(**self._on_alias)["FunctionUrl"]
-        return ""
+        if self._url is None:
+            self.read()
+        return self._url or ""
 
     def _statements(self) -> list[str]:
         """Those that make it public: as they should be, or "broken"."""
@@ -54,7 +58,8 @@ class FunctionUrl(Resource):
         return [sid if _is_whole(there[sid], *PUBLIC[sid]) else f"{sid}: broken" for sid in PUBLIC if sid in there]
 
     def create(self) -> None:
-        self.aws.lambda_.create_function_url_config(**self._on_alias, AuthType=self.desired()["AuthType"])
+        made = self.aws.lambda_.create_function_url_config(**self._on_alias, AuthType=self.desired()["AuthType"])
+        self._url = made["FunctionUrl"]
         self._grant()
 
     def update(self, changed: State) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser, Namespace
 
 from deploy import image as images
-from deploy.aws import Aws
+from deploy.aws import Aws, at_once
 from deploy.check import ColdStart, check_url, smoke_test
 from deploy.config import Service
 from deploy.problem import Problem
-from deploy.release import is_live, live, move_alias, prune, publish
+from deploy.release import live, move_alias, prune, publish
 from deploy.resource import apply, compare
 from deploy.resources import Stack
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
@@ -39,12 +39,12 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     stack, steps = Stack(service, aws), Steps(6)
 {% endif %}
     function, endpoint = stack.function, stack.endpoint
-    states = stack.read()  # refuses a name that is not ours before anything is changed
+    # Refuses a name that is not ours before anything is changed.
+    states, was = at_once(stack.read, lambda: live(function))
 {% if cookiecutter.endpoint == 'http_api' %}
     domain = stack.domain
     steps.total += bool(service.domain or states[domain])
 {% endif %}
-    was = live(service, aws)
 
     with steps.step("Building image") as step:
         if given.image is not None:
@@ -74,7 +74,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         changes = compare(stack.before, states)
         step.outcome = apply(changes)
 
-    now = was if is_live(function, was) else None
+    now = was if was and was.is_up_to_date(function) else None
 {% if cookiecutter.migrations == 'alembic' %}
     with steps.step("Migrating database") as step:
         if now:  # a version goes live only after its migrations
@@ -86,13 +86,13 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     cold_start = None
     with steps.step("Releasing") as step:
         if now:
-            step.title = f"Releasing version {now.version}"
+            version, previous = now.version, now.previous
+            step.title = f"Releasing version {version}"
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-            changes += keep_ready(service, aws, now.version, live=now.version)
+            changes += keep_ready(service, aws, version, live=version)
 {% endif %}
             step.skip("is live already")
         else:
-            function.settle()  # an interrupted run may have left an update under way
             version = publish(service, aws, function, given.project)
             step.title = f"Releasing version {version}"
             cold_start = smoke_test(service, aws, version)
@@ -100,7 +100,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
             keep_ready(service, aws, version, live=was.version if was else None)
 {% endif %}
             previous = None if was is None else was.version if was.version != version else was.previous
-            now = move_alias(service, aws, version, previous=previous, now=was)
+            move_alias(service, aws, version, previous=previous, now=was)
             step.outcome = "smoke test passed, live"
         connecting = compare(stack.after, states)
         apply(connecting)
@@ -111,8 +111,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         try:
             answer, warm_ms = check_url(service, aws, url, is_new=bool(connecting))
         except Problem as problem:
-            current = live(service, aws)
-            if was and current and was.version != now.version == current.version:  # and nobody released since
+            current = live(function)
+            if was and current and was.version != version == current.version:  # and nobody released since
                 move_alias(service, aws, was.version, previous=was.previous, now=current)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
                 release_all_but(service, aws, was.version)
@@ -134,11 +134,11 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
 {% endif %}
     with steps.step("Cleaning up") as step:
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-        release_all_but(service, aws, now.version)
+        release_all_but(service, aws, version)
 {% endif %}
-        step.skip(prune(service, aws, now))
+        step.skip(prune(service, aws, keep=(version, previous)))
 
-    verb = "Deployed" if changes or connecting or now != was else "Nothing to deploy:"
+    verb = "Deployed" if changes or connecting or not now else "Nothing to deploy:"
     print(f"{verb} {service.name} in {steps.elapsed_s:.0f}s.  {url}")
 {% if cookiecutter.endpoint == 'http_api' %}
     if domain.waiting:

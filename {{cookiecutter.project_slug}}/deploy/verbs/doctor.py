@@ -143,7 +143,8 @@ def domain(service: Service, aws: Aws) -> str:
 def alarm_email(service: Service, aws: Aws) -> str:
     if not service.alarm_email:
         return "none: nobody is told of errors"
-    if live(service, aws) and not Stack(service, aws).topic.confirmed():
+    stack = Stack(service, aws)
+    if live(stack.function) and not stack.topic.confirmed():
         raise Problem(
             f"{service.alarm_email} has not been confirmed, so AWS sends nothing there.",
             "Follow the link in AWS's mail; to have it sent again, run ./deploy.sh after three days.",

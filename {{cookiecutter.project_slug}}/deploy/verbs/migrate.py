@@ -51,7 +51,7 @@ def migrate(service: Service, aws: Aws, command: str = "upgrade", revision: str 
     """Runs it to its end; raises Problem with the log lines that explain why it failed."""
     function = MigrationFunction(service, aws, Function(service, aws))
     try:
-        function.settle()  # while an update of it is under way, Lambda still runs what it was before
+        function.settled()  # while an update of it is under way, Lambda still runs what it was before
         said, failure, tail = invoke(aws, function.name, {"command": command, "revision": revision})
     except HTTPClientError as error:
         raise Problem(

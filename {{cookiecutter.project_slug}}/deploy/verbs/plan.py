@@ -7,9 +7,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
 from deploy import image as images
-from deploy.aws import Aws
+from deploy.aws import Aws, at_once
 from deploy.config import Service
-from deploy.release import is_live, live
+from deploy.release import live
 from deploy.resource import Change, compare, is_same
 from deploy.resources import Stack
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
@@ -29,7 +29,7 @@ def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
 def run(service: Service, aws: Aws, given: Namespace) -> int:
     """The exit code."""
     stack = Stack(service, aws)
-    states = stack.read()
+    states, now = at_once(stack.read, lambda: live(stack.function))
     if given.image is not None:
         stack.function.image = images.resolve(aws, given.image)
     else:
@@ -42,12 +42,11 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
 {% else %}
     changes = compare([*stack.before, *stack.after], states)
 {% endif %}
-    now = live(service, aws)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     if now:
         changes += planned(service, aws, now.version, live=now.version)
 {% endif %}
-    new_version = not is_live(stack.function, now)
+    new_version = not (now and now.is_up_to_date(stack.function))
     count = len(changes) + new_version
     code = 2 if count and given.detailed_exitcode else 0
     if given.json:

@@ -23,7 +23,8 @@ def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
 def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Goes to the recorded release, or to the version named; raises Problem when that one does not work."""
     print(f"{service.name} · {service.stage} · {service.region}")
-    stack, now = Stack(service, aws), live(service, aws)
+    stack = Stack(service, aws)
+    now = live(stack.function)
     if now is None:
         raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
     kept = versions(service, aws)

@@ -71,9 +71,9 @@ def list_(service: Service, aws: Aws) -> None:
 
 def remove(service: Service, aws: Aws, name: str) -> None:
     """Raises Problem while the live version or deploy.toml needs it: the next cold start would fail."""
-    stack, now = Stack(service, aws), live(service, aws)
-    running = (stack.function.read_version(now.version) if now else None) or {}
-    variables = running.get("Environment", {}).get("Variables", {})
+    stack = Stack(service, aws)
+    now = live(stack.function)
+    variables = now.holds.get("Environment", {}).get("Variables", {}) if now else {}
     if name in [*service.secrets, *variables.get("SECRET_NAMES", "").split(",")]:
         raise Problem(
             f"{name} is in use: the service reads it at every cold start.",

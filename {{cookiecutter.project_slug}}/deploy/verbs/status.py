@@ -23,10 +23,11 @@ def arguments(parser: ArgumentParser, common: ArgumentParser) -> None: ...
 def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Raises Problem when nothing is live."""
     print(f"{service.name} · {service.stage} · {service.region}")
-    stack, now = Stack(service, aws), live(service, aws)
-    version = stack.function.read_version(now.version) if now else None
-    if now is None or version is None:
+    stack = Stack(service, aws)
+    now = live(stack.function)
+    if now is None:
         raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
+    version = now.holds
     since = version["LastModified"][:16].replace("T", " ")
     facts = [f"version {now.version}", version["Description"], f"published {since} UTC"]
     _tell("live", " · ".join(fact for fact in facts if fact))
