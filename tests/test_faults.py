@@ -12,6 +12,7 @@ import random
 import sys
 import urllib.error
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,11 @@ class OneAtATime:
     def map(self, function: Callable[[Any], Any], *each: Any) -> Iterator[Any]:
         return map(function, *each)
 
+    def submit(self, function: Callable[[], Any]) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result(function())
+        return done
+
 
 class Sweep:
     """One walk in one variant, disturbed again and again."""
@@ -136,6 +142,7 @@ class Sweep:
     def scene(self) -> Iterator[Scene]:
         with (
             scene(self.bake, self.folder, **self.variant) as on,
+            patch.object(sys.modules["deploy.aws"], "ThreadPoolExecutor", OneAtATime),
             patch.object(sys.modules["deploy.resource"], "ThreadPoolExecutor", OneAtATime),
         ):
             yield on
