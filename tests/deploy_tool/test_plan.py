@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.scene import NAME, Scene
 
 LOGS = f"/aws/lambda/{NAME}"
@@ -47,7 +49,35 @@ def test_as_data(scene: Scene) -> None:
     assert plan.code == 2
     fields = {"retentionInDays": {"is": 7, "should_be": 30}}
     change = {"action": "update", "kind": "log group", "name": LOGS, "fields": fields}
-    assert json.loads(plan.out) == {"new_version": False, "changes": [change]}
+    dollars = {"is": 0.2, "should_be": 0.2}
+    assert json.loads(plan.out) == {"new_version": False, "changes": [change], "dollars_a_month": dollars}
+
+
+def test_what_it_changes_of_the_bill(scene: Scene) -> None:
+    first = scene.deploy("plan", "--image", scene.images["old"])
+    assert "$ a month: 0.00 → 0.20, with as many requests as in the last 30 days\n" in first.out
+    scene.release("old")
+    scene.aws.client("cloudwatch").delete_alarms(AlarmNames=[f"{NAME}-errors"])
+    assert "$ a month: 0.10 → 0.20," in scene.deploy("plan", "--image", scene.images["old"]).out
+
+
+@pytest.mark.answers(cold_starts="provisioned_concurrency")
+def test_what_is_ready_is_paid_for(scene: Scene) -> None:
+    scene.configure("provisioned_concurrency = { executions = 0 }")
+    scene.release("old")
+    scene.configure("memory_mb = 1024", "provisioned_concurrency = { executions = 2 }")
+    ready = 2 * 30 * 24 * 3600 * 0.0000033334
+    assert f"$ a month: 0.20 → {0.2 + ready:.2f}," in scene.deploy("plan", "--image", scene.images["old"]).out
+    scene.release("old")
+    scene.configure("memory_mb = 512", "provisioned_concurrency = { executions = 0 }")
+    assert f"$ a month: {0.2 + ready:.2f} → 0.20," in scene.deploy("plan", "--image", scene.images["old"]).out
+
+
+@pytest.mark.answers(cold_starts="snapstart")
+def test_another_version_is_another_snapshot(scene: Scene) -> None:
+    scene.release("old")
+    snapshot = 0.5 * 30 * 24 * 3600 * 0.0000015046
+    assert f"$ a month: {0.2 + snapshot:.2f} → {0.2 + 2 * snapshot:.2f}," in scene.deploy("plan").out
 
 
 def test_an_image_that_is_still_to_be_built_is_named_by_its_content(scene: Scene) -> None:

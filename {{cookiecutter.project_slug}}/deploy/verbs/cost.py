@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import tomllib
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deploy.aws import Aws, absent_is_none
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.config import ProvisionedConcurrency, Service
+{% else %}
 from deploy.config import Service
-{% if cookiecutter.cold_starts == 'snapstart' %}
-from deploy.release import versions
 {% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from deploy.release import Live, versions
+{% else %}
+from deploy.release import Live
+{% endif %}
+from deploy.resource import Resource, State
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources import Stack, provisioned_concurrency
+{% else %}
 from deploy.resources import Stack
+{% endif %}
 
 PRICES = tomllib.loads((Path(__file__).parent.parent / "prices.toml").read_text(encoding="utf-8"))
 DAYS = 30
@@ -69,14 +80,26 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Prints dollars a month."""
     print(f"{service.name} · {service.stage} · {service.region}")
     print(f"$ a month, at the prices of us-east-1 on {PRICES['as_of']}, without tax and data transfer")
+    stack, stored_gb = Stack(service, aws), _images_gb(service, aws)
     print("\nWhat stands still:")
-    items = [*standing(service, aws)]
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    kept = len(versions(service, aws)) if stack.function.read() else 0
+    items = [*standing(service, len(stack.alarms.names), max(kept, 1))]
+{% else %}
+    items = [*standing(service, len(stack.alarms.names))]
+{% endif %}
+    items.append((f"images, {stored_gb:.2f} GB at most", stored_gb * PRICES["ecr"]["gb"]))
     for what, dollars in items:
         print(f"  {what:50} {dollars:8.2f}")
     print(f"  {'together':50} {sum(dollars for _, dollars in items):8.2f}")
     print(f"\n{'What requests cost:':52}" + "".join(f"{part:>13}" for part in [*PARTS, "together", "- free tier"]))
     for workload in TYPICAL:
         _tell(service, workload, "")
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    if service.snapstart:
+        restored = service.memory_mb / 1024 * PRICES["snapstart"]["restored_gb"]
+        print(f"  and each cold start, which restores a snapshot: {restored:.5f}")
+{% endif %}
     requests, duration_ms = measured(service, aws)
     if given.requests or given.duration:
         asked = Workload(given.requests or requests or 100_000, given.duration or duration_ms or 100, service.memory_mb)
@@ -94,13 +117,14 @@ def _tell(service: Service, workload: Workload, where: str) -> None:
     print(f"  {what:50}" + "".join(f"{dollars:13.2f}" for dollars in columns))
 
 
-def standing(service: Service, aws: Aws) -> Iterator[tuple[str, float]]:
-    """What is paid for although no request comes."""
-    stack, cloudwatch = Stack(service, aws), PRICES["cloudwatch"]
-    alarms = len(stack.alarms.names)
+{% if cookiecutter.cold_starts == 'snapstart' %}
+def standing(service: Service, alarms: int, kept: int) -> Iterator[tuple[str, float]]:
+{% else %}
+def standing(service: Service, alarms: int) -> Iterator[tuple[str, float]]:
+{% endif %}
+    """What is paid for although no request comes, without images."""
+    cloudwatch = PRICES["cloudwatch"]
     yield f"{alarms} alarms (an account's first {cloudwatch['free_alarms']} are free)", alarms * cloudwatch["alarm"]
-    stored_gb = _images_gb(service, aws)
-    yield f"images, {stored_gb:.2f} GB at most", stored_gb * PRICES["ecr"]["gb"]
 {% if cookiecutter.secrets == 'secrets_manager' %}
     if service.secrets:
         yield "the secret", PRICES["secrets_manager"]["secret"]
@@ -111,7 +135,6 @@ def standing(service: Service, aws: Aws) -> Iterator[tuple[str, float]]:
 {% endif %}
 {% if cookiecutter.cold_starts == 'snapstart' %}
     if service.snapstart:
-        kept = max(len(versions(service, aws)) if stack.function.read() else 0, 1)
         cached = kept * service.memory_mb / 1024 * MONTH_S * PRICES["snapstart"]["cached_gb_s"]
         yield f"snapshots of the versions that are kept: {kept}", cached
 {% elif cookiecutter.cold_starts == 'provisioned_concurrency' %}
@@ -148,6 +171,45 @@ def of_requests(service: Service, workload: Workload, *, free: bool = False) -> 
 {% else %}
     return dict(zip(PARTS, (invoked, logs_gb * logs["logs_gb"]), strict=True))
 {% endif %}
+
+
+def change_a_month(stack: Stack, states: Mapping[Resource, State | None], now: Live | None) -> tuple[float, float]:
+    """Dollars before and after a deploy, with as many requests as were measured; without images."""
+    service, aws = stack.service, stack.aws
+    requests, duration_ms = measured(service, aws)
+
+    def month(service: Service, alarms: int) -> float:
+        workload = Workload(requests, duration_ms, service.memory_mb)
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        still = standing(service, alarms, kept)
+{% else %}
+        still = standing(service, alarms)
+{% endif %}
+        return sum(dollars for _, dollars in still) + sum(of_requests(service, workload).values())
+
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    kept = len(versions(service, aws)) if now else 0
+{% endif %}
+    there = states[stack.alarms] or {}
+    is_ = month(_as_it_is(service, aws, now), len(there.keys() & {*stack.alarms.names})) if now else 0.0
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    if not now or not now.is_up_to_date(stack.function):
+        kept = min(kept + 1, service.keep_releases)
+{% endif %}
+    return is_, month(service, len(stack.alarms.names))
+
+
+def _as_it_is(service: Service, aws: Aws, now: Live) -> Service:
+    """The service with what costs money as it is live."""
+    live = {"memory_mb": now.holds["MemorySize"], "architecture": now.holds["Architectures"][0]}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    live["snapstart"] = now.holds.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
+{% elif cookiecutter.cold_starts == 'provisioned_concurrency' %}
+    ready = provisioned_concurrency.ProvisionedConcurrency(service, aws, now.version).read() or {"schedule": []}
+    most = max([ready.get("executions") or 0, *(executions for *_, executions in ready["schedule"])])
+    live["provisioned_concurrency"] = ProvisionedConcurrency(executions=most)
+{% endif %}
+    return service.model_copy(update=live)
 
 
 def measured(service: Service, aws: Aws) -> tuple[int, float]:

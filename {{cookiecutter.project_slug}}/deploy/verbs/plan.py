@@ -16,6 +16,7 @@ from deploy.resources import Stack
 from deploy.resources.provisioned_concurrency import planned
 {% endif %}
 from deploy.verbs import deploy
+from deploy.verbs.cost import DAYS, change_a_month
 
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
@@ -48,9 +49,12 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
 {% endif %}
     new_version = not (now and now.is_up_to_date(stack.function))
     count = len(changes) + new_version
+    bill, next_bill = change_a_month(stack, states, now)
     code = 2 if count and given.detailed_exitcode else 0
     if given.json:
-        print(json.dumps({"new_version": new_version, "changes": [_data(change) for change in changes]}, indent=2))
+        dollars = {"is": round(bill, 2), "should_be": round(next_bill, 2)}
+        data = {"new_version": new_version, "changes": [_data(one) for one in changes], "dollars_a_month": dollars}
+        print(json.dumps(data, indent=2))
         return code
     print(f"{service.name} · {service.stage} · {service.region}")
     for change in changes:
@@ -59,6 +63,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
             print(f"    {field}: {_text(wanted) if change.action == 'create' else f'{_text(was)} → {_text(wanted)}'}")
     if new_version:
         print(f"~ live: {f'version {now.version}' if now else 'nothing'} → a new version")
+    if f"{bill:.2f}" != f"{next_bill:.2f}":
+        print(f"$ a month: {bill:.2f} → {next_bill:.2f}, with as many requests as in the last {DAYS} days")
     print(f"{count} to change." if count else "Nothing to change.")
     return code
 
