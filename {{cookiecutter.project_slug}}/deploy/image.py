@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy.aws import Aws, absent_is_none
 from deploy.config import Service
@@ -53,25 +54,35 @@ def build_context(project: Path) -> list[Path]:
     )
 
 
-def digest_in_ecr(aws: Aws, repository: str, tag: str) -> str | None:
-    """The digest of the image with this tag; None when there is none. Raises Problem for one that Lambda rejects."""
-    with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException"):
-        found = aws.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])["imageDetails"][0]
-        return checked(found.get("imageManifestMediaType", ""), found["imageDigest"])
+def find(aws: Aws, service: Service, tag: str, given: str | None) -> str | None:
+    """The URI, with digest, of the image that is given, or of the service's own with this tag; None when that is still
+    to be built. Raises Problem for one that Lambda rejects, and when what is given is not there."""
+    if given is not None:
+        return _resolve(aws, given)
+    with absent_is_none("RepositoryNotFoundException"):
+        found = aws.ecr.describe_repositories(repositoryNames=[service.full_name])["repositories"][0]
+        return _in_ecr(aws, found["repositoryUri"], service.full_name, {"imageTag": tag})
     return None
 
 
-def checked(media_type: str, digest: str) -> str:
+def _in_ecr(aws: Aws, uri: str, repository: str, image: Any) -> str | None:
+    with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException", "InvalidParameterException"):
+        found = aws.ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]
+        check_media_type(found.get("imageManifestMediaType", ""))
+        return f"{uri}@{found['imageDigest']}"
+    return None
+
+
+def check_media_type(media_type: str) -> None:
+    """Raises Problem for one that Lambda rejects."""
     if media_type not in PLAIN_IMAGE:
         raise Problem(
             f"The image is a {media_type}, which Lambda does not take.",
             "Build it for one platform, without attestations: --provenance=false --sbom=false --platform linux/…",
         )
-    return digest
 
 
-def resolve(aws: Aws, uri: str) -> str:
-    """The URI of an image that is in ECR, by digest instead of by tag."""
+def _resolve(aws: Aws, uri: str) -> str:
     parts = IMAGE_URI.fullmatch(uri)
     if not parts:
         raise UsageProblem(f"{uri!r} is not the URI of an image in ECR.", "Give it as <registry>/<repository>:<tag>")
@@ -80,9 +91,8 @@ def resolve(aws: Aws, uri: str) -> str:
     if not name.startswith(registry):
         raise UsageProblem(f"{name} is not in this account's ECR in {aws.region}.", f"Push it to {registry}… first.")
     image = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
-    with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException", "InvalidParameterException"):
-        found = aws.ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]  # type: ignore[list-item]
-        return f"{name}@{checked(found.get('imageManifestMediaType', ''), found['imageDigest'])}"
+    if found := _in_ecr(aws, name, repository, image):
+        return found
     raise Problem(f"There is no image {uri} in ECR.", f"Push it to ECR in {aws.region} first, or leave --image out.")
 
 
@@ -100,14 +110,13 @@ def build(project: Path, service: Service, tag: str, *, debug: bool) -> None:
 
 
 def push(aws: Aws, service: Service, tag: str, repository: str, *, debug: bool) -> str:
-    """Pushes the image to this repository's URI and returns the digest that ECR gave it."""
+    """Pushes the image to this repository's URI and returns that with the digest that ECR gave it."""
     _docker(["tag", f"{service.full_name}:{tag}", f"{repository}:{tag}"], debug=False)
     with _signed_in(aws, registry=repository.partition("/")[0]) as environment:
         _docker(["push", f"{repository}:{tag}"], debug=debug, environment=environment)
-    digest = digest_in_ecr(aws, service.full_name, tag)
-    if digest is None:
-        raise Problem(f"ECR does not know {repository}:{tag} after its push.", "Run ./deploy.sh again.")
-    return digest
+    if pushed := _in_ecr(aws, repository, service.full_name, {"imageTag": tag}):
+        return pushed
+    raise Problem(f"ECR does not know {repository}:{tag} after its push.", "Run ./deploy.sh again.")
 
 
 @contextmanager

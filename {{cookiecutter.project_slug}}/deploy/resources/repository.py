@@ -19,10 +19,6 @@ class Repository(Resource):
             return {**found, "tags": tags}
         return None
 
-    def uri(self) -> str:
-        """Where images are pushed to; the repository must exist."""
-        return self.aws.ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0]["repositoryUri"]
-
     def create(self) -> None:
         self.aws.ecr.create_repository(repositoryName=self.name, tags=self.service.tag_list, **self.desired())
 

@@ -39,8 +39,9 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     stack, steps = Stack(service, aws), Steps(6)
 {% endif %}
     function, endpoint = stack.function, stack.endpoint
+    tag = images.content_tag(given.project, service)
     # Refuses a name that is not ours before anything is changed.
-    states, was = at_once(stack.read, lambda: live(function))
+    states, (was, found) = at_once(stack.read, lambda: (live(function), images.find(aws, service, tag, given.image)))
 {% if cookiecutter.endpoint == 'http_api' %}
     domain = stack.domain
     steps.total += bool(service.domain or states[domain])
@@ -49,26 +50,20 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     with steps.step("Building image") as step:
         if given.image is not None:
             step.skip("skipped: --image is given")
+        elif found:
+            step.skip("unchanged")
         else:
-            tag = images.content_tag(given.project, service)
-            if digest := images.digest_in_ecr(aws, service.full_name, tag):
-                step.skip("unchanged")
-            else:
-                images.build(given.project, service, tag, debug=given.debug)
+            images.build(given.project, service, tag, debug=given.debug)
 
     with steps.step("Pushing to ECR") as step:
-        if given.image is not None:
-            function.image = images.resolve(aws, given.image)
-            step.skip(f"{_short(function.image)} is there")
+        if found:
+            function.image = found
+            step.skip(f"{_short(found)} is there")
         else:
             apply(compare([stack.repository], states))
-            states[stack.repository] = stack.repository.read()
-            if digest:
-                step.skip(f"{_short(digest)} is there")
-            else:
-                digest = images.push(aws, service, tag, stack.repository.uri(), debug=given.debug)
-                step.outcome = f"{_short(digest)} pushed"
-            function.image = f"{stack.repository.uri()}@{digest}"
+            states[stack.repository] = made = stack.repository.read() or {}
+            function.image = images.push(aws, service, tag, made["repositoryUri"], debug=given.debug)
+            step.outcome = f"{_short(function.image)} pushed"
 
     with steps.step("Preparing resources") as step:
         changes = compare(stack.before, states)

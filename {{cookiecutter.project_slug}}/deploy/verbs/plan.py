@@ -30,14 +30,11 @@ def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
 def run(service: Service, aws: Aws, given: Namespace) -> int:
     """The exit code."""
     stack = Stack(service, aws)
-    states, now = at_once(stack.read, lambda: live(stack.function))
-    if given.image is not None:
-        stack.function.image = images.resolve(aws, given.image)
-    else:
-        tag = images.content_tag(given.project, service)
-        digest = images.digest_in_ecr(aws, service.full_name, tag)
-        built = f"{service.full_name}:{tag}, to be built"
-        stack.function.image = f"{stack.repository.uri()}@{digest}" if digest else built
+    tag = images.content_tag(given.project, service)
+    states, (now, found) = at_once(
+        stack.read, lambda: (live(stack.function), images.find(aws, service, tag, given.image))
+    )
+    stack.function.image = found or f"{service.full_name}:{tag}, to be built"
 {% if cookiecutter.endpoint == 'http_api' %}
     changes = compare([*stack.before, *stack.after, stack.domain], states)
 {% else %}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.config import Service
-from deploy.image import build_context, checked, content_tag
+from deploy.image import build_context, check_media_type, content_tag
 from deploy.problem import Problem
 
 SERVICE = Service(stage="prod", name="my-api", region="us-east-1")
@@ -40,5 +40,5 @@ def test_the_tag_changes_with_the_content_and_only_then(project: Path) -> None:
 
 def test_an_index_is_refused_and_the_fix_is_told() -> None:
     with pytest.raises(Problem, match="which Lambda does not take") as caught:
-        checked("application/vnd.oci.image.index.v1+json", "sha256:0")
+        check_media_type("application/vnd.oci.image.index.v1+json")
     assert "--provenance=false" in caught.value.fix
