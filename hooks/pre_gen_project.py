@@ -1,9 +1,11 @@
 """Refuses, before a file is written, answers that no project could be made of: one line, exit code 1."""
 
 import json
+import os
 import re
 import sys
 import unicodedata
+from pathlib import Path
 
 # A choice leaves this list only when cookiecutter.json loses it, and enters it when everything behind it works.
 CHOICES = {
@@ -23,6 +25,15 @@ answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter itself may run on an older one
     sys.exit("This template needs Python 3.11 or newer: install cookiecutter under one, then try again.")
+
+# cookiecutter drops a name=answer that it does not know; its command line can be read on Linux.
+asked_by = Path(f"/proc/{os.getppid()}/cmdline")
+words = asked_by.read_bytes().decode(errors="replace").split("\0") if asked_by.exists() else []
+if any(os.path.basename(word) == "cookiecutter" for word in words):
+    for name in (word.partition("=")[0] for word in words if "=" in word):
+        if name.isidentifier() and name not in answers:
+            prompts = ", ".join(known for known in answers if not known.startswith("_"))
+            sys.exit(f"{name} is no prompt of this template, which asks for {prompts}")
 
 for name, longest in LONGEST.items():
     text = answers[name]

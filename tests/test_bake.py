@@ -8,7 +8,6 @@ import pytest
 from tests.baking import COMBINATIONS, EVERY_BAKE, FOLDER, MANIFEST, OTHER_ANSWERS, PROMPTS, TEMPLATE, Answers, name_of
 from tests.conftest import Bake
 
-LONGEST_SLUG = 40
 README = "README.md"
 CHANGE_AN_ANSWER = re.compile(r"(?ms)^## Change an answer\n.*?(?=^## |\Z)")  # of what else can be chosen
 every_bake = pytest.mark.parametrize("answers", EVERY_BAKE, ids=name_of)
@@ -117,14 +116,6 @@ def test_text_files_are_tidy(bake: Bake, answers: Answers) -> None:
         }
         found += [(name, fault) for fault, is_so in faults.items() if is_so]
     assert found == []
-
-
-@every_bake
-def test_paths_fit_on_windows(bake: Bake, answers: Answers) -> None:
-    """260 characters with 60 for the folder that it lies in; and no name that Windows refuses."""
-    for name in bake(**answers).files:
-        assert LONGEST_SLUG + 1 + len(name) <= 200
-        assert not re.search(r'[<>:"\\|?*]|[. ](/|$)', name)
 
 
 def test_scripts_can_be_run(bake: Bake) -> None:

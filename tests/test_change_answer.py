@@ -54,11 +54,11 @@ def commit(folder: Path) -> None:
         subprocess.run(["git", *command], cwd=folder, env=os.environ | OWNER, check=True)
 
 
-def linked(project: Project, template: Path) -> Project:
+def linked(project: Project, template: Path, *options: str) -> Project:
     """The project as its owner has it in git, with the record that `cruft link` makes of the answers."""
     commit(project.path)
     answers = json.dumps(project.answers)
-    project.run(["cruft", "link", str(template), "--no-input", "--extra-context", answers])
+    project.run(["cruft", "link", str(template), "--no-input", "--extra-context", answers, *options])
     commit(project.path)
     return project
 
@@ -103,6 +103,37 @@ def test_the_files_are_those_of_a_project_made_anew_with_the_owners_own(
         anew = with_a_route(bake(**answers).copy(tmp_path / str(number)))
         made, wanted = contents(project), contents(anew)
         assert {name for name in made.keys() | wanted.keys() if made.get(name) != wanted.get(name)} == set()
+
+
+def test_a_project_of_one_release_follows_to_the_next(bake: Bake, tmp_path: Path, template: Path) -> None:
+    releases = tmp_path / "releases"
+    shutil.copytree(template, releases)
+    project = with_a_route(linked(bake().copy(tmp_path / "project"), releases, "--checkout", tag(releases, "v1.0.0")))
+    commit(project.path)
+    generated = releases / FOLDER.name
+    with (generated / "app/main.py").open("a", encoding="utf-8") as main:
+        main.write("\n# of release 1.1\n")
+    (generated / "app/added.py").write_text("ADDED = True\n", encoding="utf-8")
+    (generated / "app/model.json").unlink()
+    commit(releases)
+    tag(releases, "v1.1.0")
+    (generated / "app/unreleased.py").write_text("", encoding="utf-8")
+    commit(releases)
+
+    updated = project.run(["cruft", "update", "--skip-apply-ask", "--checkout", "v1.1.0"])
+    subprocess.run(["git", "checkout", "--quiet", "v1.1.0"], cwd=releases, check=True)
+    cookiecutter = ["cookiecutter", str(releases), "--default-config", "--no-input"]
+    baked = project.run([*cookiecutter, "-o", str(tmp_path / "anew")])
+    assert "Next steps:" in baked.stdout
+    assert "Next steps:" not in updated.stdout
+    anew = with_a_route(Project(tmp_path / "anew" / project.path.name, {}, ()))
+    assert not (anew.path / "app/model.json").exists()
+    assert contents(project) == contents(anew)
+
+
+def tag(folder: Path, name: str) -> str:
+    subprocess.run(["git", "tag", name], cwd=folder, check=True)
+    return name
 
 
 def test_the_readme_tells_of_each_other_answer_and_of_no_more(bake: Bake) -> None:

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,15 +35,6 @@ def test_workflows_are_clean(tmp_path: Path) -> None:
         unpinned = re.sub(r"@[0-9a-f]{40} # v", "@v", workflow.read_text("utf-8"))
         (tmp_path / workflow.name).write_text(unpinned, "utf-8")
         assert "unpinned-uses" in run(*zizmor, str(tmp_path / workflow.name)).stdout
-
-
-def test_the_changelog_begins_with_the_version() -> None:
-    version = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    versions = re.findall(
-        r"^## \[(.+?)\] - (?:Unreleased|\d{4}-\d\d-\d\d)$", (TEMPLATE / "CHANGELOG.md").read_text(), re.M
-    )
-    assert versions[0] == version
-    assert len(set(versions)) == len(versions)
 
 
 def test_make_alone_says_what_there_is() -> None:

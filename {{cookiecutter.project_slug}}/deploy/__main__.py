@@ -7,5 +7,6 @@ try:
 except KeyboardInterrupt:  # loading takes a second
     sys.exit(130)
 
-sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # so that stderr comes after it in a pipe
+# Line by line, so that stderr comes after it in a pipe; not every terminal of Windows has an arrow.
+sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]
 sys.exit(main(sys.argv[1:]))

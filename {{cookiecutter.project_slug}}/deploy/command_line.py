@@ -13,9 +13,9 @@ from deploy import config
 from deploy.aws import Aws, explain
 from deploy.problem import Problem, UsageProblem
 {% if cookiecutter.migrations == 'alembic' %}
-from deploy.verbs import cost, deploy, destroy, doctor, logs, migrate, plan, rollback, secret, status
+from deploy.verbs import completion, cost, deploy, destroy, doctor, logs, migrate, plan, rollback, secret, status
 {% else %}
-from deploy.verbs import cost, deploy, destroy, doctor, logs, plan, rollback, secret, status
+from deploy.verbs import completion, cost, deploy, destroy, doctor, logs, plan, rollback, secret, status
 {% endif %}
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,6 +31,7 @@ VERBS = {
 {% endif %}
     "cost": cost,
     "doctor": doctor,
+    "completion": completion,
     "destroy": destroy,
 }
 
@@ -55,14 +56,15 @@ def parser() -> Parser:
     for name, verb in VERBS.items():
         told = (verb.__doc__ or "").partition(": ")[2].splitlines()[0]
         verb.arguments(verbs.add_parser(name, parents=[common], help=told, description=told), common)
-    top.set_defaults(stage="prod", debug=False, image=None, project=PROJECT)
+    top.set_defaults(stage="prod", debug=False, image=None, project=PROJECT, parser=top)
     return top
 
 
 def _common() -> Parser:
     """What can be said before a verb and after it."""
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--stage", help="which copy of the service: prod, dev, pr-12 … (default: prod)")
+    stage = common.add_argument("--stage", help="which copy of the service: prod, dev, pr-12 … (default: prod)")
+    stage.complete = dict.fromkeys(completion.FUNCTIONS, "_deploy_sh_stages")  # type: ignore[attr-defined]
     common.add_argument("--debug", action="store_true", help="show tracebacks and all that docker prints")
     return common
 

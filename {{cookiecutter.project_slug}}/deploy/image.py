@@ -131,7 +131,10 @@ def _signed_in(aws: Aws, registry: str) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="docker-config-") as folder:
         for part in ("contexts", "cli-plugins"):  # the engine in use and its plugins are found through these
             if (own / part).exists():
-                Path(folder, part).symlink_to(own / part)
+                try:
+                    Path(folder, part).symlink_to(own / part)
+                except OSError:  # Windows lets only administrators and developers
+                    shutil.copytree(own / part, Path(folder, part))
         file = Path(folder, "config.json")
         file.touch(mode=0o600)
         file.write_text(json.dumps(config), encoding="utf-8")
@@ -148,7 +151,9 @@ def _docker(arguments: list[str], *, debug: bool, environment: dict[str, str] | 
     # Attestations off by the variable, because older builders do not know --provenance and --sbom.
     settings = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     environment = os.environ | settings | (environment or {})
-    done = subprocess.run(["docker", *arguments], env=environment, capture_output=not debug, text=True)
+    done = subprocess.run(
+        ["docker", *arguments], env=environment, capture_output=not debug, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
         said = f"{done.stdout or ''}{done.stderr or ''}".strip().splitlines()
         raise Problem(

@@ -1,0 +1,113 @@
+"""Do the prompts and what is printed after them tell a new user what a choice means, and what comes next?"""
+
+import fcntl
+import os
+import pty
+import re
+import shlex
+import struct
+import sys
+import termios
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.baking import COMBINATIONS, MANIFEST, PROMPTS, TEMPLATE, Answers, cookiecutter, environment, name_of
+from tests.conftest import Bake
+from tests.test_hooks import hook, lay_out
+
+MONTH_S = 30 * 24 * 3600
+COLUMNS = 80
+
+
+def typed_at_a_terminal(folder: Path) -> str:
+    """What cookiecutter shows in a terminal of 80 columns to someone who presses Enter at each prompt."""
+    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--default-config"]
+    variables = environment(folder) | {"TERM": "xterm", "PWD": str(folder), "COLUMNS": str(COLUMNS)}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.execve(command[0], command, variables)  # noqa: S606
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # it has ended
+            break
+        if shown.endswith(b": "):
+            os.write(terminal, b"\r")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown.decode()
+    return re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).replace("\r\n", "\n")
+
+
+def test_each_prompt_and_choice_is_shown_in_one_line(tmp_path: Path) -> None:
+    shown = typed_at_a_terminal(tmp_path).splitlines()
+    for told in PROMPTS["__prompts__"].values():
+        for line in told.values() if isinstance(told, dict) else [told]:
+            assert any(line in one for one in shown), line
+    assert max(len(line) for line in shown if "=" not in line) < COLUMNS
+    steps = [line.split("#")[0].strip() for line in shown if " # " in line]
+    assert steps == ["cd my-api", "make run", "./deploy.sh doctor", "./deploy.sh"]
+
+
+def test_the_prompts_quote_the_prices_of_the_project(bake: Bake) -> None:
+    def prices(**answers: str) -> dict[str, dict[str, float]]:
+        return tomllib.loads((bake(**answers).path / "deploy/prices.toml").read_text("utf-8"))
+
+    cold = ("snapstart", "provisioned_concurrency")
+    snapstart, provisioned = (prices(cold_starts=choice)[choice] for choice in cold)
+    defaults = tomllib.loads((bake(cold_starts=cold[1]).path / "deploy.toml").read_text("utf-8"))
+    gb_s = defaults["memory_mb"] / 1024 * MONTH_S
+    idle: dict[str, float] = provisioned["idle_gb_s"]  # type: ignore[assignment]
+    told = PROMPTS["__prompts__"]
+    ready = defaults["provisioned_concurrency"]["executions"]
+    for line, dollars in (
+        (told["endpoint"]["http_api"], prices(endpoint="http_api")["api_gateway"]["million_requests"]),
+        (told["secrets"]["secrets_manager"], prices(secrets="secrets_manager")["secrets_manager"]["secret"]),
+        (told["cold_starts"]["snapstart"], snapstart["cached_gb_s"] * gb_s),
+        (told["cold_starts"]["provisioned_concurrency"], ready * idle["arm64"] * gb_s),
+    ):
+        assert f"${dollars:.2f} " in line
+    x86_64, arm64 = (prices()["lambda"]["gb_s"][one] for one in ("x86_64", "arm64"))  # type: ignore[index]
+    assert ("a fifth cheaper" in told["architecture"]["arm64"]) == (round(1 - arm64 / x86_64, 2) == 0.2)
+
+
+@pytest.mark.parametrize("answers", [COMBINATIONS[0], COMBINATIONS[-1]], ids=name_of)
+def test_the_next_steps_are_those_of_the_answers(tmp_path: Path, answers: Answers) -> None:
+    lay_out(tmp_path / "a b/my-api", {option: {choice: [] for choice in MANIFEST[option]} for option in MANIFEST})
+    said = hook("post_gen_project", tmp_path / "a b/my-api", answers).stdout.splitlines()
+    assert said[1] == f"Made with {', '.join(f'{o}={a}' for o, a in answers.items())}. Next steps:"
+    assert len(said) == 6
+    assert shlex.split(said[2], comments=True) == ["cd", str(tmp_path / "a b/my-api")]
+    assert ("secret set DATABASE_URL" in said[4]) == (answers["migrations"] == "alembic")
+    assert ("[domain]" in said[5]) == (answers["endpoint"] == "http_api")
+    assert ("two environments" in said[5]) == (answers["cold_starts"] == "provisioned_concurrency")
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only Linux shows the command line of cookiecutter")
+def test_a_misspelt_prompt_is_told_in_one_line(tmp_path: Path) -> None:
+    result = cookiecutter(tmp_path, "--no-input", "project_name=a=b c=d", "endpint=http_api")
+    assert result.returncode == 1
+    first = result.stderr.splitlines()[0]
+    assert first.startswith("endpint is no prompt of this template, which asks for ")
+    assert not (tmp_path / "a-b-c-d").exists()
+
+
+def test_a_choice_that_there_is_not_is_told_in_the_last_line(tmp_path: Path) -> None:
+    """By cookiecutter itself, before a hook runs."""
+    result = cookiecutter(tmp_path, "--no-input", "endpoint=ftp")
+    assert result.returncode == 1
+    told = "ftp provided for choice variable endpoint, but the choices are ['function_url', 'http_api']."
+    assert result.stderr.splitlines()[-1] == f"ValueError: {told}"
+
+
+def test_make_says_what_there_is(bake: Bake) -> None:
+    for answers in (COMBINATIONS[0], COMBINATIONS[-1]):
+        project = bake(**answers)
+        said = project.run("make").stdout
+        phony = re.findall(r"(?m)^\.PHONY: (.*)", (project.path / "Makefile").read_text("utf-8"))[0].split()
+        assert re.findall(r"(?m)^make (\w+) +\S", said) == phony
+        assert said == project.run("make help").stdout
