@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import pytest
 
 from tests.scene import Scene
 
-PROMPT = "READY> "
 SHELLS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
     "zsh": ["zsh", "-f", "-i"],
@@ -34,24 +34,22 @@ class Shell:
         self.child, self.terminal = pty.fork()
         if self.child == 0:
             os.chdir(folder)
-            variables = {"PATH": os.environ["PATH"], "PS1": PROMPT, "TERM": "dumb", "HOME": str(folder)}
+            variables = {"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(folder)}
             os.execvpe(SHELLS[name][0], SHELLS[name], variables)  # noqa: S606
-        self._read()
 
     def type(self, line: str) -> str:
+        """What a program then says in a line of its own, in angle brackets."""
         os.write(self.terminal, f"{line}\n".encode())
-        return self._read()
+        shown = ""
+        while not (said := re.search(r"[\r\n]<(.*?)>\r\n", shown)):
+            assert select.select([self.terminal], [], [], 30)[0], shown
+            shown += os.read(self.terminal, 4096).decode()
+        return said[1]
 
     def close(self) -> None:
         os.write(self.terminal, b"exit\n")
         os.waitpid(self.child, 0)
         os.close(self.terminal)
-
-    def _read(self) -> str:
-        shown = ""
-        while not shown.endswith(PROMPT):
-            shown += os.read(self.terminal, 4096).decode()
-        return shown
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -65,11 +63,11 @@ def test_tab_completes(scene: Scene, tmp_path: Path, shell: str) -> None:
     (tmp_path / "deploy.sh").chmod(0o755)
     at_a_terminal = Shell(shell, tmp_path)
     if shell == "zsh":
-        at_a_terminal.type("autoload -U compinit; compinit -u -D")
-    at_a_terminal.type('eval "$(cat completion)"')
-    said = {line: re.findall(r"<(.*?)>", at_a_terminal.type(f"./deploy.sh {line}"))[-1:] for line in TYPED}
+        at_a_terminal.type("autoload -U compinit; compinit -u -D; echo '<ready>'")
+    at_a_terminal.type("eval \"$(cat completion)\"; echo '<ready>'")
+    said = {line: at_a_terminal.type(f"./deploy.sh {line}") for line in TYPED}
     at_a_terminal.close()
-    assert said == {line: [words] for line, words in TYPED.items()}
+    assert said == TYPED
 
 
 def test_no_other_verb_loads_it(scene: Scene) -> None:
