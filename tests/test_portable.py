@@ -107,6 +107,28 @@ def test_line_endings_stay_whatever_git_is_told(bake: Bake, tmp_path: Path) -> N
     assert (TEMPLATE / ".gitattributes").read_bytes() == files[".gitattributes"]
 
 
+SIGNED_IN = """
+import base64, os, pathlib, types
+from deploy import image
+
+def refused(*_: object) -> None:
+    raise OSError(1314, "A required privilege is not held by the client")
+
+pathlib.Path.symlink_to = refused
+token = lambda: {"authorizationData": [{"authorizationToken": base64.b64encode(b"AWS:x").decode()}]}
+with image._signed_in(types.SimpleNamespace(ecr=types.SimpleNamespace(get_authorization_token=token)), "host") as given:
+    print((pathlib.Path(given["DOCKER_CONFIG"]) / "contexts/meta.json").read_text())
+"""
+
+
+def test_docker_finds_its_contexts_where_links_are_refused(bake: Bake, tmp_path: Path) -> None:
+    """As Windows refuses them to most of its users."""
+    (tmp_path / "contexts").mkdir()
+    (tmp_path / "contexts/meta.json").write_text("of Docker Desktop")
+    shown = bake().run(["python", "-c", SIGNED_IN], env={"DOCKER_CONFIG": str(tmp_path)})
+    assert shown.stdout == "of Docker Desktop\n"
+
+
 def test_a_terminal_without_arrows_is_written_to(bake: Bake) -> None:
     project = bake().path
     said = subprocess.run(

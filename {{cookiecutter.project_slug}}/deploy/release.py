@@ -95,7 +95,7 @@ def _commit(project: Path) -> str:
 
     def git(*arguments: str) -> str:
         try:
-            return subprocess.run(["git", *arguments], cwd=project, capture_output=True, encoding="utf-8").stdout.strip()
+            return subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True).stdout.strip()
         except FileNotFoundError:
             return ""
 

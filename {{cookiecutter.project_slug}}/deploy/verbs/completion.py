@@ -24,4 +24,4 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     import shtab  # which no other verb needs
 
     given.parser.prog = "deploy.sh"  # in whatever folder it is
-    print(shtab.complete(given.parser, given.shell, preamble=FUNCTIONS))
+    print(shtab.complete(given.parser, given.shell, preamble=FUNCTIONS[given.shell]))
