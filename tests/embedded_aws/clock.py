@@ -62,5 +62,6 @@ class Delays:
     provision_s: float = 0.5
     role_s: float = 0.5
     url_s: float = 0.0
+    async_retry_s: float = 1.0
     init_timeout_s: float = 10.0
     integration_timeout_s: float = 30.0

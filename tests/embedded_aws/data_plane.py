@@ -28,6 +28,9 @@ from .snapshot import Snapshot
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 CREDENTIALS_PATH = "/2021-04-23/credentials"
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
+MAX_ASYNC_PAYLOAD_BYTES = 1024 * 1024  # of botocore's documentation of Invoke
+ASYNC_ATTEMPTS = 3
+ASYNC_AGE_S = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class DataPlane:
         self._role_keys: dict[str, str] = {}  # access key id -> role
         self._credentials: dict[str, dict[str, str]] = {}  # by the token that gets them
         self._snapshots: dict[Deployed, Snapshot] = {}
-        self._closed = False
+        self.closed = False
 
     def invoke(
         self,
@@ -76,6 +79,7 @@ class DataPlane:
         payload: bytes,
         client_context: str = "",
         trace_id: str = "",
+        request_id: str = "",
     ) -> Result:
         """Runs the function once. Raises AwsError for what never reaches it: unknown, not ready, throttled."""
         with state.lock:
@@ -96,18 +100,13 @@ class DataPlane:
         if not self._registry.exists(state.region, deployed.image_uri):
             reason = "Lambda cannot initialize the provided container image. Verify the image."
             raise AwsError("CodeArtifactUserFailedException", reason, 502)
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            raise AwsError(
-                "RequestTooLargeException",
-                f"Request must be smaller than {MAX_PAYLOAD_BYTES} bytes for the InvokeFunction operation",
-                413,
-            )
+        _check_size(payload, MAX_PAYLOAD_BYTES)
         self._enter(state, name, qualifier, reserved)
         try:
             environment = self._acquire(state, deployed)
             try:
                 invocation = Invocation(
-                    request_id=str(uuid.uuid4()),
+                    request_id=request_id or str(uuid.uuid4()),
                     payload=payload or b"{}",
                     function_arn=state.arn(name, qualifier),
                     deadline_ms=int((time.time() + deployed.config["Timeout"]) * 1000),
@@ -156,7 +155,7 @@ class DataPlane:
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
+            self.closed = True
             every = [*self._busy, *(e for idle in self._idle.values() for e in idle)]
             self._idle.clear()
         for environment in every:
@@ -188,7 +187,7 @@ class DataPlane:
 
     def _acquire(self, state: LambdaState, deployed: Deployed) -> ExecutionEnvironment:
         with self._lock:
-            if self._closed:
+            if self.closed:
                 raise AwsError("ServiceException", "The embedded AWS is closing.", 500)
             idle = self._idle.get(deployed, [])
             while idle:
@@ -250,7 +249,7 @@ class DataPlane:
     def _release(self, environment: ExecutionEnvironment) -> None:
         with self._lock:
             self._busy.discard(environment)
-            keep = environment.alive and environment.deployed not in self._retired and not self._closed
+            keep = environment.alive and environment.deployed not in self._retired and not self.closed
             if keep:
                 self._idle.setdefault(environment.deployed, []).append(environment)
         if not keep:
@@ -309,10 +308,8 @@ class Invocations:
         context = params.get("ClientContext", "")
         if kind == "Event":
             self.state.function(params)
-            run = threading.Thread(
-                target=self._data_plane.invoke, args=(self.state, name, qualifier, payload, context), daemon=True
-            )
-            run.start()
+            _check_size(payload, MAX_ASYNC_PAYLOAD_BYTES)
+            threading.Thread(target=self._run_queued, args=(name, qualifier, payload), daemon=True).start()
             return {"StatusCode": 202}
         result = self._data_plane.invoke(self.state, name, qualifier, payload, context)
         out: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": result.version, "Payload": result.outcome.payload}
@@ -321,6 +318,30 @@ class Invocations:
         if params.get("LogType") == "Tail":
             out["LogResult"] = b64encode(result.tail).decode()
         return out
+
+    def _run_queued(self, name: str, qualifier: str, payload: bytes) -> None:
+        """Until it succeeds, at most three times; what was throttled, or Lambda's own fault, for six hours.
+
+        On AWS a minute passes before it is tried again, then two (the guide's invocation-async-error-handling.html).
+        """
+        clock, request_id, failures = self.state.clock, str(uuid.uuid4()), 0
+        given_up_at = clock.time() + ASYNC_AGE_S
+        while clock.time() < given_up_at and not self._data_plane.closed:
+            try:
+                result = self._data_plane.invoke(self.state, name, qualifier, payload, request_id=request_id)
+                failures += 1
+                if result.outcome.status == "success" or failures == ASYNC_ATTEMPTS:
+                    return
+            except AwsError as error:
+                if error.status != 429 and error.status < 500:
+                    return
+            clock.sleep(self.state.delays.async_retry_s * max(failures, 1))
+
+
+def _check_size(payload: bytes, limit: int) -> None:
+    if len(payload) > limit:
+        reason = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+        raise AwsError("RequestTooLargeException", reason, 413)
 
 
 def _not_restored(outcome: Outcome) -> AwsError:

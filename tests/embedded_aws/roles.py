@@ -23,14 +23,14 @@ class Roles:
     def created(self, name: str) -> None:
         self._created_at[name] = self._clock.time()
 
-    def can_assume(self, arn: str) -> bool:
+    def can_assume(self, arn: str, principal: str = LAMBDA) -> bool:
         """A new role cannot be assumed for some seconds: IAM is eventually consistent."""
         role = self._role(arn)
         if role is None:
             return False
         known_s = self._clock.time() - self._created_at.get(role.name, 0.0)
         trust = _statements(role.assume_role_policy_document)
-        return known_s >= self._delays.role_s and allows(trust, "sts:AssumeRole", principal=LAMBDA)
+        return known_s >= self._delays.role_s and allows(trust, "sts:AssumeRole", principal=principal)
 
     def allow(self, arn: str, action: str, resource: str) -> bool:
         self.asked.add((arn, action, resource))

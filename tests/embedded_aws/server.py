@@ -42,6 +42,7 @@ from .loopback import serve
 from .metrics import LambdaMetrics, alarm_state
 from .public_dns import PublicDns
 from .roles import Roles
+from .scheduler import Scheduler
 
 ACCOUNT = "123456789012"
 ACCESS_KEY, SECRET_KEY = "AKIAEMBEDDEDAWS00000", "embedded-aws-secret-key"
@@ -76,7 +77,9 @@ class EmbeddedAws:
         self._corrected.__enter__()
         self._metrics = LambdaMetrics(self.clock)
         gateway = ApiGateway(ACCOUNT, self._open_http_api, self._close_http_api)
-        corrections = moto_corrections.Corrections(ACCOUNT, self.clock, gateway.corrections)
+        self._scheduler = Scheduler(ACCOUNT, self._roles)
+        more = {**gateway.corrections, **self._scheduler.corrections}
+        corrections = moto_corrections.Corrections(ACCOUNT, self.clock, more)
         self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of, self._credentials_of)
         self._server = _endpoint()
         self._server.app = self._front
@@ -167,6 +170,11 @@ class EmbeddedAws:
         """Puts an image that runs this task root into the embedded ECR. Returns its URI with the digest."""
         command = command or ["app.main.handler"]
         return self.registry.push(region or self.region, repository, task_root, command, architecture, tag, media_type)
+
+    def run_schedule(self, name: str, scheduled_at: str) -> dict[str, Any]:
+        """Does what EventBridge does when a schedule is due; Lambda's answer. Raises AwsError if it may not."""
+        invocations = Invocations(self.lambda_state(), self._data_plane)
+        return self._scheduler.run(self.region, name, scheduled_at, invocations)
 
     def alarm_fires(self, name: str, region: str | None = None) -> bool:
         """True when the alarm's own definition, applied to the metrics there are, says ALARM."""

@@ -48,7 +48,7 @@ class Role(Resource):
         if self.service.vpc or self._was_in_a_vpc():
             statements.append({"Effect": "Allow", "Action": VPC_ACTIONS, "Resource": "*"})
 {% endif %}
-        return {"AssumeRolePolicyDocument": _document([TRUST]), "PolicyDocument": _document(statements)}
+        return {"AssumeRolePolicyDocument": document([TRUST]), "PolicyDocument": document(statements)}
 
 {% if cookiecutter.migrations == 'alembic' %}
     def _was_in_a_vpc(self) -> bool:
@@ -90,5 +90,5 @@ class Role(Resource):
         self.aws.iam.delete_role(RoleName=self.name)
 
 
-def _document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+def document(statements: list[dict[str, Any]]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}

@@ -1,0 +1,72 @@
+"""Does what a recipe of the generated project says: its new files, and its changes as lines to add and to take away."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.baking import Project
+
+FENCE = re.compile(r"`([\w./]+)`(?:, and after it `make lock`)?:\n\n```(\w+)\n(.*?)\n```\n", re.DOTALL)
+IMPORT = re.compile(r"(from \S+ import )(.*)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One fenced block: the file that it is about, in which language it is written, what it says."""
+
+    file: str
+    language: str
+    text: str
+
+
+def recipes(project: Project) -> dict[str, list[Step]]:
+    """The steps of each recipe, by its heading."""
+    _, *sections = (project.path / "RECIPES.md").read_text("utf-8").split("\n## ")
+    found = {}
+    for section in sections:
+        steps = [Step(*step) for step in FENCE.findall(section)]
+        fences = [line for line in section.splitlines() if line.startswith("```") and line not in ("```", "```sh")]
+        assert len(steps) == len(fences), f"a block without its file: {section.partition(chr(10))[0]}"
+        found[section.partition("\n")[0]] = steps
+    return found
+
+
+def follow(project: Project, steps: list[Step]) -> None:
+    """Raises AssertionError for a change whose surroundings are not in the file just once."""
+    for step in steps:
+        file = project.path / step.file
+        if step.language != "diff":
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(step.text + "\n", "utf-8")
+            continue
+        text = file.read_text("utf-8")
+        for hunk in step.text.split("\n@@\n"):
+            text = changed(text, hunk.splitlines(), step.file)
+        file.write_text(text, "utf-8")
+        if step.file == "pyproject.toml":
+            lock(project.path)
+
+
+def changed(text: str, hunk: list[str], file: str) -> str:
+    old = "".join(f"{line[1:]}\n" for line in hunk if not line.startswith("+"))
+    new = "".join(f"{line[1:]}\n" for line in hunk if not line.startswith("-"))
+    lines = f"\n{text}"
+    if f"\n{old}" not in lines and len(hunk) == 2 and (pair := [IMPORT.match(line[1:]) for line in hunk])[0]:
+        old, new = longer_import(text, [(one[1], one[2].split(", ")) for one in pair if one])
+    assert lines.count(f"\n{old}") == 1, f"{file} does not hold this once:\n{old}"
+    return lines.replace(f"\n{old}", f"\n{new}", 1)[1:]
+
+
+def longer_import(text: str, pair: list[tuple[str, list[str]]]) -> tuple[str, str]:
+    """Another recipe has added to this import already."""
+    (start, before), (_, after) = pair
+    line = next(line for line in text.splitlines() if line.startswith(start))
+    names = {*line.removeprefix(start).split(", "), *after} - ({*before} - {*after})
+    return f"{line}\n", f"{start}{', '.join(sorted(names))}\n"
+
+
+def lock(project: Path) -> None:
+    """What `make lock` makes of one more dependency that the deploy tool has already: all of its pins, too."""
+    texts = [(project / name).read_text("utf-8") for name in ("requirements-deploy.txt", "requirements.txt")]
+    packages = [package for text in texts for package in re.split(r"(?m)^(?=[a-z])", text)[1:]]
+    (project / "requirements.txt").write_text("".join(sorted(set(packages))), "utf-8")

@@ -1,0 +1,288 @@
+"""Does each recipe of the generated project work as it is written, and is what it makes clean, typed and deployed?"""
+
+import base64
+import hashlib
+import hmac
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.baking import CHOICES, COMBINATIONS, MANIFEST, Answers, Project, name_of
+from tests.conftest import Bake
+from tests.deploying import InProcess, database_of, left_behind, push
+from tests.embedded_aws import Delays, EmbeddedAws
+from tests.recipes import follow, recipes
+
+NAME = "my-api-prod"
+KEY = b"a key of the sender and of its receiver"
+AT = "2026-11-23T03:00:00Z"
+FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+SHOP = {
+    "shop/__init__.py": "",
+    "shop/settings.py": """from functools import lru_cache
+
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    page_size: int = 3
+
+
+@lru_cache
+def get_settings() -> Settings:
+    return Settings()
+""",
+    "shop/main.py": '''"""A service from before."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.staticfiles import StaticFiles
+
+from shop.settings import get_settings
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, int]]:
+    app.state.starts = getattr(app.state, "starts", 0) + 1
+    yield {"opened": 7}
+
+
+app = FastAPI(title="Shop", lifespan=lifespan)
+app.mount("/static", StaticFiles(directory=Path(__file__).with_name("static")))
+
+
+@app.get("/")
+async def start(request: Request) -> dict[str, int]:
+    return {"starts": request.app.state.starts, "opened": request.state.opened, "page_size": get_settings().page_size}
+
+
+@app.get("/broken")
+async def broken() -> None:
+    raise KeyError("colour")
+''',
+}
+PICTURE = bytes(range(256)) * 40
+FIRST = {option: CHOICES[option][0] for option in MANIFEST}
+LARGEST = {option: CHOICES[option][-1] for option in MANIFEST}
+
+
+def files_of(project: Project, folder: Path) -> Project:
+    """A copy of what was baked, and of nothing else."""
+    for name in project.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project.path / name, folder / name)
+    return Project(folder, project.answers, project.files)
+
+
+def with_the_shop(project: Project) -> None:
+    for name, text in SHOP.items():
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text(text, "utf-8")
+    (project.path / "shop/static").mkdir()
+    (project.path / "shop/static/picture.png").write_bytes(PICTURE)
+
+
+def with_every_recipe(project: Project) -> Project:
+    with_the_shop(project)
+    for steps in recipes(project).values():
+        follow(project, steps)
+    settings = project.path / "app/settings.py"  # step 3 of moving in, whose fields are the service's own
+    field = "    webhook_secret: SecretStr\n"
+    settings.write_text(settings.read_text("utf-8").replace(field, f"{field}    page_size: int = 3\n"), "utf-8")
+    file = project.path / "deploy.toml"
+    file.write_text(file.read_text("utf-8").replace("[environment]", '[environment]\nPAGE_SIZE = "50"\n#', 1), "utf-8")
+    return project
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_all_together_are_clean(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = with_every_recipe(files_of(bake(**answers), tmp_path / "my-api"))
+    for check in ("ruff check", "ruff format --check"):
+        project.run(check)
+
+
+@pytest.mark.parametrize("answers", [FIRST, LARGEST], ids=name_of)
+def test_each_alone_is_clean(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    every = recipes(bake(**answers))
+    assert len(every) == 5
+    for number, (heading, steps) in enumerate(every.items()):
+        project = files_of(bake(**answers), tmp_path / str(number))
+        with_the_shop(project)
+        if heading == "Work after the response":  # which says so
+            job = every["Run a job on a schedule"]
+            follow(project, [step for step in job if step.file in ("app/jobs.py", "app/main.py")])
+        follow(project, steps)
+        project.run("ruff check")
+        project.run("ruff format --check")
+
+
+@dataclass
+class Live:
+    """A service with every recipe, deployed."""
+
+    aws: EmbeddedAws
+    project: Project
+    deploy: InProcess
+    url: str
+    image: str
+
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.url + path, body, {"content-type": "application/json", **named})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def wrote(self, text: str, times: int = 1) -> list[dict[str, Any]]:
+        """The log records with this in their message, once there are so many."""
+        for _ in range(250):
+            lines = [line for line in self.aws.log_messages(f"/aws/lambda/{NAME}") if text in line]
+            if len(lines) >= times:
+                return [json.loads(line) for line in lines]
+            time.sleep(0.02)
+        raise AssertionError(f"{text!r} is not in the logs {times} times: {lines}")
+
+    def later(self, event: dict[str, Any]) -> None:
+        """What Lambda does with an event that nobody waits for."""
+        invoke = self.aws.client("lambda").invoke
+        answer = invoke(FunctionName=NAME, Qualifier="live", InvocationType="Event", Payload=json.dumps(event))
+        assert answer["StatusCode"] == 202
+
+
+@pytest.fixture(scope="module", params=[FIRST, LARGEST, FIRST | {"cold_starts": "snapstart"}], ids=name_of)
+def live(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Live]:
+    folder = tmp_path_factory.mktemp("recipes")
+    project = with_every_recipe(files_of(bake(**request.param), folder / "my-api"))
+    with EmbeddedAws(delays=Delays(async_retry_s=0.05)) as aws, database_of(project, aws):
+        deploy, image = InProcess(project, aws), push(project, aws)
+        whole = "whsec_" + base64.b64encode(KEY).decode()
+        assert deploy("secret", "set", "WEBHOOK_SECRET", typed=whole).code == 0
+        deployed = deploy("--image", image)
+        assert deployed.code == 0, deployed.err
+        yield Live(aws, project, deploy, deployed.url, image)
+        gone = deploy("destroy", typed=f"{NAME}\n")
+        assert gone.out.endswith("\n0 left\n"), gone.err
+        assert left_behind(aws) == []
+        assert aws.client("scheduler").list_schedules()["Schedules"] == []
+
+
+def signature(identity: str, timestamp: str, body: bytes, key: bytes = KEY) -> str:
+    """As https://www.standardwebhooks.com says, for a sender."""
+    content = identity.encode() + b"." + timestamp.encode() + b"." + body
+    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+
+
+def test_webhook(live: Live) -> None:
+    body = '{"type":  "order.paid", "name": "Zoë"}'.encode()
+    now, old, ahead = (str(int(time.time()) + shift) for shift in (0, -301, 301))
+
+    def receive(timestamp: str, given: str, sent: bytes = body, identity: str = "msg_1") -> int:
+        headers = {"webhook_id": identity, "webhook_timestamp": timestamp, "webhook_signature": given}
+        return live.ask("webhook", sent, **headers)[0]
+
+    right = signature("msg_1", now, body)
+    assert receive(now, right) == 204
+    assert live.wrote("webhook msg_1: order.paid")
+    assert receive(now, f"v1,AAAA {right} v1a,BBBB") == 204
+    assert receive(now, right, body + b" ") == 401
+    assert receive(now, right, identity="msg_2") == 401
+    assert receive(now, signature("msg_1", now, body, b"another key")) == 401
+    for given in ("v1,", right[3:], right[:-1], "ä"):
+        assert receive(now, given) == 401
+    for timestamp in (old, ahead, "-1", "now", "²"):
+        assert receive(timestamp, signature("msg_1", timestamp, body)) == 401
+    assert live.ask("webhook", body)[0] == 422
+
+
+def test_schedule(live: Live) -> None:
+    assert live.aws.run_schedule(NAME, AT) == {"StatusCode": 202}
+    assert live.wrote(f"the night of {AT}")
+    before = len(live.aws.calls)
+    assert "Nothing to deploy: " in live.deploy("--image", live.image).out
+    assert [call.operation for call in live.aws.calls[before:] if call.mutating and call.operation != "Invoke"] == []
+    scheduler = live.aws.client("scheduler")
+    there = scheduler.get_schedule(Name=NAME)
+    kept = {key: there[key] for key in ("Name", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(**kept, ScheduleExpression="rate(1 day)")
+    plan = live.deploy("plan", "--image", live.image).out
+    assert "~ schedule my-api-prod\n    ScheduleExpression: rate(1 day) → cron(0 3 * * ? *)" in plan
+    assert live.deploy("--image", live.image).code == 0
+    assert "Nothing to change." in live.deploy("plan", "--image", live.image).out
+
+
+def test_nobody_starts_a_job_by_the_url(live: Live) -> None:
+    event = {"job": "nightly", "scheduled_at": "not by you"}
+    assert live.ask("?job=nightly", json.dumps(event).encode(), job="nightly")[0] == 405
+    assert not [line for line in live.aws.log_messages(f"/aws/lambda/{NAME}") if "not by you" in line]
+
+
+def test_a_job_that_fails_is_repeated_and_sets_off_the_alarm(live: Live) -> None:
+    assert not live.aws.alarm_fires(f"{NAME}-errors")
+    live.later({"job": "nightly", "wrong": True})
+    failures = live.wrote("unexpected keyword argument 'wrong'", 3)
+    assert len({failure["requestId"] for failure in failures}) == 1
+    assert live.aws.alarm_fires(f"{NAME}-errors")
+
+
+def test_work_after_the_response(live: Live) -> None:
+    status, body = live.ask("orders", b'{"email": "ada@example.com"}')
+    order = json.loads(body)["order_id"]
+    assert status == 202
+    (receipt,) = live.wrote(f"receipt for order {order}")
+    calls = [call for call in live.aws.calls if call.operation == "Invoke" and call.caller.endswith(NAME)]
+    assert [(call.params["InvocationType"], call.status) for call in calls] == [("Event", 202)]
+    live.later({"job": "send_receipt", "order_id": order, "email": "ada@example.com"})
+    again = live.wrote(f"receipt for order {order}", 2)[1]
+    assert receipt["requestId"] != again["requestId"]
+    assert live.ask("orders", json.dumps({"email": "x" * 2**20}).encode())[0] == 500
+    assert live.wrote("RequestTooLargeException")
+
+
+def test_without_its_statement_it_may_not(live: Live) -> None:
+    iam = live.aws.client("iam")
+    kept = iam.get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"]
+    fewer = [one for one in kept["Statement"] if one["Action"] != ["lambda:InvokeFunction"]]
+    assert len(fewer) == len(kept["Statement"]) - 1
+    try:
+        iam.put_role_policy(
+            RoleName=NAME, PolicyName="service", PolicyDocument=json.dumps({**kept, "Statement": fewer})
+        )
+        assert live.ask("orders", b'{"email": "eve@example.com"}')[0] == 500
+        assert live.wrote("is not authorized to perform: lambda:InvokeFunction")
+    finally:
+        iam.put_role_policy(RoleName=NAME, PolicyName="service", PolicyDocument=json.dumps(kept))
+
+
+def test_model(live: Live) -> None:
+    status, body = live.ask("predict/batch", json.dumps([FLOWER] * 3).encode())
+    assert (status, {one["species"] for one in json.loads(body)}) == (200, {"setosa"})
+    assert live.ask("predict/batch", b"[]")[0] == 422
+    function = live.aws.client("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
+    assert function["MemorySize"] == 1769
+
+
+def test_a_service_that_was_there_before(live: Live) -> None:
+    for _ in range(2):
+        assert json.loads(live.ask("")[1]) == {"starts": 1, "opened": 7, "page_size": 50}
+    assert live.ask("static/picture.png") == (200, PICTURE)
+    assert live.ask("health") == (200, b'{"status":"healthy"}')
+    status, body = live.ask("broken")
+    assert (status, json.loads(body)["detail"]) == (500, "Internal Server Error")
+    assert json.loads(live.ask("openapi.json")[1])["info"]["title"] == "Shop"
+
+
+def test_types(live: Live) -> None:
+    live.project.run("mypy --strict app deploy shop")
