@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import shutil
 import time
 import urllib.error
@@ -75,6 +76,7 @@ async def broken() -> None:
 PICTURE = bytes(range(256)) * 40
 FIRST = {option: CHOICES[option][0] for option in MANIFEST}
 LARGEST = {option: CHOICES[option][-1] for option in MANIFEST}
+DEPLOYED = COMBINATIONS if os.environ.get("EVERY_RECIPE") else [FIRST, LARGEST]
 
 
 def files_of(project: Project, folder: Path) -> Project:
@@ -162,7 +164,7 @@ class Live:
         assert answer["StatusCode"] == 202
 
 
-@pytest.fixture(scope="module", params=[FIRST, LARGEST, FIRST | {"cold_starts": "snapstart"}], ids=name_of)
+@pytest.fixture(scope="module", params=DEPLOYED, ids=name_of)
 def live(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("recipes")
     project = with_every_recipe(files_of(bake(**request.param), folder / "my-api"))

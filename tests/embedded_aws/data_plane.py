@@ -29,6 +29,7 @@ SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstar
 CREDENTIALS_PATH = "/2021-04-23/credentials"
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 MAX_ASYNC_PAYLOAD_BYTES = 1024 * 1024  # of botocore's documentation of Invoke
+ROLE_KEYS_S = 6 * 3600
 ASYNC_ATTEMPTS = 3
 ASYNC_AGE_S = 6 * 3600
 
@@ -274,7 +275,9 @@ class DataPlane:
         }
         secret, token = secrets.token_hex(20), secrets.token_hex(20)
         if kind == SNAP_START:  # what is in a snapshot must not expire, nor name the log of another environment
-            self._credentials[token] = {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token}
+            expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + ROLE_KEYS_S))
+            keys = {"AccessKeyId": key, "SecretAccessKey": secret, "Token": token, "Expiration": expiry}
+            self._credentials[token] = keys
             variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._endpoint + CREDENTIALS_PATH
             variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = token
         else:
