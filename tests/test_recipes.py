@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,10 +165,8 @@ class Live:
         assert answer["StatusCode"] == 202
 
 
-@pytest.fixture(scope="module", params=DEPLOYED, ids=name_of)
-def live(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("recipes")
-    project = with_every_recipe(files_of(bake(**request.param), folder / "my-api"))
+@contextmanager
+def live(project: Project) -> Iterator[Live]:
     with EmbeddedAws(delays=Delays(async_retry_s=0.05)) as aws, database_of(project, aws):
         deploy, image = InProcess(project, aws), push(project, aws)
         whole = "whsec_" + base64.b64encode(KEY).decode()
@@ -187,7 +186,7 @@ def signature(identity: str, timestamp: str, body: bytes, key: bytes = KEY) -> s
     return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
 
 
-def test_webhook(live: Live) -> None:
+def webhook(live: Live) -> None:
     body = '{"type":  "order.paid", "name": "Zoë"}'.encode()
     now, old, ahead = (str(int(time.time()) + shift) for shift in (0, -301, 301))
 
@@ -209,7 +208,7 @@ def test_webhook(live: Live) -> None:
     assert live.ask("webhook", body)[0] == 422
 
 
-def test_schedule(live: Live) -> None:
+def schedule(live: Live) -> None:
     assert live.aws.run_schedule(NAME, AT) == {"StatusCode": 202}
     assert live.wrote(f"the night of {AT}")
     before = len(live.aws.calls)
@@ -225,13 +224,13 @@ def test_schedule(live: Live) -> None:
     assert "Nothing to change." in live.deploy("plan", "--image", live.image).out
 
 
-def test_nobody_starts_a_job_by_the_url(live: Live) -> None:
+def nobody_starts_a_job_by_the_url(live: Live) -> None:
     event = {"job": "nightly", "scheduled_at": "not by you"}
     assert live.ask("?job=nightly", json.dumps(event).encode(), job="nightly")[0] == 405
     assert not [line for line in live.aws.log_messages(f"/aws/lambda/{NAME}") if "not by you" in line]
 
 
-def test_a_job_that_fails_is_repeated_and_sets_off_the_alarm(live: Live) -> None:
+def a_job_that_fails_is_repeated_and_sets_off_the_alarm(live: Live) -> None:
     assert not live.aws.alarm_fires(f"{NAME}-errors")
     live.later({"job": "nightly", "wrong": True})
     failures = live.wrote("unexpected keyword argument 'wrong'", 3)
@@ -239,7 +238,7 @@ def test_a_job_that_fails_is_repeated_and_sets_off_the_alarm(live: Live) -> None
     assert live.aws.alarm_fires(f"{NAME}-errors")
 
 
-def test_work_after_the_response(live: Live) -> None:
+def work_after_the_response(live: Live) -> None:
     status, body = live.ask("orders", b'{"email": "ada@example.com"}')
     order = json.loads(body)["order_id"]
     assert status == 202
@@ -253,7 +252,7 @@ def test_work_after_the_response(live: Live) -> None:
     assert live.wrote("RequestTooLargeException")
 
 
-def test_without_its_statement_it_may_not(live: Live) -> None:
+def without_its_statement_it_may_not(live: Live) -> None:
     iam = live.aws.client("iam")
     kept = iam.get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"]
     fewer = [one for one in kept["Statement"] if one["Action"] != ["lambda:InvokeFunction"]]
@@ -268,7 +267,7 @@ def test_without_its_statement_it_may_not(live: Live) -> None:
         iam.put_role_policy(RoleName=NAME, PolicyName="service", PolicyDocument=json.dumps(kept))
 
 
-def test_model(live: Live) -> None:
+def model(live: Live) -> None:
     status, body = live.ask("predict/batch", json.dumps([FLOWER] * 3).encode())
     assert (status, {one["species"] for one in json.loads(body)}) == (200, {"setosa"})
     assert live.ask("predict/batch", b"[]")[0] == 422
@@ -276,7 +275,7 @@ def test_model(live: Live) -> None:
     assert function["MemorySize"] == 1769
 
 
-def test_a_service_that_was_there_before(live: Live) -> None:
+def a_service_that_was_there_before(live: Live) -> None:
     for _ in range(2):
         assert json.loads(live.ask("")[1]) == {"starts": 1, "opened": 7, "page_size": 50}
     assert live.ask("static/picture.png") == (200, PICTURE)
@@ -286,5 +285,20 @@ def test_a_service_that_was_there_before(live: Live) -> None:
     assert json.loads(live.ask("openapi.json")[1])["info"]["title"] == "Shop"
 
 
-def test_types(live: Live) -> None:
-    live.project.run("mypy --strict app deploy shop")
+@pytest.mark.parametrize("answers", DEPLOYED, ids=name_of)
+def test_they_do_what_they_say(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = with_every_recipe(files_of(bake(**answers), tmp_path / "my-api"))
+    with live(project) as service:
+        webhook(service)
+        schedule(service)
+        nobody_starts_a_job_by_the_url(service)
+        a_job_that_fails_is_repeated_and_sets_off_the_alarm(service)
+        work_after_the_response(service)
+        without_its_statement_it_may_not(service)
+        model(service)
+        a_service_that_was_there_before(service)
+
+
+def test_they_are_typed(bake: Bake, tmp_path: Path) -> None:
+    project = with_every_recipe(files_of(bake(**LARGEST), tmp_path / "my-api"))
+    project.run("mypy --strict app deploy shop")
