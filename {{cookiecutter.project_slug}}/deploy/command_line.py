@@ -13,9 +13,9 @@ from deploy import config
 from deploy.aws import Aws, explain
 from deploy.problem import Problem, UsageProblem
 {% if cookiecutter.migrations == 'alembic' %}
-from deploy.verbs import completion, cost, deploy, destroy, doctor, logs, migrate, plan, rollback, secret, status
+from deploy.verbs import completion, cost, deploy, destroy, doctor, github, logs, migrate, plan, rollback, secret, status
 {% else %}
-from deploy.verbs import completion, cost, deploy, destroy, doctor, logs, plan, rollback, secret, status
+from deploy.verbs import completion, cost, deploy, destroy, doctor, github, logs, plan, rollback, secret, status
 {% endif %}
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,6 +31,7 @@ VERBS = {
 {% endif %}
     "cost": cost,
     "doctor": doctor,
+    "github": github,
     "completion": completion,
     "destroy": destroy,
 }

@@ -91,4 +91,5 @@ class Role(Resource):
 
 
 def document(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    """A policy of these statements."""
     return {"Version": "2012-10-17", "Statement": statements}

@@ -15,6 +15,7 @@ from deploy.resources.json_secret import RECOVERY_DAYS, Secrets
 {% if cookiecutter.secrets == 'secrets_manager' %}
 def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
     parser.add_argument("--purge", action="store_true", help="delete the secret so that nobody can bring it back")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def run(service: Service, aws: Aws, given: Namespace) -> None:
@@ -23,7 +24,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     A secret that can be brought back does not count as there, except when it is to be purged.
     """
 {% else %}
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None: ...
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def run(service: Service, aws: Aws, given: Namespace) -> None:
@@ -51,7 +53,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
 {% else %}
         print(f"  {resource.kind:23} {resource.name}")
 {% endif %}
-    _confirm(service.full_name)
+    if not given.yes:
+        _confirm(service.full_name)
     for resource in reversed(there):
         resource.delete()
         print(f"deleted {resource.kind} {resource.name}")

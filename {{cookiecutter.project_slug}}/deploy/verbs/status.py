@@ -17,14 +17,18 @@ ERRORS_SHOWN = 5
 DAY_S = 24 * 3600
 
 
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None: ...
+def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
+    parser.add_argument("--url", action="store_true", help="print only the public URL")
 
 
 def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Raises Problem when nothing is live."""
-    print(f"{service.name} · {service.stage} · {service.region}")
     stack = Stack(service, aws)
     now = live(stack.function)
+    if given.url and now:
+        print(public_url(stack))
+        return
+    print(f"{service.name} · {service.stage} · {service.region}")
     if now is None:
         raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
     version = now.holds
@@ -52,6 +56,15 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     _tell("errors", "none in the last 24 hours" if not errors else "the last in 24 hours (more: ./deploy.sh logs)")
     for lines in errors[-ERRORS_SHOWN:]:
         print(f"  {lines[0]}" + (f": {lines[-1].strip()}" if len(lines) > 1 else ""))
+
+
+def public_url(stack: Stack) -> str:
+    """What clients call."""
+{% if cookiecutter.endpoint == 'http_api' %}
+    if (state := stack.domain.read()) and state == stack.domain.desired():
+        return f"https://{stack.domain.name}/"
+{% endif %}
+    return stack.endpoint.url()
 
 
 def _tell(what: str, fact: str) -> None:
