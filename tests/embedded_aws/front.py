@@ -15,6 +15,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Response
 
 from . import calls, faults
+from .authorization import Authorization, Need
 from .calls import DEPLOYER, Call
 from .data_plane import CREDENTIALS_PATH
 from .errors import AwsError
@@ -41,6 +42,9 @@ class Front:
         self.calls: list[Call] = []
         self.faults = faults.Faults()
         self.keys: Mapping[str, str] = {}
+        self.acting_as: str | None = None  # the role whose policies the deployer's calls are judged by
+        self.needed: list[Need] = []  # all that was asked of it
+        self.authorization = Authorization(account)
         self._account = account
         self._roles = roles
         self._corrections = corrections
@@ -83,6 +87,7 @@ class Front:
             response = self._passed_on(call, environ)
             if call.service == "lambda":
                 response.headers["x-amzn-RequestId"] = request_id
+                self._withhold_tags(call, response)
         except AwsError as error:
             response = faults.answer(error, call, request_id)
             number, fault = 0 if fault else number, None
@@ -107,8 +112,32 @@ class Front:
                 self._roles.created(call.params["RoleName"])
             return response
 
+    def permits(self, needs: Iterable[Need]) -> Need | None:
+        """The first of these that the deployer is not allowed; who acts as no role may do everything."""
+        return next((need for need in needs if not self._permitted(need)), None)
+
+    def _permitted(self, need: Need) -> bool:
+        if self.acting_as is None:
+            return True
+        self.needed.append(need)
+        return self._roles.allow(self.acting_as, need.action, need.resource, need.context)
+
+    def _withhold_tags(self, call: Call, response: Response) -> None:
+        """Lambda tells tags to those only who may list them
+        (docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html)."""
+        if self.acting_as is None or (call.caller, call.operation) != (DEPLOYER, "GetFunction"):
+            return
+        function = calls.resources(call, self._account)[0]
+        if response.status_code == 200 and self.permits([Need("lambda:ListTags", function)]):
+            answer: Any = response.get_json(force=True)
+            answer.pop("Tags", None)
+            response.set_data(json.dumps(answer))
+
     def _check_role(self, call: Call) -> None:
-        """A function may do what its role allows. (The deployer may do everything that no fault denies.)"""
+        """A function may do what its role allows; the deployer everything, unless it acts as a role."""
+        if call.caller == DEPLOYER and self.acting_as and call.operation:
+            if refused := self.permits(self.authorization.needs(call)):
+                raise faults.denied(call, self._who(call), refused.action, refused.resource)
         if call.caller in (DEPLOYER, ""):
             return
         for resource in calls.resources(call, self._account):
@@ -116,6 +145,8 @@ class Front:
                 raise faults.denied(call, self._who(call), call.action, resource)
 
     def _who(self, call: Call) -> str:
+        if call.caller == DEPLOYER and self.acting_as:
+            return f"arn:aws:sts::{self._account}:assumed-role/{self.acting_as.rpartition('/')[2]}/GitHubActions"
         if call.caller == DEPLOYER:
             return DEPLOYER_ARN.format(account=self._account)
         return f"arn:aws:sts::{self._account}:assumed-role/{call.caller.rpartition('/')[2]}/function"

@@ -3,11 +3,12 @@
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from . import signature
+from .authorization import Need
 from .data_plane import DataPlane
 from .errors import AwsError
 from .http_events import MalformedAnswer, Reply, Request, event, handler, response
@@ -27,12 +28,18 @@ class FunctionUrlServer:
     """Opens and serves the URLs of one Region."""
 
     def __init__(
-        self, state: LambdaState, data_plane: DataPlane, metrics: LambdaMetrics, keys: Callable[[], Mapping[str, str]]
+        self,
+        state: LambdaState,
+        data_plane: DataPlane,
+        metrics: LambdaMetrics,
+        keys: Callable[[], Mapping[str, str]],
+        permits: Callable[[Iterable[Need]], Need | None],
     ) -> None:
         self._state = state
         self._data_plane = data_plane
         self._metrics = metrics
         self._keys = keys
+        self._permits = permits
         self._servers: list[LoopbackServer] = []
 
     def open(self, function: str, qualifier: str) -> tuple[str, Callable[[], None]]:
@@ -72,7 +79,7 @@ class FunctionUrlServer:
             if url is None or held is None:
                 return Reply.json(404, Message=None)
             statements = list(held.policies[qualifier].statements) if qualifier in held.policies else []
-        if not self._authorized(url, statements, request):
+        if not self._authorized(function, url, statements, request):
             return Reply.json(403, Message=FORBIDDEN)
         request_id = str(uuid.uuid4())
         payload = json.dumps(event(request, self._state.account, request_id)).encode()
@@ -87,12 +94,17 @@ class FunctionUrlServer:
         extra = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", request.trace_id)]
         return Reply(reply.status, reply.body, [*reply.headers, *extra])
 
-    def _authorized(self, url: FunctionUrl, statements: list[dict[str, Any]], request: Request) -> bool:
+    def _authorized(
+        self, function: str, url: FunctionUrl, statements: list[dict[str, Any]], request: Request
+    ) -> bool:
         if self._state.clock.time() < url.created_at + self._state.delays.url_s:
             return False
-        if url.auth_type == "AWS_IAM":  # same account: a correct signature is enough, the caller may do everything
+        if url.auth_type == "AWS_IAM":  # same account: of the caller's policies and the function's, one will do
             address = url.url.rstrip("/") + request.target
-            return signature.is_valid(request.method, address, request.headers, request.body, "lambda", self._keys())
+            arn = f"arn:aws:lambda:{self._state.region}:{self._state.account}:function:{function}:{url.qualifier}"
+            needs = [Need(f"lambda:{action}", arn) for action in ("InvokeFunctionUrl", "InvokeFunction")]
+            signed = signature.is_valid(request.method, address, request.headers, request.body, "lambda", self._keys())
+            return signed and self._permits(needs) is None
         # Since October 2025 a public URL needs both actions: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
         context = {"lambda:FunctionUrlAuthType": "NONE", "lambda:InvokedViaFunctionUrl": "true"}
         actions = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")

@@ -64,6 +64,7 @@ class Corrections:
     def __init__(self, account: str, clock: Clock, more: Mapping[tuple[str, str], Correction]) -> None:
         self._account = account
         self._clock = clock
+        self.confirmed: set[str] = set()  # the e-mail addresses whose owners have followed the link in AWS's mail
         self._corrections: dict[tuple[str, str], Correction] = {
             **more,
             ("application-autoscaling", "DeregisterScalableTarget"): self._deregister_scalable_target,
@@ -186,7 +187,12 @@ class Corrections:
             )
             answer = response.get_data(as_text=True)
             unconfirmed = "<SubscriptionArn>PendingConfirmation</SubscriptionArn>"
-            response.set_data(member.sub(lambda found: _ARN.sub(unconfirmed, found[0]), answer))
+
+            def told(found: re.Match[str]) -> str:
+                confirmed = any(f"<Endpoint>{email}</Endpoint>" in found[0] for email in self.confirmed)
+                return found[0] if confirmed else _ARN.sub(unconfirmed, found[0])
+
+            response.set_data(member.sub(told, answer))
 
         return pending
 

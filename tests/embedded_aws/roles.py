@@ -32,13 +32,13 @@ class Roles:
         trust = _statements(role.assume_role_policy_document)
         return known_s >= self._delays.role_s and allows(trust, "sts:AssumeRole", principal=principal)
 
-    def allow(self, arn: str, action: str, resource: str) -> bool:
+    def allow(self, arn: str, action: str, resource: str, context: dict[str, str] | None = None) -> bool:
         self.asked.add((arn, action, resource))
         role = self._role(arn)
         if role is None:
             return False
         documents = [*role.policies.values(), *(p.document for p in role.managed_policies.values())]
-        return allows([s for document in documents for s in _statements(document)], action, resource)
+        return allows([s for document in documents for s in _statements(document)], action, resource, context=context)
 
     def _role(self, arn: str) -> Any:
         roles = list(iam_backends[self._account]["aws"].roles.values())

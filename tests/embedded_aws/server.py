@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from . import moto_corrections
 from .api_gateway import ApiGateway
+from .authorization import Need
 from .calls import DEPLOYER, Call
 from .clock import Clock, Delays, RealClock
 from .data_plane import DataPlane, Invocations
@@ -80,6 +81,7 @@ class EmbeddedAws:
         self._scheduler = Scheduler(ACCOUNT, self._roles)
         more = {**gateway.corrections, **self._scheduler.corrections}
         corrections = moto_corrections.Corrections(ACCOUNT, self.clock, more)
+        self.confirmed = corrections.confirmed
         self._front = Front(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of, self._credentials_of)
         self._server = _endpoint()
         self._server.app = self._front
@@ -127,6 +129,21 @@ class EmbeddedAws:
     def used_by_roles(self) -> set[tuple[str, str, str]]:
         """Role, action, resource of all that running functions did, or tried, and that Lambda did for them."""
         return set(self._roles.asked)
+
+    @contextlib.contextmanager
+    def acting_as(self, role: str) -> Iterator[list[Need]]:
+        """The deployer may do what this role (its ARN) may, and no more; gives all that was asked of it."""
+        self._front.acting_as, self._front.needed = role, []
+        try:
+            yield self._front.needed
+        finally:
+            self._front.acting_as = None
+
+    def docker_push(self, repository: str, task_root: Path, tag: str) -> str:
+        """What push_image does, as the deployer: raises PermissionError when its role must not push there."""
+        if refused := self._front.permits(self._front.authorization.push(self.region, repository)):
+            raise PermissionError(f"denied: {refused.action} on {refused.resource}")
+        return self.push_image(repository, task_root, tag=tag)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client that never retries."""
@@ -216,7 +233,8 @@ class EmbeddedAws:
             ACCOUNT, region, self.clock, self.delays, self.registry, self._roles.can_assume, self._roles.allow
         )
         plane = self._data_plane
-        urls = FunctionUrlServer(state, plane, self._metrics, lambda: {ACCESS_KEY: SECRET_KEY})
+        keys = {ACCESS_KEY: SECRET_KEY}
+        urls = FunctionUrlServer(state, plane, self._metrics, lambda: keys, self._front.permits)
         self._urls[region] = urls
         groups = (
             Functions(state, plane.forget, plane.take_snapshot),

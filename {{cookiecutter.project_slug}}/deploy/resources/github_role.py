@@ -115,16 +115,18 @@ class GithubRole(Role):
         reach, arn, name = self.reach, self.aws.arn, self.reach.full_name
         repository, topic = arn("ecr", f"repository/{name}"), Topic(reach, self.aws).arn
         role = arn("iam", f"role/{name}", region=False)
+        parts = [""] if self.previews else ["", ":*"]  # a log stream or a version
 {% if cookiecutter.migrations == 'alembic' %}
-        functions = [arn("lambda", f"function:{name}{part}") for part in ("", ":*", "-migrate")]
+        names = [name] if self.previews else [name, f"{name}-migrate"]
+        functions = [arn("lambda", f"function:{one}{part}") for one in names for part in parts]
 {% else %}
-        functions = [arn("lambda", f"function:{name}{part}") for part in ("", ":*")]
+        functions = [arn("lambda", f"function:{name}{part}") for part in parts]
 {% endif %}
         alarms = [arn("cloudwatch", f"alarm:{name}-{part}") for part in ("errors", "5xx")]
 {% if cookiecutter.endpoint == 'http_api' %}
-        logs = [group(reach, self.aws).arn + part for group in (LogGroup, AccessLogGroup) for part in ("", ":*")]
+        logs = [group(reach, self.aws).arn + part for group in (LogGroup, AccessLogGroup) for part in parts]
 {% else %}
-        logs = [LogGroup(reach, self.aws).arn + part for part in ("", ":*")]
+        logs = [LogGroup(reach, self.aws).arn + part for part in parts]
 {% endif %}
 {% if cookiecutter.secrets == 'ssm' %}
         secrets = arn("ssm", f"parameter{reach.secrets_path}*")
@@ -147,7 +149,7 @@ class GithubRole(Role):
 {% if cookiecutter.secrets == 'ssm' %}
             allow("ssm", "DescribeParameters", "*"),
 {% else %}
-            allow("secretsmanager", "DescribeSecret", secrets),
+            allow("secretsmanager", "DescribeSecret", "*"),  # one that is not there yet has no ARN
 {% endif %}
         ]
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
@@ -160,11 +162,11 @@ class GithubRole(Role):
         ]
 {% endif %}
 {% if cookiecutter.endpoint == 'http_api' %}
-        parts = [self._gateway(f"/apis/*/{part}") for part in ("integrations*", "routes", "stages*")]  # have no tags
+        untagged = [self._gateway(f"/apis/*/{part}") for part in ("integrations*", "routes", "stages*")]
         statements += [
             allow("apigateway", "GET", self._gateway("/apis"), self._gateway("/apis/*")),
             allow("apigateway", "POST", self._gateway("/apis"), when=self._tagged("Request")),
-            allow("apigateway", "PATCH POST", *parts),
+            allow("apigateway", "PATCH POST", *untagged),
             allow("apigateway", "DELETE", self._gateway("/apis/*"), when=self._tagged("Resource")),
             allow("apigateway", "POST", self._gateway("/tags/*")),
             allow("logs", LOG_DELIVERY, "*"),
@@ -190,8 +192,9 @@ class GithubRole(Role):
 {% if cookiecutter.secrets == 'ssm' %}
                 allow("ssm", "AddTagsToResource DeleteParameter PutParameter", secrets),
 {% else %}
-                allow("secretsmanager", "CreateSecret DeleteSecret GetSecretValue PutSecretValue", secrets),
-                allow("secretsmanager", "TagResource UpdateSecretVersionStage", secrets),
+                allow("secretsmanager", "CreateSecret", "*", when={"secretsmanager:Name": reach.secret_id}),
+                allow("secretsmanager", "DeleteSecret GetSecretValue PutSecretValue TagResource", secrets),
+                allow("secretsmanager", "UpdateSecretVersionStage", secrets),
 {% endif %}
             ]
         return statements

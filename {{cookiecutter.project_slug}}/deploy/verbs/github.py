@@ -52,9 +52,9 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
 
 def _check(repository: str, environment: str) -> None:
     if not re.fullmatch(REPOSITORY, repository):
-        raise UsageProblem(f"{repository!r} is not a GitHub repository.", "Give it as OWNER/REPO: ./deploy.sh github me/my-api")
+        raise UsageProblem(f"{repository!r} is not a GitHub repository.", "Give it as ./deploy.sh github OWNER/REPO")
     if not re.fullmatch(r"[\w.-]+", environment):
-        raise UsageProblem(f"{environment!r} cannot be the environment.", "Use letters, digits, dots, dashes and underscores.")
+        raise UsageProblem(f"{environment!r} cannot be the environment.", "Use letters, digits, '.', '-' and '_'.")
 
 
 def _claims(repository: str, environment: str, **more: str) -> dict[str, Any]:
