@@ -1,7 +1,6 @@
-"""Are the roles that GitHub deploys with allowed enough for the whole life of a stage, and nothing that it does not need?
+"""May the roles that GitHub deploys with do all that a stage's life needs, and nothing that it does not need?
 
-`make test-github` asks this of every combination and takes each action away in turn; `make test` of the smallest and the
-largest.
+`make test-github` asks this of both roles in every combination, `make test` of one each.
 """
 
 import copy
@@ -10,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +26,21 @@ from tests.embedded_aws.vpc import make_subnet
 from tests.scene import task_root
 
 EVERYTHING = os.environ.get("GITHUB_ROLES") == "all"
-CHOSEN = COMBINATIONS if EVERYTHING else [COMBINATIONS[0], COMBINATIONS[-1]]
 REPOSITORY, ISSUER = "octo-org/my-api", "token.actions.githubusercontent.com"
 ROLES = {"prod": "my-api.github", "pr-12": "my-api.github.previews"}
 ZONE, DOMAIN = "example.com", "api.example.com"
 SCHEDULE = 'schedule = [{ at = "cron(0 8 ? * MON-FRI *)", executions = 1 }]'
 Policy = dict[str, Any]
-of_each_combination = pytest.mark.parametrize("answers", CHOSEN, ids=name_of)
-in_each_stage = pytest.mark.parametrize("stage", ROLES)
+LIVES = [(answers, stage) for answers in COMBINATIONS for stage in ROLES]
+CHOSEN = LIVES if EVERYTHING else [(COMBINATIONS[0], "prod"), (COMBINATIONS[-1], "pr-12")]
 
 
 class Life:
     """A stage of a service from its first deploy to its end, as its workflow and its owner make it go."""
 
-    def __init__(
-        self, project: Project, aws: EmbeddedAws, folder: Path, stage: str, patch: pytest.MonkeyPatch
-    ) -> None:
+    def __init__(self, project: Project, aws: EmbeddedAws, folder: Path, stage: str, patch: pytest.MonkeyPatch) -> None:
         self.project, self.aws, self.stage = project, aws, stage
-        self.answers = {option: choices[0] for option, choices in CHOICES.items()} | dict(project.answers)
+        self.answers: Answers = {**{option: choices[0] for option, choices in CHOICES.items()}, **project.answers}
         self.needed: list[Need] = []  # all that the role was asked for
         self.name, self.role = f"my-api-{stage}", f"arn:aws:iam::{aws.account}:role/{ROLES[stage]}"
         self._folder = folder
@@ -68,8 +65,8 @@ class Life:
     def _docker(self, arguments: list[str], **_: Any) -> str:
         """In place of a container engine: what is pushed answers to everything, and is let in as ECR would."""
         match arguments:
-            case ["push", image]:
-                repository, _, tag = image.partition("/")[2].partition(":")
+            case ["push", pushed]:
+                repository, _, tag = pushed.partition("/")[2].partition(":")
                 self.aws.docker_push(repository, task_root(self._folder, tag), tag)
             case ["image", "inspect", _]:
                 return '[{"Architecture": "arm64"}]'
@@ -160,17 +157,20 @@ class Life:
             self.aws.client("lambda").remove_permission(**live, StatementId="http-api")
             self.aws.client("lambda").add_permission(**live, StatementId="http-api", **anyone)
             tags = {"service": "my-api", "stage": self.stage, "managed-by": "deploy.sh"}
-            gateway.create_api(Name=self.name, ProtocolType="HTTP", Tags=tags)  # as a repeated request does
+            copy = {"Name": self.name, "ProtocolType": "HTTP", "Tags": tags}  # as a repeated request makes
+            while (younger := gateway.create_api(**copy)["ApiId"]) < api:
+                gateway.delete_api(ApiId=younger)
 
     def confirm_subscription(self) -> None:
         """Somebody follows the link in AWS's mail."""
         self.aws.confirmed.add("ops@example.com")
 
     def attach_policy(self) -> None:
+        """Somebody gives the function more rights."""
         iam = self.aws.client("iam")
-        document = {"Version": "2012-10-17", "Statement": [TRUSTS_LAMBDA | {"Resource": "*", "Action": "s3:GetObject"}]}
-        document["Statement"] = [{key: value for key, value in document["Statement"][0].items() if key != "Principal"}]
-        made = iam.create_policy(PolicyName="shared", PolicyDocument=json.dumps(document))["Policy"]
+        more = [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]
+        document = json.dumps({"Version": "2012-10-17", "Statement": more})
+        made = iam.create_policy(PolicyName="shared", PolicyDocument=document)["Policy"]
         iam.attach_role_policy(RoleName=self.name, PolicyArn=made["Arn"])
 
     def policy(self) -> Policy:
@@ -197,14 +197,40 @@ def live(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield born
 
 
-@in_each_stage
-@of_each_combination
+@pytest.mark.parametrize(("answers", "stage"), CHOSEN, ids=[f"{name_of(life)}-{stage}" for life, stage in CHOSEN])
 def test_it_is_enough_and_no_more(live: Callable[..., Life], answers: Answers, stage: str) -> None:
     life = live(answers, stage)
     life.play()
     policy = life.policy()
     needed = list({(need.action, need.resource, str(need.context)): need for need in life.needed}.values())
     assert [gone for gone, fewer in each_taken_away(policy) if all(permits(fewer, need) for need in needed)] == []
+
+
+@pytest.mark.parametrize("gone", ["ecr:GetAuthorizationToken", "iam:PassRole", "lambda:InvokeFunction"])
+def test_without_one_of_its_actions_github_cannot_deploy(live: Callable[..., Life], gone: str) -> None:
+    """What is computed above is what happens."""
+    life = live(COMBINATIONS[0], "prod")
+    policy = life.policy()
+    for statement in policy["Statement"]:
+        statement["Action"] = [action for action in statement["Action"] if action != gone] or ["sts:GetCallerIdentity"]
+    life.replace_policy(policy)
+    with pytest.raises(AssertionError, match=f"not authorized to perform: {gone}"):
+        life.by_github()
+
+
+def test_it_reaches_no_other_stage_or_service(live: Callable[..., Life]) -> None:
+    life = live(COMBINATIONS[0], "prod")
+    for stage in ("dev", "pr-12"):
+        with life.aws.acting_as(life.role), pytest.raises(AssertionError, match="AWS refused"):
+            life.by_owner("--stage", stage)
+    life.project.edit("deploy.toml", 'name = "my-api"', 'name = "other"')
+    with pytest.raises(AssertionError, match="AWS refused"):
+        life.by_github()
+
+
+TAGS = "arn:aws:apigateway:*::/tags/*"  # left out there, but checked: aws-cloudformation/cloudformation-coverage-roadmap#997
+# A read that may say that there is nothing, which AWS knows no ARN of.
+ANY_OF_ITS_KIND = {"secretsmanager:DescribeSecret"}
 
 
 def done(run: Run) -> Run:
@@ -224,3 +250,29 @@ def each_taken_away(policy: Policy) -> Iterator[tuple[str, Policy]]:
                 fewer = copy.deepcopy(policy)
                 fewer["Statement"][number][key].remove(one)
                 yield f"{one} of statement {number}, {statement['Action'][0]}", fewer
+
+
+def test_actions_and_resources_fit(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is an action of AWS's, on a type of resource that it can be allowed on, by condition keys that it knows."""
+    with EmbeddedAws(clock=ManualClock()) as aws:
+        for number, stage in enumerate(ROLES):
+            life = Life(bake(**COMBINATIONS[-1]).copy(tmp_path / str(number)), aws, tmp_path, stage, monkeypatch)
+            life.before()
+            for statement in life.policy()["Statement"]:
+                for action in statement["Action"]:
+                    assert_fits(action, statement)
+
+
+def assert_fits(action: str, statement: Policy) -> None:
+    service, _, name = action.partition(":")
+    known = (get_action_data(service, name) or {}).get(service)
+    assert known, f"AWS has no {action}"
+    formats = [re.sub(r"\$\{\w+\}", "*", row["resource_arn_format"]) for row in known]
+    keys = {key.partition("$")[0] for row in known for key in row["condition_keys"]}
+    if statement["Resource"] == ["*"]:
+        assert "*" in formats or action in ANY_OF_ITS_KIND, f"{action} can be allowed on {formats}"
+    else:
+        narrow = [*(one for one in formats if one != "*"), TAGS]
+        assert any(fnmatchcase(resource, one) for resource in statement["Resource"] for one in narrow), action
+    for conditions in statement.get("Condition", {}).values():
+        assert all(any(key.startswith(one) for one in keys) for key in conditions), f"{action}: {conditions}"

@@ -14,7 +14,7 @@ from cloudsplaining.scan.assume_role_policy_document import AssumeRolePolicyDocu
 from cloudsplaining.scan.policy_document import PolicyDocument
 from cloudsplaining.scan.resource_policy_document import ResourcePolicyDocument
 
-from tests.baking import COMBINATIONS
+from tests.baking import COMBINATIONS, Answers, name_of
 from tests.conftest import Bake
 from tests.deploying import InProcess
 from tests.embedded_aws import EmbeddedAws, ManualClock
@@ -43,6 +43,7 @@ PUBLIC = {
     ("internet_accessible_actions", "lambda:InvokeFunctionUrl"),
     ("internet_accessible_actions", "lambda:InvokeFunction"),
 }
+PUSHING = {("credentials_exposure", "ecr:GetAuthorizationToken")}  # by which docker signs in; AWS allows it on * only
 LAMBDA_ITSELF = {("role_assumable_by_compute_services", "lambda")}  # the role is the function's
 SCANS = {"role": PolicyDocument, "trust": AssumeRolePolicyDocument, "resource": ResourcePolicyDocument}
 RISKS = {
@@ -75,6 +76,13 @@ def test_a_public_url(bake: Bake, tmp_path: Path) -> None:
 def test_an_api_and_a_database_in_a_vpc(bake: Bake, tmp_path: Path) -> None:
     found = findings(deployed(bake, tmp_path, COMBINATIONS[-1]))
     assert found == IN_A_VPC | LAMBDA_ITSELF
+
+
+@pytest.mark.parametrize("answers", [COMBINATIONS[0], COMBINATIONS[-1]], ids=name_of)
+def test_the_roles_of_github(bake: Bake, answers: Answers) -> None:
+    with EmbeddedAws(clock=ManualClock()) as aws:
+        assert InProcess(bake(**answers), aws)("github", "octo-org/my-api").code == 0
+        assert findings(list(policies(aws))) == PUSHING
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""What AWS checks before it answers a call: every action, the resource it is checked on, and the condition keys it knows.
+"""What AWS checks before it answers: each action, the resource that it is checked on, and condition keys.
 
-Actions, resource types and condition keys are those of the Service Authorization Reference; what a call needs besides its
-own action has its source beside it.
+All are those of the Service Authorization Reference; what a call needs besides its own action has its source beside it.
 """
 
 from collections.abc import Iterator
@@ -107,6 +106,7 @@ class Authorization:
     def _api_gateway(self, call: Call, requested: dict[str, str]) -> Iterator[Need]:
         """Its actions are HTTP methods, on paths. A tag belongs to what has it, and to nothing below."""
         assert call.model
+        assert call.model.input_shape
         path = call.model.http["requestUri"].removeprefix("/v2").split("?")[0]
         for name, shape in call.model.input_shape.members.items():
             if shape.serialization.get("location") == "uri":

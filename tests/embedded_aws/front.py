@@ -135,9 +135,9 @@ class Front:
 
     def _check_role(self, call: Call) -> None:
         """A function may do what its role allows; the deployer everything, unless it acts as a role."""
-        if call.caller == DEPLOYER and self.acting_as and call.operation:
-            if refused := self.permits(self.authorization.needs(call)):
-                raise faults.denied(call, self._who(call), refused.action, refused.resource)
+        judged = call.caller == DEPLOYER and self.acting_as and call.operation
+        if judged and (refused := self.permits(self.authorization.needs(call))):
+            raise faults.denied(call, self._who(call), refused.action, refused.resource)
         if call.caller in (DEPLOYER, ""):
             return
         for resource in calls.resources(call, self._account):

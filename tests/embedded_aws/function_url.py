@@ -94,9 +94,7 @@ class FunctionUrlServer:
         extra = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", request.trace_id)]
         return Reply(reply.status, reply.body, [*reply.headers, *extra])
 
-    def _authorized(
-        self, function: str, url: FunctionUrl, statements: list[dict[str, Any]], request: Request
-    ) -> bool:
+    def _authorized(self, function: str, url: FunctionUrl, statements: list[dict[str, Any]], request: Request) -> bool:
         if self._state.clock.time() < url.created_at + self._state.delays.url_s:
             return False
         if url.auth_type == "AWS_IAM":  # same account: of the caller's policies and the function's, one will do

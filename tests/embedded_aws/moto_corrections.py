@@ -16,7 +16,9 @@ from moto.apigatewayv2.responses import ApiGatewayV2Response
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.core.base_backend import AccountSpecificBackend
+from moto.core.responses import EmptyResult
 from moto.ecr.models import ecr_backends
+from moto.iam.responses import IamResponse
 from moto.logs.models import logs_backends
 from moto.sns.models import sns_backends
 from werkzeug import Response
@@ -54,8 +56,16 @@ def applied(dns: PublicDns) -> Iterator[None]:
         patch.object(AccountSpecificBackend, "get_session", session),
         patch.object(CertBundle, "check", issued_by(dns)),
         patch.object(ApiGatewayV2Response, "update_stage", update_stage, create=True),
+        patch.object(IamResponse, "add_client_id_to_open_id_connect_provider", add_client_id, create=True),
     ):
         yield
+
+
+def add_client_id(self: IamResponse) -> EmptyResult:
+    """AddClientIDToOpenIDConnectProvider, which moto lacks."""
+    provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
+    provider.client_id_list.append(self._get_param("ClientID"))
+    return EmptyResult()
 
 
 class Corrections:

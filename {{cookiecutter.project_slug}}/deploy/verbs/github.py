@@ -13,7 +13,7 @@ from deploy.problem import UsageProblem
 from deploy.resource import apply, compare, read_all
 from deploy.resources.github_role import GithubRole, Provider
 
-REPOSITORY = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[A-Za-z0-9._-]{1,100}"
+REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 PREVIEW = "preview"  # the environment of all pull requests
 
 
@@ -28,7 +28,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Makes the roles, or what differs in them, and says what to set on GitHub. For prod, also that of previews."""
     environment = given.environment or service.stage
     if not given.remove:
-        _check(given.repository, environment)
+        _check(given.repository, environment, given.branch)
     roles = [GithubRole(service, aws, _claims(given.repository, environment, ref=f"refs/heads/{given.branch}"))]
     if service.stage == "prod":
         roles.append(GithubRole(service, aws, _claims(given.repository, PREVIEW), previews=True))
@@ -50,11 +50,12 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         print(f"  gh variable set {name} --repo {given.repository} --body {value}")
 
 
-def _check(repository: str, environment: str) -> None:
+def _check(repository: str, environment: str, branch: str) -> None:
     if not re.fullmatch(REPOSITORY, repository):
         raise UsageProblem(f"{repository!r} is not a GitHub repository.", "Give it as ./deploy.sh github OWNER/REPO")
-    if not re.fullmatch(r"[\w.-]+", environment):
-        raise UsageProblem(f"{environment!r} cannot be the environment.", "Use letters, digits, '.', '-' and '_'.")
+    for what, name in (("an environment", environment), ("a branch", branch)):
+        if not re.fullmatch(r"[\w./-]+", name):  # a * would let in others, too
+            raise UsageProblem(f"{name!r} cannot be {what}.", "Use letters, digits, and . _ - /")
 
 
 def _claims(repository: str, environment: str, **more: str) -> dict[str, Any]:
