@@ -20,6 +20,9 @@ test-faults: .venv/requirements.txt ## every fault at every call of every deploy
 test-openapi: .venv/requirements.txt ## each operation of the deployed service asked 500 random questions instead of 3; two minutes
 	@EXAMPLES=500 .venv/bin/python -m pytest tests/test_openapi.py $(ARGS)
 
+test-github: .venv/requirements.txt ## the roles that GitHub deploys with, in every combination, not only the two in make test; four minutes
+	@GITHUB_ROLES=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/test_github_role.py $(ARGS)
+
 test-soak: .venv/requirements.txt ## 20,000 requests over 8 environments, by default and with the most options; two minutes
 	@SOAK=20000 .venv/bin/python -m pytest tests/test_soak.py $(ARGS)
 
@@ -43,4 +46,4 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test test-faults test-openapi test-soak test-aws bench lint lock
+.PHONY: help demo serve test test-faults test-github test-openapi test-soak test-aws bench lint lock
