@@ -273,7 +273,8 @@ def assert_fits(action: str, statement: Policy) -> None:
     if statement["Resource"] == ["*"]:
         assert "*" in formats or action in ANY_OF_ITS_KIND, f"{action} can be allowed on {formats}"
     else:
+        resources = [one for resource in statement["Resource"] for one in (resource, resource.replace("*", "1:1"))]
         narrow = [*(one for one in formats if one != "*"), *IN_THE_OTHER]
-        assert any(fnmatchcase(resource, one) for resource in statement["Resource"] for one in narrow), action
+        assert any(fnmatchcase(resource, one) for resource in resources for one in narrow), action
     for conditions in statement.get("Condition", {}).values():
         assert all(any(key.startswith(one) for one in keys) for key in conditions), f"{action}: {conditions}"

@@ -22,8 +22,7 @@ from deploy.resources.role import Role, document
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 PREVIEWS = "pr-*"  # the stages of pull requests
-# What AWS checks besides the calls themselves: docker push, Lambda giving itself access to the image (and tags only to
-# who may list them), API Gateway writing its access log.
+# Some are of calls that others make for us: docker push, and Lambda, which lets itself pull the image.
 ECR = """
     BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository DescribeImages
     DescribeRepositories GetRepositoryPolicy InitiateLayerUpload ListTagsForResource PutImage PutImageTagMutability
@@ -42,6 +41,7 @@ LAMBDA = """
 {% endif %}
 """
 {% if cookiecutter.endpoint == 'http_api' %}
+# docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html
 LOG_DELIVERY = """
     CreateLogDelivery DeleteLogDelivery DescribeResourcePolicies GetLogDelivery ListLogDeliveries PutResourcePolicy
     UpdateLogDelivery
