@@ -39,9 +39,13 @@ ELSEWHERE = {
     r"make run|API_KEY=test make run": "test_generated_readme.py::test_make_run_serves_the_application",
     r"make test": "test_own_tests.py::test_own_tests_pass",
     r'make migration( m="price of an item")?': "test_migrations.py",
+    r"make help": "test_first_minutes.py",
     r"make lint": "test_quality.py::test_its_own_lint_target_is_clean",
     r"make lock": "test_lock.py",
+    r"\./deploy\.sh completion bash": "deploy_tool/test_completion.py",
     r"\./deploy\.sh doctor": "deploy_tool/test_doctor.py",
+    r"\./deploy\.sh github (OWNER/REPO|--remove)": "deploy_tool/test_github.py",
+    r"\./deploy\.sh --stage pr-12 destroy": "acceptance.py",
     r"\./deploy\.sh migrate upgrade": "deploy_tool/test_migrate.py",
     r"\./deploy\.sh secret set WEBHOOK_SECRET": "test_recipes.py::live",
 }

@@ -13,7 +13,20 @@ from deploy import config
 from deploy.aws import Aws, explain
 from deploy.problem import Problem, UsageProblem
 {% if cookiecutter.migrations == 'alembic' %}
-from deploy.verbs import completion, cost, deploy, destroy, doctor, github, logs, migrate, plan, rollback, secret, status
+from deploy.verbs import (
+    completion,
+    cost,
+    deploy,
+    destroy,
+    doctor,
+    github,
+    logs,
+    migrate,
+    plan,
+    rollback,
+    secret,
+    status,
+)
 {% else %}
 from deploy.verbs import completion, cost, deploy, destroy, doctor, github, logs, plan, rollback, secret, status
 {% endif %}

@@ -146,6 +146,7 @@ class GithubRole(Role):
             allow("sns", "Unsubscribe", "*"),
             allow("cloudwatch", "ListTagsForResource PutMetricAlarm TagResource", *alarms),
             allow("cloudwatch", "DescribeAlarms", arn("cloudwatch", "alarm:*")),
+            allow("cloudwatch", "GetMetricStatistics", "*"),  # of which plan makes the bill
 {% if cookiecutter.secrets == 'ssm' %}
             allow("ssm", "DescribeParameters", "*"),
 {% else %}
