@@ -32,6 +32,9 @@ test-aws: .venv/requirements.txt ## one service on a real AWS account, with your
 bench: .venv/requirements.txt ## INIT, first and warm requests against what one would use instead, and the deploy's own time; ARGS="--rounds 5"; Linux
 	@.venv/bin/python -m benchmarks.run $(ARGS)
 
+transcript: .venv/requirements.txt ## docs/transcript.svg, the picture in the README, from a run of the demo
+	@.venv/bin/python -m tools.transcript
+
 lint: .venv/requirements.txt ## ruff and mypy on the template's own code
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
@@ -46,4 +49,4 @@ lock: .venv/requirements.txt ## newest versions of all dependencies, pinned with
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test test-faults test-github test-openapi test-soak test-aws bench lint lock
+.PHONY: help demo serve test test-faults test-github test-openapi test-soak test-aws bench transcript lint lock

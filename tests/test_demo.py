@@ -12,6 +12,7 @@ import pytest
 
 from tests.baking import CHOICES, MANIFEST, TEMPLATE
 from tests.demo import main
+from tools import transcript
 
 TRANSCRIPT = r"""
 my-api · prod · us-east-1
@@ -63,6 +64,8 @@ def test_default_answers(tmp_path: Path) -> None:
     assert int(found["cold"].replace(",", "")) > int(found["warm"].replace(",", ""))
     assert "No AWS account and no container engine was used." in done.stdout
     assert "\x1b" not in done.stdout
+    pictured = transcript.without_what_varies(transcript.lines_of(transcript.PICTURE))
+    assert transcript.without_what_varies(transcript.shown(done.stdout)) == pictured, "make transcript"
     assert left_over(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 

@@ -1,0 +1,86 @@
+"""`make transcript`: docs/transcript.svg, a picture of what `make demo` prints on this machine today."""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+PICTURE = TEMPLATE / "docs/transcript.svg"
+COLUMNS = 106
+FROM = "$ cd my-api"  # before it the demo lays out the image
+VARIES = re.compile(
+    r"sha256:[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|[\d.]+(?=s\b)|[\d,]+(?= ms)|\d+(?= of 512 MB)|(?<=Python )[\d.]+ on \w+"
+)
+STYLE = """
+text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2328 }
+text.title { font: 12px system-ui, sans-serif; fill: #59636e }
+.page { fill: #f6f8fa; stroke: #d1d9e0 }
+.command { font-weight: 600; fill: #0550ae } .json { fill: #116329 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } text.title { fill: #9198a1 }
+  .page { fill: #151b23; stroke: #3d444d }
+  .command { fill: #79c0ff } .json { fill: #7ee787 }
+}
+"""
+
+
+def main() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.demo"], cwd=TEMPLATE, stdout=subprocess.PIPE, encoding="utf-8", check=True
+    )
+    PICTURE.write_text(picture(shown(done.stdout), time.strftime("%Y-%m-%d")), "utf-8")
+    print(f"{PICTURE.relative_to(TEMPLATE)}: look at it in a browser, on a light page and on a dark one")
+
+
+def shown(said: str) -> list[str]:
+    """The lines of the demo that the picture has, the long ones cut."""
+    _, begin, rest = said.partition(FROM)
+    lines = (begin + rest).strip().splitlines()
+    return [line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in lines]
+
+
+def picture(lines: list[str], date: str) -> str:
+    """They as an SVG that reads on light and dark pages."""
+    width, height, row = 800, 58 + 17 * len(lines), 17
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    texts = [
+        f'<text{kind_of(line)} x="16" y="{58 + number * row}" xml:space="preserve">{escape(line)}</text>'
+        for number, line in enumerate(lines)
+        if line
+    ]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
+            "<title>What make demo prints</title>",
+            f"<style>{STYLE}</style>",
+            f'<rect class="page" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"/>',
+            f'<text class="title" x="16" y="27">make demo, {date}</text>',
+            *texts,
+            "</svg>\n",
+        ]
+    )
+
+
+def kind_of(line: str) -> str:
+    for kind, begin in (("command", "$ "), ("json", "{")):
+        if line.lstrip().startswith(begin):
+            return f' class="{kind}"'
+    return ""
+
+
+def lines_of(file: Path) -> list[str]:
+    """The lines of a picture, as they were printed; without the empty ones."""
+    texts = ElementTree.parse(file).getroot().iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - our own
+    return [text.text or "" for text in texts if text.get("class") != "title"]
+
+
+def without_what_varies(lines: list[str]) -> list[str]:
+    return [VARIES.sub("#", line) for line in lines if line]
+
+
+if __name__ == "__main__":
+    main()
