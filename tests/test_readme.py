@@ -53,6 +53,7 @@ RUN_BY = {
     "./deploy.sh destroy": DEPLOY,
     "./deploy.sh cost": f"{COST}::test_typical_workloads_cost_what_the_price_list_says",
     "./deploy.sh cost --requests 260000000 --duration 20": f"{COST}::test_what_is_asked_for_and_what_was_measured",
+    "./deploy.sh github": "tests/test_github_role.py::test_it_is_enough_and_no_more",
     "./deploy.sh --stage dev": "tests/deploy_tool/test_destroy.py::test_the_other_stage_stays",
 }
 MAKE = {
@@ -60,7 +61,7 @@ MAKE = {
     "serve": ("tests.demo --serve", "tests/test_demo.py::test_serve_stays_up_until_ctrl_c"),
     "test": ("pytest", ".ci/run"),
     "test-faults": ("pytest", "tests/test_faults.py::test_it_is_put_right"),
-    "test-github": ("pytest", "tests/test_github_role.py::FUNC"),
+    "test-github": ("pytest", "tests/test_github_role.py::test_it_is_enough_and_no_more"),
     "test-openapi": ("pytest", "tests/test_openapi.py::test_it_does_what_it_says"),
     "test-soak": ("pytest", "tests/test_soak.py::test_memory_stays_flat"),
     "test-aws": ("tests.account", "tests/test_account.py::test_with_a_container_engine"),
