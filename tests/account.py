@@ -22,7 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from tests.acceptance import eventually, play
-from tests.baking import COMBINATIONS, Answers, Project, lend_venv, name_of
+from tests.baking import COMBINATIONS, PRICES, Answers, Project, lend_venv, name_of
 from tests.demo import Failed, baked, read_answers, say
 from tests.deploying import Run
 from tests.embedded_aws.docker import docker, engine_architecture
@@ -40,13 +40,18 @@ MAKES = {
     "alembic": "migration function, tables in the database of DATABASE_URL",
     "provisioned_concurrency": "provisioned concurrency",
 }
-# In us-east-1, as known in November 2026. A run is taken to last an hour at most, with 200 requests of 5 s and 512 MB.
+# A run is taken to last an hour at most, with 200 requests of 5 s and 512 MB.
 GB, HOUR_S, VERSIONS = 0.5, 3600, 3
-COSTS = {
-    "": 200 * 5 * GB * 0.0000166667 + 200 * 0.0000002 + (2 * 0.10 + 1 * 0.10) / 730,  # two alarms, 1 GB in ECR
-    "secrets_manager": 0.40 / 730,
-    "snapstart": VERSIONS * GB * 3 * HOUR_S * 0.0000015046 + 50 * GB * 0.0001397998,  # kept for three hours at least
-    "provisioned_concurrency": 2 * 2 * GB * HOUR_S * 0.0000041667,  # two environments of two versions
+COSTS: dict[str, float] = {
+    "": 200 * 5 * GB * PRICES["lambda"]["gb_s"]["x86_64"]
+    + 200 / 1e6 * PRICES["lambda"]["million_requests"]
+    + (2 * PRICES["cloudwatch"]["alarm"] + PRICES["ecr"]["gb"]) / 730,  # two alarms, 1 GB in ECR
+    "secrets_manager": PRICES["secrets_manager"]["secret"] / 730,
+    # Snapshots are kept for three hours at least.
+    "snapstart": VERSIONS * GB * 3 * HOUR_S * PRICES["snapstart"]["cached_gb_s"]
+    + 50 * GB * PRICES["snapstart"]["restored_gb"],
+    # Two environments of two versions.
+    "provisioned_concurrency": 2 * 2 * GB * HOUR_S * PRICES["provisioned_concurrency"]["idle_gb_s"]["x86_64"],
 }
 MINUTES = {"": 6, "snapstart": 12}  # an estimate
 

@@ -9,6 +9,7 @@ import importlib.metadata
 import itertools
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -27,6 +28,9 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 FOLDER = TEMPLATE / "{{cookiecutter.project_slug}}"
 PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
 MANIFEST: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads((FOLDER / "options.toml").read_text("utf-8"))
+PRICES: dict[str, Any] = tomllib.loads(  # of all answers
+    re.sub(r"{%.*%}\n", "", (FOLDER / "deploy/prices.toml").read_text("utf-8"))
+)
 
 Answers = Mapping[str, str]
 

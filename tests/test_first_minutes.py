@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.baking import COMBINATIONS, MANIFEST, PROMPTS, TEMPLATE, Answers, cookiecutter, environment, name_of
+from tests.baking import COMBINATIONS, MANIFEST, PRICES, PROMPTS, TEMPLATE, Answers, cookiecutter, environment, name_of
 from tests.conftest import Bake
 from tests.test_hooks import hook, lay_out
 
@@ -54,24 +54,19 @@ def test_each_prompt_and_choice_is_shown_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_prompts_quote_the_prices_of_the_project(bake: Bake) -> None:
-    def prices(**answers: str) -> dict[str, dict[str, float]]:
-        return tomllib.loads((bake(**answers).path / "deploy/prices.toml").read_text("utf-8"))
-
-    cold = ("snapstart", "provisioned_concurrency")
-    snapstart, provisioned = (prices(cold_starts=choice)[choice] for choice in cold)
-    defaults = tomllib.loads((bake(cold_starts=cold[1]).path / "deploy.toml").read_text("utf-8"))
+    defaults = tomllib.loads((bake(cold_starts="provisioned_concurrency").path / "deploy.toml").read_text("utf-8"))
     gb_s = defaults["memory_mb"] / 1024 * MONTH_S
-    idle: dict[str, float] = provisioned["idle_gb_s"]  # type: ignore[assignment]
+    idle = PRICES["provisioned_concurrency"]["idle_gb_s"]
     told = PROMPTS["__prompts__"]
     ready = defaults["provisioned_concurrency"]["executions"]
     for line, dollars in (
-        (told["endpoint"]["http_api"], prices(endpoint="http_api")["api_gateway"]["million_requests"]),
-        (told["secrets"]["secrets_manager"], prices(secrets="secrets_manager")["secrets_manager"]["secret"]),
-        (told["cold_starts"]["snapstart"], snapstart["cached_gb_s"] * gb_s),
+        (told["endpoint"]["http_api"], PRICES["api_gateway"]["million_requests"]),
+        (told["secrets"]["secrets_manager"], PRICES["secrets_manager"]["secret"]),
+        (told["cold_starts"]["snapstart"], PRICES["snapstart"]["cached_gb_s"] * gb_s),
         (told["cold_starts"]["provisioned_concurrency"], ready * idle["arm64"] * gb_s),
     ):
         assert f"${dollars:.2f} " in line
-    x86_64, arm64 = (prices()["lambda"]["gb_s"][one] for one in ("x86_64", "arm64"))  # type: ignore[index]
+    x86_64, arm64 = (PRICES["lambda"]["gb_s"][one] for one in ("x86_64", "arm64"))
     assert ("a fifth cheaper" in told["architecture"]["arm64"]) == (round(1 - arm64 / x86_64, 2) == 0.2)
 
 

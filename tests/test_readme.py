@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from benchmarks import run as benchmark
-from tests.baking import CHOICES, COMBINATIONS, FOLDER, PROMPTS, TEMPLATE
+from tests.baking import CHOICES, COMBINATIONS, PRICES, PROMPTS, TEMPLATE
 from tests.test_generated_readme import anchors
 from tools import transcript
 
@@ -136,21 +135,19 @@ def test_make_runs_what_the_test_runs(command: str) -> None:
 
 def test_what_stands_still_costs_what_the_price_list_says() -> None:
     readme = (TEMPLATE / "README.md").read_text("utf-8")
-    every_answers = re.sub(r"{%.*%}\n", "", (FOLDER / "deploy/prices.toml").read_text("utf-8"))
-    prices = tomllib.loads(every_answers)
     still = re.search(r"What stands still: (.+?)\n\n", readme, re.DOTALL)
     assert still
     half = 0.5 * MONTH_S  # GB-s at 512 MB
     assert [float(figure) for figure in re.findall(r"\d\.\d\d", still[1])] == [
-        prices["cloudwatch"]["alarm"],
-        prices["secrets_manager"]["secret"],
-        prices["route_53"]["hosted_zone"],
-        round(half * prices["snapstart"]["cached_gb_s"], 2),
-        round(half * prices["provisioned_concurrency"]["idle_gb_s"]["arm64"], 2),
+        PRICES["cloudwatch"]["alarm"],
+        PRICES["secrets_manager"]["secret"],
+        PRICES["route_53"]["hosted_zone"],
+        round(half * PRICES["snapstart"]["cached_gb_s"], 2),
+        round(half * PRICES["provisioned_concurrency"]["idle_gb_s"]["arm64"], 2),
     ]
-    assert f"the prices of us-east-1 on {prices['as_of']}" in readme
-    assert f"${prices['api_gateway']['million_requests']:.2f} for a million requests" in readme
-    cheaper = 1 - prices["lambda"]["gb_s"]["arm64"] / prices["lambda"]["gb_s"]["x86_64"]
+    assert f"the prices of us-east-1 on {PRICES['as_of']}" in readme
+    assert f"${PRICES['api_gateway']['million_requests']:.2f} for a million requests" in readme
+    cheaper = 1 - PRICES["lambda"]["gb_s"]["arm64"] / PRICES["lambda"]["gb_s"]["x86_64"]
     assert cheaper == pytest.approx(1 / 5, abs=0.01)
     assert "arm64 costs a fifth less per second" in readme
 
