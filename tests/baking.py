@@ -149,7 +149,8 @@ def environment(project: Path) -> dict[str, str]:
         "COLUMNS": "120",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_ADDOPTS": "-p no:cacheprovider -p no:schemathesis",  # whose import takes longer than many a test
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # a project's own .venv has none of the plugins of the venv that is lent
         "RUFF_NO_CACHE": "true",
         "MYPY_CACHE_DIR": str(TEMPLATE / ".cache/mypy" / worker),
         "AWS_EC2_METADATA_DISABLED": "true",
