@@ -8,8 +8,8 @@ help: ## say what there is
 demo: .venv/requirements.txt ## bake, deploy to the embedded AWS and call the URL; ARGS="endpoint=http_api" for answers, ENGINE=docker for a real image
 	@.venv/bin/python -m tests.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
-serve: .venv/requirements.txt ## the same, and keep the URL up until Ctrl-C
-	@.venv/bin/python -m tests.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+serve: .venv/requirements.txt ## the same, kept up until Ctrl-C, and deployed again at Enter; PROJECT=../my-api for one of yours
+	@.venv/bin/python -m tests.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(if $(PROJECT),--project $(PROJECT)) $(ARGS)
 
 test: .venv/requirements.txt ## all tests, in every combination of options; ARGS="-k hostile" for some
 	@.venv/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)

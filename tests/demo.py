@@ -1,6 +1,7 @@
 """`make demo` bakes a project, deploys it to the embedded AWS by its own ./deploy.sh and calls the URL.
 
-`make serve` does the same and stays up. Caches (image layers, the deploy tool's .venv) are under .cache/.
+`make serve` does the same, stays up, and deploys again at Enter; PROJECT=folder takes one that is there.
+Caches (image layers, the deploy tool's .venv) are under .cache/.
 """
 
 import argparse
@@ -48,14 +49,13 @@ def main(arguments: Sequence[str]) -> int:
         "--engine", choices=["none", "docker"], default="none", help="docker: a real image, in containers"
     )
     parser.add_argument("--serve", action="store_true", help="keep the URL up until Ctrl-C")
+    parser.add_argument("--project", type=Path, metavar="FOLDER", help="one that is there, instead of a new one")
     given = parser.parse_intermixed_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends it as Ctrl-C does
     try:
         answers = read_answers(given.answers)
-        if given.engine == "docker":
-            with_engine(answers, serve=given.serve)
-        else:
-            without_engine(answers, serve=given.serve)
+        demo = with_engine if given.engine == "docker" else without_engine
+        demo(answers, given.project, serve=given.serve)
     except (Failed, DockerfileError, EngineMissing) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
@@ -80,9 +80,9 @@ def read_answers(given: Sequence[str]) -> dict[str, str]:
     return answers
 
 
-def without_engine(answers: dict[str, str], *, serve: bool) -> None:
+def without_engine(answers: dict[str, str], own: Path | None, *, serve: bool) -> None:
     began = time.monotonic()
-    with baked(answers) as project, EmbeddedAws() as aws, database_of(project, answers, aws):
+    with at_hand(own) if own else baked(answers) as project, EmbeddedAws() as aws, database_of(project, aws):
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
 
         def release() -> None:
@@ -95,7 +95,7 @@ def without_engine(answers: dict[str, str], *, serve: bool) -> None:
             )
             deploy(project, aws, ["--image", image])
 
-        show(project, answers, aws, release)
+        show(project, aws, release, change=not own)
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws), the URL, and the image: its files,")
         say(
@@ -103,17 +103,21 @@ def without_engine(answers: dict[str, str], *, serve: bool) -> None:
         )
         say(f"No AWS account and no container engine was used. All of it took {time.monotonic() - began:.0f}s.")
         if serve:
-            stay_up(project, aws)
+            stay_up(project, aws, release)
 
 
-def with_engine(answers: dict[str, str], *, serve: bool) -> None:
+def with_engine(answers: dict[str, str], own: Path | None, *, serve: bool) -> None:
     began = time.monotonic()
     architecture = engine_architecture()
-    if "architecture" not in answers:
+    if not own and "architecture" not in answers:
         say(f"The container engine runs {architecture} without emulation, so the project is baked for that.")
         answers = {**answers, "architecture": architecture}
-    with baked(answers) as project, docker_aws() as aws, database_of(project, answers, aws):
-        show(project, answers, aws, lambda: deploy(project, aws, []))
+    with at_hand(own) if own else baked(answers) as project, docker_aws() as aws, database_of(project, aws):
+
+        def release() -> None:
+            deploy(project, aws, [])
+
+        show(project, aws, release, change=not own)
         say()
         say("Emulated on this machine: AWS's APIs (by moto and tests/embedded_aws) and the URL.")
         say("Real: the project, its ./deploy.sh, the image that docker built, the registry, the containers.")
@@ -121,15 +125,15 @@ def with_engine(answers: dict[str, str], *, serve: bool) -> None:
             say("A snapshot is of one process, not of a machine: environments are its copies, and share its container.")
         say(f"No AWS account was used. All of it took {time.monotonic() - began:.0f}s.")
         if serve:
-            stay_up(project, aws)
+            stay_up(project, aws, release)
 
 
-def show(project: Path, answers: dict[str, str], aws: EmbeddedAws, release: Callable[[], None]) -> None:
+def show(project: Path, aws: EmbeddedAws, release: Callable[[], None], *, change: bool) -> None:
     """A release, and what its URL answers; with a database also that an item outlives a second one that migrates it."""
     release()
     url = url_of(project, aws)
     fetch(url)
-    if answers.get("migrations") == "alembic":
+    if change and has_database(project):
         fetch(f"{url}items", {"name": "screw", "quantity": 3})
         say()
         say("Now items get a price, with a migration for those that are in the database already:")
@@ -168,15 +172,27 @@ def baked(answers: dict[str, str]) -> Iterator[Path]:
         yield project
 
 
+@contextmanager
+def at_hand(project: Path) -> Iterator[Path]:
+    """A project of yours; raises Failed when it is none."""
+    if not (project / "deploy.toml").exists():
+        raise Failed(f"{project} is no project of this template: it has no deploy.toml")
+    yield project.resolve()
+
+
+def has_database(project: Path) -> bool:
+    return (project / "alembic.ini").exists()
+
+
 def deployed(project: Path, key: str) -> Any:
     with open(project / "deploy.toml", "rb") as file:
         return tomllib.load(file)[key]
 
 
 @contextmanager
-def database_of(project: Path, answers: dict[str, str], aws: EmbeddedAws) -> Iterator[None]:
-    """A database for the service, if its answers need one; its URL is the service's secret."""
-    if answers.get("migrations") != "alembic":
+def database_of(project: Path, aws: EmbeddedAws) -> Iterator[None]:
+    """A database for the service, if it needs one; its URL is the service's secret."""
+    if not has_database(project):
         yield
         return
     with postgres() as url:
@@ -225,19 +241,26 @@ def fetch(url: str, item: dict[str, object] | None = None) -> None:
         raise Failed(f"{url} does not answer: {error}") from error
 
 
-def stay_up(project: Path, aws: EmbeddedAws) -> None:
-    variables = project.parent / "environment"
-    variables.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in aws.environ.items()))
-    say()
-    say("The URL stays up until Ctrl-C. To try more, in another terminal:")
-    say(f"  cd {shlex.quote(str(project))} && . ../environment")
-    for command in ("./deploy.sh status", "./deploy.sh logs", "./deploy.sh secret set API_KEY", "./deploy.sh destroy"):
-        say(f"  {command}")
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        say("Stopped.")
+def stay_up(project: Path, aws: EmbeddedAws, release: Callable[[], None]) -> None:
+    """Until Ctrl-C; each line on standard input is another release."""
+    with tempfile.TemporaryDirectory(prefix="aws-") as folder:
+        variables = Path(folder, "environment")
+        variables.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in aws.environ.items()))
+        say()
+        say("The URL stays up until Ctrl-C. Change something, and press Enter here to deploy it. In another terminal:")
+        say(f"  cd {shlex.quote(str(project))} && . {shlex.quote(str(variables))}")
+        for command in ("status", "logs", "secret set API_KEY", "rollback", "destroy"):
+            say(f"  ./deploy.sh {command}")
+        try:
+            for _ in sys.stdin:
+                try:
+                    release()
+                except (Failed, DockerfileError) as failed:
+                    say(f"{PROGRAM}: {failed}")
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            say("Stopped.")
 
 
 @contextmanager
@@ -246,7 +269,7 @@ def kept_venv(project: Path) -> Iterator[None]:
     requirements = (project / "requirements-deploy.txt").read_bytes()
     kept = CACHE / "venv" / hashlib.sha256(requirements + sys.version.encode()).hexdigest()[:16]
     lent = project / ".venv"
-    if lent.exists():  # since the command before
+    if lent.exists() or not project.is_relative_to(tempfile.gettempdir()):  # since the command before; or yours
         yield
         return
     if (kept / "bin/python").exists():  # false, too, when the Python it was made from is gone

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.baking import CHOICES, MANIFEST, TEMPLATE
+from tests.baking import CHOICES, MANIFEST, TEMPLATE, bake_into, lend_venv
 from tests.demo import main
 from tools import transcript
 
@@ -86,17 +86,34 @@ def test_with_a_database_an_item_outlives_a_release_that_migrates_it(tmp_path: P
     assert os.listdir(tmp_path / "temporary") == []
 
 
-def test_serve_stays_up_until_ctrl_c(tmp_path: Path) -> None:
+def test_serve_deploys_again_at_enter_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    project = bake_into(tmp_path / "own", {"project_name": "Other API", "architecture": "x86_64"})
+    lend_venv(project.path)
     with subprocess.Popen(
-        [*DEMO, "--serve", "project_name=Other API", "architecture=x86_64"],
-        cwd=TEMPLATE, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [*DEMO, "--serve", "--project", str(project.path)], cwd=TEMPLATE, env=environment(tmp_path),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as demo:  # fmt: skip
+        assert demo.stdin
         assert demo.stdout
-        said = ""
-        while "./deploy.sh destroy" not in said:
-            line = demo.stdout.readline()
-            assert line, f"ended early:\n{said}"
-            said += line
+
+        def heard(last: str) -> str:
+            said = ""
+            while last not in said:
+                line = demo.stdout.readline() if demo.stdout else ""
+                assert line, f"ended early:\n{said}"
+                said += line
+            return said
+
+        said = heard("./deploy.sh destroy")
+        project.edit("app/main.py", "async def", "async def def")
+        demo.stdin.write("\n")
+        demo.stdin.flush()
+        heard("SyntaxError")
+        project.edit("app/main.py", "async def def", "async def")
+        project.edit("app/routers/health.py", "async def", "@router.get('/again')\nasync def")
+        demo.stdin.write("\n")
+        demo.stdin.flush()
+        heard("Deployed other-api")
         (there,) = re.findall(r"^  (cd .+)$", said, re.MULTILINE)
         tried = subprocess.run(
             ["/bin/sh", "-c", f"{there} && ./deploy.sh status"],

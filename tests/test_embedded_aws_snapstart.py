@@ -83,7 +83,7 @@ def test_no_keys_and_no_log_stream_in_the_snapshot(sample: Sample) -> None:
     assert variables["AWS_LAMBDA_INITIALIZATION_TYPE"] == "snap-start"
     unset = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_LOG_STREAM_NAME"}
     assert not unset & set(variables)
-    assert answer["credentials"].keys() == {"AccessKeyId", "SecretAccessKey", "Token"}
+    assert answer["credentials"].keys() == {"AccessKeyId", "SecretAccessKey", "Token", "Expiration"}
     latest = sample.invoke().payload
     assert latest["hooks"] == []
     assert unset <= set(latest["at_init"]["variables"])

@@ -57,7 +57,10 @@ RUN_BY = {
 }
 MAKE = {
     "demo": ("tests.demo", "tests/test_demo.py::test_default_answers"),
-    "serve": ("tests.demo --serve", "tests/test_demo.py::test_serve_stays_up_until_ctrl_c"),
+    "serve": (
+        "tests.demo --serve",
+        "tests/test_demo.py::test_serve_deploys_again_at_enter_and_ends_at_ctrl_c",
+    ),
     "test": ("pytest", ".ci/run"),
     "test-faults": ("pytest", "tests/test_faults.py::test_it_is_put_right"),
     "test-github": ("pytest", "tests/test_github_role.py::test_it_is_enough_and_no_more"),

@@ -81,10 +81,11 @@ DEPLOYED = COMBINATIONS if os.environ.get("EVERY_RECIPE") else [FIRST, LARGEST]
 
 
 def files_of(project: Project, folder: Path) -> Project:
-    """A copy of what was baked, and of nothing else."""
+    """A copy of what was baked, with the .venv that is lent to it."""
     for name in project.files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(project.path / name, folder / name)
+    (folder / ".venv").symlink_to(project.path / ".venv")
     return Project(folder, project.answers, project.files)
 
 
@@ -188,7 +189,7 @@ def signature(identity: str, timestamp: str, body: bytes, key: bytes = KEY) -> s
 
 def webhook(live: Live) -> None:
     body = '{"type":  "order.paid", "name": "Zoë"}'.encode()
-    now, old, ahead = (str(int(time.time()) + shift) for shift in (0, -301, 301))
+    now, old, ahead = (str(int(time.time()) + shift) for shift in (0, -301, 420))  # some time passes until it is asked
 
     def receive(timestamp: str, given: str, sent: bytes = body, identity: str = "msg_1") -> int:
         headers = {"webhook_id": identity, "webhook_timestamp": timestamp, "webhook_signature": given}

@@ -42,6 +42,12 @@ def test_each_field_that_differs_is_told_and_no_other(scene: Scene) -> None:
     assert not [line for line in told if line.startswith("Timeout")]
 
 
+def test_a_mistake_is_not_taken_for_a_change(scene: Scene) -> None:
+    scene.configure("memroy_mb = 1024")
+    assert scene.deploy("plan").code == 2
+    assert scene.deploy("plan", "--detailed-exitcode").code == 1
+
+
 def test_as_data(scene: Scene) -> None:
     scene.release("old")
     scene.aws.client("logs").put_retention_policy(logGroupName=LOGS, retentionInDays=7)

@@ -30,11 +30,18 @@ def test_the_release_before_is_live_again(two_releases: Scene) -> None:
     assert two_releases.mutations[0] == "UpdateAlias"
 
 
+def test_what_to_do_next_is_said_for_the_stage_at_hand(scene: Scene) -> None:
+    for image in ("old", "new"):
+        scene.deploy("--stage", "dev", "--image", scene.images[image])
+    assert "To undo it: ./deploy.sh --stage dev rollback 2\n" in scene.deploy("--stage", "dev", "rollback").out
+    assert scene.deploy("--stage", "qa", "rollback").err.endswith("Deploy it: ./deploy.sh --stage qa\n")
+
+
 def test_where_it_came_from_is_nothing_to_go_back_to(two_releases: Scene) -> None:
     two_releases.deploy("rollback")
     again = two_releases.deploy("rollback")
     assert again.code == 1
-    assert "Name one that is kept: ./deploy.sh rollback 1 | 2\n" in again.err
+    assert "Name one that is kept: ./deploy.sh rollback 2\n" in again.err
     assert two_releases.deploy("rollback", "2").code == 0
     assert two_releases.live_version() == "2"
 
@@ -59,7 +66,7 @@ def test_one_that_fails_its_smoke_test_is_refused_unless_forced(scene: Scene, tm
 def test_a_version_that_is_not_there(two_releases: Scene) -> None:
     refused = two_releases.deploy("rollback", "7")
     assert refused.code == 1
-    assert refused.err == "There is no version 7.\nName one that is kept: ./deploy.sh rollback 1 | 2\n"
+    assert refused.err == "There is no version 7.\nName one that is kept: ./deploy.sh rollback 1\n"
 
 
 def test_before_the_first_deploy(scene: Scene) -> None:

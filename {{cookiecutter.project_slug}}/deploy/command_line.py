@@ -85,9 +85,11 @@ def _common() -> Parser:
 
 def main(argv: list[str]) -> int:
     """The exit code: 0 done, 1 something failed, 2 a mistake in deploy.toml or the arguments, 130 interrupted."""
+    command = "./deploy.sh"
     try:
         arguments = parser().parse_args(argv)
         service = config.load(PROJECT / "deploy.toml", arguments.stage)
+        command = service.command
         code = VERBS[arguments.verb or "deploy"].run(service, Aws(service.region), arguments)
         return code or 0
     except (BotoCoreError, ClientError, Problem) as error:
@@ -96,8 +98,9 @@ def main(argv: list[str]) -> int:
         problem = error if isinstance(error, Problem) else explain(error)
         if problem.details:
             print("\n".join(f"    {line}" for line in problem.details.splitlines()), file=sys.stderr)
-        print(f"{problem.what}\n{problem.fix}", file=sys.stderr)
-        return problem.exit_code
+        fix = problem.fix if "--stage" in problem.fix else problem.fix.replace("./deploy.sh", command)
+        print(f"{problem.what}\n{fix}", file=sys.stderr)
+        return 1 if "--detailed-exitcode" in argv else problem.exit_code  # there, 2 says that something would change
     except KeyboardInterrupt:
         print("Interrupted. Run the same command again: it goes on from here.", file=sys.stderr)
         return 130

@@ -99,7 +99,7 @@ class Vpc(Table):
 class Service(Table):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
-    stage: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,15}$")]
+    stage: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$")]
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
@@ -169,6 +169,11 @@ class Service(Table):
         return f"{self.name}-{self.stage}"
 
     @property
+    def command(self) -> str:
+        """What calls this tool for this stage."""
+        return "./deploy.sh" if self.stage == "prod" else f"./deploy.sh --stage {self.stage}"
+
+    @property
     def log_group(self) -> str:
         return f"/aws/lambda/{self.full_name}"
 
@@ -205,7 +210,8 @@ def load(path: Path, stage: str) -> Service:
         raise UsageProblem(f"{path.name}: stages must be tables.", "Write [stages.dev] and the keys that differ below.")
     for other, overrides in stages.items():  # a mistake in a stage shows before that stage is needed
         _check(path, other, data, overrides)
-    return _check(path, stage, data, stages.get(stage, {}))
+    table = "pr" if re.fullmatch(r"pr-\d+", stage) and stage not in stages else stage
+    return _check(path, stage, data, stages.get(table, {}))
 
 
 def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Service:
@@ -230,7 +236,7 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
     match first["type"]:
         case _ if key == "stage":
             what = f"{stage!r} cannot be a stage's name."
-            raise UsageProblem(what, "Use at most 16 lower-case letters, digits and dashes.")
+            raise UsageProblem(what, "Use at most 15 lower-case letters and digits, with dashes between them.")
         case "extra_forbidden":
             tables: list[type[Table]] = [Service, *Table.__subclasses__()]
             names = [name for table in tables for name in table.model_fields]

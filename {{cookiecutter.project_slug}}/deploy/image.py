@@ -1,4 +1,4 @@
-"""The container image: its tag is the hash of what goes in, so an image that is there already is not built again."""
+"""The container image: its tag is the hash of what Docker is sent; an image that is there already is not built again."""
 
 from __future__ import annotations
 

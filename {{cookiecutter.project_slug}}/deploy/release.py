@@ -18,6 +18,7 @@ from deploy.problem import Problem
 from deploy.resource import State, differences
 from deploy.resources.function import ALIAS, Function
 
+AWAKE = ("Active", "Inactive")  # which an idle version becomes after weeks; it wakes up when it is invoked
 SAFE_AGE = timedelta(hours=1)  # a younger image may belong to a deploy that is under way elsewhere
 
 
@@ -75,11 +76,11 @@ def publish(service: Service, aws: Aws, function: Function, project: Path) -> st
             )
         snapshot = now.get("SnapStart", {})
         ready = snapshot.get("ApplyOn") != "PublishedVersions" or snapshot.get("OptimizationStatus") == "On"
-        return now["State"] == "Active" and ready
+        return now["State"] in AWAKE and ready
 {% else %}
                 "What was live still is. Correct what it names and deploy again.",
             )
-        return now["State"] == "Active"
+        return now["State"] in AWAKE
 {% endif %}
 
 {% if cookiecutter.cold_starts == 'snapstart' %}

@@ -18,7 +18,7 @@ EMPTY: Sequence[Any] = (None, "", [], {})  # AWS leaves out what is not set
 
 
 class Resource(ABC):
-    """One thing in AWS. To add another, copy the nearest file in `resources/` and list it in `resources/__init__.py`."""
+    """One thing in AWS. To add one, copy the nearest file in `resources/` and list it in `resources/__init__.py`."""
 
     kind: ClassVar[str]
 

@@ -6,7 +6,8 @@ import os
 from tests.postgres import NONE
 {% endif %}
 
-for name in [name for name in os.environ if name.startswith(("AWS_", "SECRET"))]:
+OURS = ("STAGE", "DOCS", "FAST_IMPORT")
+for name in [name for name in os.environ if name.startswith(("AWS_", "SECRET")) or name in OURS]:
     del os.environ[name]
 os.environ.update(  # a variable or secret that Settings requires gets its value for the tests here too
     AWS_ACCESS_KEY_ID="testing",

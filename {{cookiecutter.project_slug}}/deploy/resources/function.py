@@ -22,7 +22,7 @@ NOT_YET = (  # in what Lambda says when the same call will do a little later
 
 
 class Function(Resource):
-    """`image` is a URI with digest; `secrets_changed` differs whenever a secret was set anew; `latest` is what it became."""
+    """`image`: a URI with digest; `secrets_changed` differs when a secret was set anew; `latest`: what it became."""
 
     kind = "function"
     image = ""

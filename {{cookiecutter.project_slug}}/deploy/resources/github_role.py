@@ -29,7 +29,7 @@ ECR = """
     SetRepositoryPolicy TagResource UploadLayerPart
 """
 LAMBDA = """
-    AddPermission CreateAlias CreateFunction DeleteFunction DeleteFunctionConcurrency GetAlias GetFunction
+    AddPermission CreateAlias CreateFunction DeleteFunctionConcurrency GetAlias GetFunction
     GetFunctionConfiguration GetPolicy InvokeFunction ListAliases ListTags ListVersionsByFunction PublishVersion
     PutFunctionConcurrency RemovePermission TagResource UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration
 {% if cookiecutter.endpoint == 'function_url' %}
@@ -141,6 +141,7 @@ class GithubRole(Role):
             allow("iam", "CreateRole GetRole GetRolePolicy PutRolePolicy TagRole UpdateAssumeRolePolicy", role),
             allow("iam", "PassRole", role, when={"iam:PassedToService": "lambda.amazonaws.com"}),
             allow("lambda", LAMBDA, *functions),
+            allow("lambda", "DeleteFunction", *(functions if self.previews else [f"{functions[0]}:*"])),  # a version
             allow("sns", "CreateTopic DeleteTopic ListSubscriptionsByTopic ListTagsForResource", topic),
             allow("sns", "Subscribe TagResource", topic),
             allow("sns", "Unsubscribe", "*"),

@@ -165,5 +165,6 @@ def every_version(service: Service, aws: Aws) -> list[ProvisionedConcurrency]:
         found = {one["FunctionArn"] for page in configs for one in page["ProvisionedConcurrencyConfigs"]}
     targets = aws.application_autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="lambda")
     found |= {one["ResourceId"] for page in targets for one in page["ScalableTargets"]}
-    versions = {name.rpartition(":")[2] for name in found if f"function:{function}:" in name}
-    return [ProvisionedConcurrency(service, aws, version) for version in sorted(versions, key=int)]
+    qualifiers = {name.rpartition(":")[2] for name in found if f"function:{function}:" in name}
+    versions = sorted((one for one in qualifiers if one.isdigit()), key=int)  # somebody may have put some on an alias
+    return [ProvisionedConcurrency(service, aws, version) for version in versions]

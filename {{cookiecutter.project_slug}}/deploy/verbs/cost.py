@@ -191,7 +191,7 @@ def change_a_month(stack: Stack, states: Mapping[Resource, State | None], now: L
     kept = len(versions(service, aws)) if now else 0
 {% endif %}
     there = states[stack.alarms] or {}
-    is_ = month(_as_it_is(service, aws, now), len(there.keys() & {*stack.alarms.names})) if now else 0.0
+    is_ = month(_as_it_is(stack, now), len(there.keys() & {*stack.alarms.names})) if now else 0.0
 {% if cookiecutter.cold_starts == 'snapstart' %}
     if not now or not now.is_up_to_date(stack.function):
         kept = min(kept + 1, service.keep_releases)
@@ -199,17 +199,18 @@ def change_a_month(stack: Stack, states: Mapping[Resource, State | None], now: L
     return is_, month(service, len(stack.alarms.names))
 
 
-def _as_it_is(service: Service, aws: Aws, now: Live) -> Service:
+def _as_it_is(stack: Stack, now: Live) -> Service:
     """The service with what costs money as it is live."""
     live = {"memory_mb": now.holds["MemorySize"], "architecture": now.holds["Architectures"][0]}
 {% if cookiecutter.cold_starts == 'snapstart' %}
     live["snapstart"] = now.holds.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"
 {% elif cookiecutter.cold_starts == 'provisioned_concurrency' %}
-    ready = provisioned_concurrency.ProvisionedConcurrency(service, aws, now.version).read() or {"schedule": []}
+    held = provisioned_concurrency.ProvisionedConcurrency(stack.service, stack.aws, now.version).read()
+    ready = held or {"schedule": []}
     most = max([ready.get("executions") or 0, *(executions for *_, executions in ready["schedule"])])
     live["provisioned_concurrency"] = ProvisionedConcurrency(executions=most)
 {% endif %}
-    return service.model_copy(update=live)
+    return stack.service.model_copy(update=live)
 
 
 def measured(service: Service, aws: Aws) -> tuple[int, float]:

@@ -115,7 +115,7 @@ def network(service: Service, aws: Aws) -> str:
         own = [table for table in tables if any(one.get("SubnetId") == subnet for one in table["Associations"])]
         main = [table for table in tables if any(one.get("Main") for one in table["Associations"])]
         routes = [route for table in (own or main) for route in table["Routes"]]
-        if not any("NatGatewayId" in route or "TransitGatewayId" in route for route in routes):
+        if not any(route.keys() & {"NatGatewayId", "TransitGatewayId", "NetworkInterfaceId"} for route in routes):
             raise Problem(
                 f"Nothing leads from {subnet} to {wanted}: an internet gateway does not serve functions.",
                 "Route it through a NAT gateway, or make an interface endpoint for that service with private DNS.",

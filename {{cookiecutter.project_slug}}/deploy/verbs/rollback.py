@@ -31,7 +31,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     version = given.version or now.previous
     if version not in kept:
         told = f"There is no version {version}." if version else "No release before this one is recorded."
-        raise Problem(told, f"Name one that is kept: ./deploy.sh rollback {' | '.join(kept)}")
+        others = " | ".join(one for one in kept if one != now.version)
+        raise Problem(told, f"Name one that is kept: ./deploy.sh rollback {others}" if others else "Nothing else is kept.")
     if version == now.version:
         print(f"Version {version} is live already.")
     else:
@@ -47,9 +48,10 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
 {% endif %}
         # Nothing to go back to is recorded: what was live until now is hardly it.
         move_alias(service, aws, version, previous=None, now=now)
-        print(f"Version {version} is live instead of {now.version}. To undo it: ./deploy.sh rollback {now.version}")
+        undo = f"{service.command} rollback {now.version}"
+        print(f"Version {version} is live instead of {now.version}. To undo it: {undo}")
 {% if cookiecutter.migrations == 'alembic' %}
-        print("The database stays as it is; see ./deploy.sh migrate downgrade.")
+        print(f"The database stays as it is; see {service.command} migrate downgrade.")
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     release_all_but(service, aws, version)

@@ -1,4 +1,4 @@
-"""./deploy.sh status: what is live, since when and from which commit, and how it fares."""
+"""./deploy.sh status: what is live, from which commit and when it was published, and how it fares."""
 
 import time
 from argparse import ArgumentParser, Namespace
@@ -25,21 +25,21 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     """Raises Problem when nothing is live."""
     stack = Stack(service, aws)
     now = live(stack.function)
-    if given.url and now:
+    if now is None:
+        raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
+    if given.url:
         print(public_url(stack))
         return
     print(f"{service.name} · {service.stage} · {service.region}")
-    if now is None:
-        raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
     version = now.holds
     since = version["LastModified"][:16].replace("T", " ")
     facts = [f"version {now.version}", version["Description"], f"published {since} UTC"]
     _tell("live", " · ".join(fact for fact in facts if fact))
-    _tell("before it", f"version {now.previous}" if now.previous else "nothing")
-    _tell("URL", stack.endpoint.url() or "none yet: run ./deploy.sh")
+    _tell("before it", f"version {now.previous}" if now.previous else "none recorded: the first release, or gone back to")
+    _tell("URL", stack.endpoint.url() or f"none yet: run {service.command}")
 {% if cookiecutter.endpoint == 'http_api' %}
     if state := stack.domain.read():
-        leads = "leads here" if state == stack.domain.desired() else "not yet: run ./deploy.sh"
+        leads = "leads here" if state == stack.domain.desired() else f"not yet: run {service.command}"
         _tell("domain", f"{stack.domain.name} {leads}")
 {% endif %}
     _tell("state", f"{version['State']} {version.get('StateReason', '')}".strip())
@@ -53,7 +53,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     states = [f"{name} {alarms.get(name, {}).get('StateValue', 'missing')}" for name in stack.alarms.names]
     _tell("alarms", " · ".join(states))
     errors = _last_errors(service, aws)
-    _tell("errors", "none in the last 24 hours" if not errors else "the last in 24 hours (more: ./deploy.sh logs)")
+    more = f"the last in 24 hours (more: {service.command} logs --errors --hours 24)"
+    _tell("errors", more if errors else "none in the last 24 hours")
     for lines in errors[-ERRORS_SHOWN:]:
         print(f"  {lines[0]}" + (f": {lines[-1].strip()}" if len(lines) > 1 else ""))
 

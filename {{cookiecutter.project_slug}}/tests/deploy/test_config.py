@@ -31,6 +31,11 @@ def test_a_stage_overrides_what_it_names(tmp_path: Path) -> None:
     assert (dev.full_name, dev.memory_mb, dev.environment) == ("my-api-dev", 256, {"LEFT": "1", "RIGHT": "2"})
 
 
+def test_all_previews_share_a_table(tmp_path: Path) -> None:
+    text = MINIMAL + "[stages.pr]\nmemory_mb = 256\n[stages.pr-7]\nmemory_mb = 128\n"
+    assert [configured(tmp_path, text, stage).memory_mb for stage in ("pr-12", "pr-7", "prod")] == [256, 128, 512]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
