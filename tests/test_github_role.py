@@ -51,6 +51,7 @@ class Life:
             patch.setattr("deploy.dns.name_servers", aws.dns.name_servers)
             patch.setattr("deploy.dns.addresses", aws.dns.addresses)
         project.edit("deploy.toml", "keep_releases = 5", "keep_releases = 2")
+        project.edit("deploy.toml", "[stages.pr]", "[stages.qa]")  # so that previews need all that they may have
         self.by_owner("github", REPOSITORY)
 
     def by_owner(self, *arguments: str, typed: str = "") -> Run:

@@ -32,7 +32,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     if version not in kept:
         told = f"There is no version {version}." if version else "No release before this one is recorded."
         others = " | ".join(one for one in kept if one != now.version)
-        raise Problem(told, f"Name one that is kept: ./deploy.sh rollback {others}" if others else "Nothing else is kept.")
+        raise Problem(told, f"Name one that is kept: ./deploy.sh rollback {others}" if others else "No other is kept.")
     if version == now.version:
         print(f"Version {version} is live already.")
     else:

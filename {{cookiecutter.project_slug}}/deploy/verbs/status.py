@@ -35,7 +35,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     since = version["LastModified"][:16].replace("T", " ")
     facts = [f"version {now.version}", version["Description"], f"published {since} UTC"]
     _tell("live", " · ".join(fact for fact in facts if fact))
-    _tell("before it", f"version {now.previous}" if now.previous else "none recorded: the first release, or gone back to")
+    _tell("before it", f"version {now.previous}" if now.previous else "none recorded, as after a rollback")
     _tell("URL", stack.endpoint.url() or f"none yet: run {service.command}")
 {% if cookiecutter.endpoint == 'http_api' %}
     if state := stack.domain.read():
