@@ -94,6 +94,24 @@ def test_hawk_950_a_lifecycle_rule_deletes_the_image_that_is_live(
         assert on.answer() == "new"
 
 
+def test_boto3_3788_a_version_that_was_idle_for_weeks_refuses_its_first_call(bake: Bake, tmp_path: Path) -> None:
+    """boto/boto3#3788: it becomes Inactive. We wake it before its answer matters: at a rollback, and in each deploy."""
+    with scene(bake, tmp_path) as on:
+        assert on.release("old").code == 0
+        assert on.release("new").code == 0
+        for command in (["rollback"], ["--image", on.images["old"]]):
+            on.aws.clock.sleep(15 * 86_400)
+            functions = on.aws.client("lambda")
+            state = functions.get_function_configuration(**LIVE)
+            assert (state["State"], state["StateReasonCode"]) == ("Inactive", "Idle")
+            with refused("CodeArtifactUserPendingException", "Lambda is initializing your function."):
+                functions.invoke(FunctionName=NAME, Qualifier="2")
+            on.aws.clock.sleep(15 * 86_400)
+            run = on.deploy(*command)
+            assert run.code == 0, run.err
+            assert on.answer() == "old"
+
+
 def test_cdk_38265_snapstart_takes_container_images(bake: Bake, tmp_path: Path) -> None:
     """aws/aws-cdk#38265, serverless/serverless#13834, aws/aws-lambda-roadmap#98: since July 2026.
 

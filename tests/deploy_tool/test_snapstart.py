@@ -47,6 +47,7 @@ def test_a_version_whose_init_fails_is_told_and_not_kept(scene: Scene) -> None:
     refused = scene.deploy("--image", scene.push("no snapshot", NO_SNAPSHOT))
     assert refused.code == 1
     assert "could not prepare version 1: " in refused.err
+    assert "RuntimeError: no disk\n" in refused.err
     assert "./deploy.sh logs --errors" in refused.err
     versions = scene.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
     assert [version["Version"] for version in versions] == ["$LATEST"]
@@ -55,8 +56,9 @@ def test_a_version_whose_init_fails_is_told_and_not_kept(scene: Scene) -> None:
 def test_a_restore_that_fails_is_told(scene: Scene) -> None:
     refused = scene.deploy("--image", scene.push("no restore", NO_RESTORE))
     assert refused.code == 1
+    assert "RuntimeError: no connection\n" in refused.err
     told = refused.err.splitlines()
-    assert told[0].startswith(
+    assert told[-2].startswith(
         "Version 1 failed its smoke test, GET /health: it could not be restored from its snapshot: "
     )
     assert "What was live still is. See ./deploy.sh logs --errors, correct it and deploy again." in told

@@ -90,6 +90,12 @@ class DataPlane:
             if now < version.active_at:
                 because = "The operation cannot be performed at this time."
                 raise conflict(f"{because} The function is currently in the following state: Pending")
+            if version.is_idle(now):
+                version.awake_at = now + self._delays.pending_s
+            version.used_at = now
+            if now < version.awake_at:
+                because = "Lambda is initializing your function. It will be ready to invoke shortly."
+                raise AwsError("CodeArtifactUserPendingException", because, 409)  # boto/boto3#3788
             deployed, reserved = version.running(now), function.reserved_concurrency
             provisioned = deployed.version in function.provisioned
             stale = version.previous if version.previous is not deployed else None

@@ -12,6 +12,7 @@ from .errors import AwsError, conflict, invalid, not_found, revision_mismatch
 from .images import Registry
 from .snapshot import Snapshot
 
+IDLE_S = 14 * 86_400  # after so long, Lambda reclaims what a version needs to run (crossplane-contrib/provider-aws#2084)
 WATCH_S = 0.05  # on this machine's clock: how long one look at a version waits for its snapshot
 LATEST = "$LATEST"
 Config = dict[str, Any]
@@ -40,6 +41,8 @@ class Version:
     settled_revision: str = ""
     previous: Deployed | None = None
     snapshot: Snapshot | None = None
+    used_at: float = 0.0
+    awake_at: float = 0.0
 
     @property
     def number(self) -> str:
@@ -53,6 +56,9 @@ class Version:
         """On $LATEST the id changes once more when the function becomes active or an update settles."""
         settled = now >= max(self.active_at, self.settled_at)
         return self.settled_revision if settled and self.settled_revision else self.revision
+
+    def is_idle(self, now: float) -> bool:
+        return now - max(self.active_at, self.settled_at, self.used_at) >= IDLE_S
 
     def new_revision(self) -> None:
         self.revision = self.settled_revision = new_id()
@@ -210,13 +216,15 @@ class LambdaState:
             return out | {"State": "Inactive", "StateReasonCode": "ImageDeleted", "StateReason": reason}
         creating = {"ReasonCode": "Creating", "Reason": "The function is being created."}
         snapshot = version.snapshot
-        if now < version.active_at or (snapshot and not snapshot.taken(WATCH_S)):
+        if now < max(version.active_at, version.awake_at) or (snapshot and not snapshot.taken(WATCH_S)):
             return out | {"State": "Pending"} | {f"State{key}": value for key, value in creating.items()}
         if snapshot and snapshot.failure:
             reason = f"The function failed to initialize: {snapshot.failure.error_type}."
             return out | {"State": "Failed", "StateReasonCode": "FunctionError", "StateReason": reason}
         if snapshot:
             out["SnapStart"] = {**out["SnapStart"], "OptimizationStatus": "On"}
+        if version.is_idle(now):
+            return out | {"State": "Inactive", "StateReasonCode": "Idle", "StateReason": "The function is idle."}
         if now < version.settled_at:
             out |= {"LastUpdateStatus": "InProgress"} | {f"LastUpdateStatus{k}": v for k, v in creating.items()}
         elif updates:

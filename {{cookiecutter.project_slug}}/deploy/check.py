@@ -16,23 +16,22 @@ from typing import Any
 from botocore.auth import SigV4Auth
 {% endif %}
 from botocore.awsrequest import AWSRequest
-{% if cookiecutter.cold_starts == 'snapstart' %}
 from botocore.exceptions import ClientError, HTTPClientError
-{% else %}
-from botocore.exceptions import HTTPClientError
-{% endif %}
 from botocore.httpsession import URLLib3Session
 
 {% if cookiecutter.cold_starts == 'snapstart' %}
 from deploy.aws import Aws, error_code
+from deploy.config import Service
+from deploy.log_lines import readable, recent_errors
 {% else %}
-from deploy.aws import Aws
-{% endif %}
+from deploy.aws import Aws, error_code
 from deploy.config import Service
 from deploy.log_lines import readable
+{% endif %}
 from deploy.problem import Problem
 
 WARM_CALLS = 5
+ASLEEP = "CodeArtifactUserPendingException"  # of a version that was idle for weeks; the call wakes it (boto/boto3#3788)
 {% if cookiecutter.endpoint == 'function_url' %}
 NEW_URL_S = 60  # a new URL or permission answers 403 until it is known everywhere
 {% else %}
@@ -65,6 +64,7 @@ def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
         raise Problem(
             f"{failed} it could not be restored from its snapshot: {error.response['Error'].get('Message')}",
             "What was live still is. See ./deploy.sh logs --errors, correct it and deploy again.",
+            details=recent_errors(service, aws, time.time()),
         ) from None
 {% else %}
     said, failure, tail = invoke(aws, f"{service.full_name}:{version}", http_event(service.smoke_path))
@@ -83,7 +83,18 @@ def smoke_test(service: Service, aws: Aws, version: str) -> ColdStart:
 
 def invoke(aws: Aws, function: str, event: dict[str, Any]) -> tuple[Any, str, list[str]]:
     """What it answered, how it failed (empty: it did not), and the last lines of its log (at most 4 KB)."""
-    answer = aws.invoker.invoke(FunctionName=function, LogType="Tail", Payload=json.dumps(event))
+    answers: list[Any] = []
+
+    def is_awake() -> bool:
+        try:
+            answers.append(aws.invoker.invoke(FunctionName=function, LogType="Tail", Payload=json.dumps(event)))
+        except ClientError as error:
+            if error_code(error) != ASLEEP:
+                raise
+        return bool(answers)
+
+    aws.wait(f"waking up {function}", is_awake)
+    answer = answers[0]
     lines = _whole(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"))
     try:
         said = json.loads(answer["Payload"].read())

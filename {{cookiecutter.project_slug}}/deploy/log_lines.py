@@ -1,12 +1,24 @@
-"""Lambda's JSON log records as lines for a person."""
+"""What the service wrote, Lambda's JSON log records, as lines for a person."""
+
+from __future__ import annotations
 
 import json
+{% if cookiecutter.cold_starts == 'snapstart' %}
+import time
+{% endif %}
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from deploy.aws import Aws
+from deploy.config import Service
 
 # For FilterLogEvents: every record that may be an error, and few others.
 MAYBE_ERRORS = "?ERROR ?CRITICAL ?FATAL ?error ?failure ?timeout"
 ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+JUST_NOW_S = 60  # this machine's clock and AWS's may differ
+{% endif %}
 
 
 @dataclass(frozen=True)
@@ -15,6 +27,28 @@ class Line:
     is_error: bool
 
 
+def written(service: Service, aws: Aws, since_s: float, *, errors_only: bool) -> Iterator[tuple[str, Line]]:
+    """The lines since then (Unix time), oldest first, each with its id; some seconds after they were written."""
+    pages = aws.logs.get_paginator("filter_log_events").paginate(
+        logGroupName=service.log_group,
+        startTime=int(since_s * 1000),
+        filterPattern=MAYBE_ERRORS if errors_only else "",
+    )
+    for page in pages:
+        for event in page["events"]:
+            line = readable(event["message"])
+            if line and (line.is_error or not errors_only):
+                yield event["eventId"], line
+
+
+{% if cookiecutter.cold_starts == 'snapstart' %}
+def recent_errors(service: Service, aws: Aws, since_s: float) -> str:
+    """For a snapshot that could not be taken or restored, of which Lambda says little: the lines that explain it."""
+    errors = written(service, aws, min(since_s, time.time() - JUST_NOW_S), errors_only=True)
+    return "\n".join(line.text for _, line in errors)
+
+
+{% endif %}
 def readable(message: str) -> Line | None:
     """One record as text (more lines when it carries a traceback); None for Lambda's uneventful bookkeeping."""
     try:
@@ -26,7 +60,7 @@ def readable(message: str) -> Line | None:
     if str(record.get("type", "")).startswith("platform."):
         return _platform(record["type"], str(record.get("time", "")), record.get("record", {}))
     level = str(record.get("level") or record.get("log_level") or "INFO")
-    text = f"{_when(record.get('timestamp', ''))} {level:5} {_what(record)}"
+    text = f"{_when(record.get('timestamp', ''))} {level:5} {_what(record)}".rstrip()
     if record.get("errorType"):
         trace = "".join(record.get("stackTrace") or []).rstrip()
         text += (f"\n{trace}" if trace else "") + f"\n{record['errorType']}: {record.get('errorMessage', '')}"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+{% if cookiecutter.cold_starts == 'snapstart' %}
+import time
+{% endif %}
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,9 @@ from botocore.exceptions import ClientError
 
 from deploy.aws import Aws, absent_is_none, at_once, error_code
 from deploy.config import Service
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from deploy.log_lines import recent_errors
+{% endif %}
 from deploy.problem import Problem
 from deploy.resource import State, differences
 from deploy.resources.function import ALIAS, Function
@@ -56,6 +62,9 @@ def publish(service: Service, aws: Aws, function: Function, project: Path) -> st
             "Another deploy changed the function in the meantime; this one stopped.",
             "See ./deploy.sh status, then run it again.",
         )
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    asked_s = time.time()
+{% endif %}
     version = aws.lambda_.publish_version(
         FunctionName=name,
         CodeSha256=latest["CodeSha256"],
@@ -73,6 +82,7 @@ def publish(service: Service, aws: Aws, function: Function, project: Path) -> st
                 f"Lambda could not prepare version {version}: {now.get('StateReason', 'no reason given')}",
 {% if cookiecutter.cold_starts == 'snapstart' %}
                 "What was live still is. If INIT failed, ./deploy.sh logs --errors says why; correct it and deploy again.",
+                details=recent_errors(service, aws, asked_s),
             )
         snapshot = now.get("SnapStart", {})
         ready = snapshot.get("ApplyOn") != "PublishedVersions" or snapshot.get("OptimizationStatus") == "On"

@@ -86,6 +86,8 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
             changes += keep_ready(service, aws, version, live=version)
 {% endif %}
+            if now.holds["State"] == "Inactive":
+                smoke_test(service, aws, version)  # wakes it up: its first request would be refused
             step.skip("is live already")
         else:
             version = publish(service, aws, function, given.project)

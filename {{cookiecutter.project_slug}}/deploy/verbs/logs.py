@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from deploy.aws import Aws, error_code
 from deploy.config import Service
-from deploy.log_lines import MAYBE_ERRORS, readable
+from deploy.log_lines import written
 from deploy.problem import Problem
 
 HOUR_S = 3600
@@ -29,30 +29,23 @@ def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
 
 def run(service: Service, aws: Aws, given: Namespace) -> None:
     """The last hours; with `--follow`, goes on until Ctrl-C."""
-    start_ms = int((time.time() - given.hours * HOUR_S) * 1000)
+    since_s = time.time() - given.hours * HOUR_S
     seen: set[str] = set()
     while True:
         asked_s = time.time()
-        _print_since(service, aws, start_ms, seen, given.errors)
+        _print_since(service, aws, since_s, seen, given.errors)
         if not given.follow:
             break
-        start_ms = max(start_ms, int((asked_s - LATE_S) * 1000))
+        since_s = max(since_s, asked_s - LATE_S)
         aws.sleep(2.0)
 
 
-def _print_since(service: Service, aws: Aws, start_ms: int, seen: set[str], errors_only: bool) -> None:
-    pages = aws.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=service.log_group, startTime=start_ms, filterPattern=MAYBE_ERRORS if errors_only else ""
-    )
+def _print_since(service: Service, aws: Aws, since_s: float, seen: set[str], errors_only: bool) -> None:
     try:
-        for page in pages:
-            for event in page["events"]:
-                if event["eventId"] in seen:
-                    continue
-                seen.add(event["eventId"])
-                line = readable(event["message"])
-                if line and (line.is_error or not errors_only):
-                    print(line.text, flush=True)
+        for event, line in written(service, aws, since_s, errors_only=errors_only):
+            if event not in seen:
+                seen.add(event)
+                print(line.text, flush=True)
     except ClientError as error:
         if error_code(error) != "ResourceNotFoundException":
             raise

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from deploy.aws import Aws
 from deploy.config import Service
-from deploy.log_lines import MAYBE_ERRORS, readable
+from deploy.log_lines import written
 from deploy.problem import Problem
 from deploy.release import live
 from deploy.resources import Stack
@@ -73,8 +73,5 @@ def _tell(what: str, fact: str) -> None:
 
 
 def _last_errors(service: Service, aws: Aws) -> list[list[str]]:
-    pages = aws.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=service.log_group, startTime=int((time.time() - DAY_S) * 1000), filterPattern=MAYBE_ERRORS
-    )
-    lines = [readable(event["message"]) for page in pages for event in page["events"]]
-    return [line.text.splitlines() for line in lines if line and line.is_error]
+    found = written(service, aws, time.time() - DAY_S, errors_only=True)
+    return [line.text.splitlines() for _, line in found]
