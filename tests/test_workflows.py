@@ -77,6 +77,19 @@ def test_every_action_is_pinned_to_a_commit(different: list[Path]) -> None:
             assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+|\./\.github/workflows/ci\.yml", used), used
 
 
+def test_what_brings_newer_actions_is_valid_and_the_same_here_and_in_projects(bake: Bake) -> None:
+    file = bake().path / ".github/dependabot.yml"
+    assert file.read_text("utf-8") == (TEMPLATE / ".github/dependabot.yml").read_text("utf-8")
+    for tool in ([*SCHEMA[:-1], "vendor.dependabot"], ZIZMOR):
+        checked = subprocess.run([*tool, str(file)], capture_output=True, encoding="utf-8")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_an_action_is_pinned_to_the_same_commit_everywhere(different: list[Path]) -> None:
+    used = {pin for file in different for pin in re.findall(r"uses: ([\w./-]+)@(\S+)", file.read_text("utf-8"))}
+    assert len(used) == len({action for action, _ in used})
+
+
 def test_no_expression_is_part_of_a_script(different: list[Path]) -> None:
     for file in different:
         loaded = yaml.safe_load(file.read_text("utf-8"))

@@ -124,7 +124,7 @@ def test_both_functions_join_the_vpc_and_leave_it(scene: Scene) -> None:
     scene.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
     assert scene.release("old").code == 0
     assert "ec2:CreateNetworkInterface" in policy(scene)
-    assert networks(scene) == [(subnets, ["sg-1"])] * 2
+    assert networks(scene) == [(sorted(subnets, reverse=True), ["sg-1"])] * 2
     scene.release("old")
     assert scene.mutations == []
     scene.project.edit("deploy.toml", "vpc = ", "# vpc = ")
@@ -150,7 +150,10 @@ def networks(scene: Scene) -> list[tuple[list[str], list[str]]]:
     ("text", "told"),
     [
         ("vpc = {}", "vpc.subnet_ids: is missing"),
-        ('vpc = {subnet_ids = ["vpc-1"], security_group_ids = ["sg-1"]}', "vpc.subnet_ids.0: must match pattern"),
+        (
+            'vpc = {subnet_ids = ["vpc-1"], security_group_ids = ["sg-1"]}',
+            "vpc.subnet_ids.0: must be a subnet's id; it is 'vpc-1'",
+        ),
         ("migration_timeout_s = 901", "migration_timeout_s: must be less than or equal to 900"),
     ],
 )

@@ -187,10 +187,10 @@ def test_reserved_concurrency_has_room_for_a_release(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("schedule", "told"),
     [
-        ('[{ at = "cron(nonsense)", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must match pattern"),
-        ('[{ at = "cron(0 8 * * * *)", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must match pattern"),
+        ('[{ at = "cron(nonsense)", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must be a schedule"),
+        ('[{ at = "cron(0 8 * * * *)", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must be a schedule"),
         ('[], timezone = "Mars/Phobos"', "provisioned_concurrency.timezone: there is no time zone 'Mars/Phobos'"),
-        ('[{ at = "8 o\'clock", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must match pattern"),
+        ('[{ at = "8 o\'clock", executions = 1 }]', "provisioned_concurrency.schedule.0.at: must be a schedule"),
         ('[{ at = "rate(1 day)", executions = -1 }]', "schedule.0.executions: must be greater than or equal to 0"),
         ('[{ at = "rate(1 day)", execution = 1 }]', "schedule.0.executions: is missing"),
     ],

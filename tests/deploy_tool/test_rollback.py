@@ -41,7 +41,8 @@ def test_where_it_came_from_is_nothing_to_go_back_to(two_releases: Scene) -> Non
     two_releases.deploy("rollback")
     again = two_releases.deploy("rollback")
     assert again.code == 1
-    assert "Name one that is kept: ./deploy.sh rollback 2\n" in again.err
+    assert "    version 2 · " in again.err
+    assert "Name one of those above: ./deploy.sh rollback 2\n" in again.err
     assert two_releases.deploy("rollback", "2").code == 0
     assert two_releases.live_version() == "2"
 
@@ -66,7 +67,10 @@ def test_one_that_fails_its_smoke_test_is_refused_unless_forced(scene: Scene, tm
 def test_a_version_that_is_not_there(two_releases: Scene) -> None:
     refused = two_releases.deploy("rollback", "7")
     assert refused.code == 1
-    assert refused.err == "There is no version 7.\nName one that is kept: ./deploy.sh rollback 1\n"
+    assert refused.err.splitlines()[1:] == [
+        "There is no version 7.",
+        "Name one of those above: ./deploy.sh rollback 1",
+    ]
 
 
 def test_before_the_first_deploy(scene: Scene) -> None:

@@ -216,9 +216,8 @@ def _configured(config: Config, params: Params, name: str) -> Config:
         out.pop("ImageConfig", None)
     if vpc := params.get("VpcConfig"):
         out["VpcConfig"] = {
-            "SubnetIds": [],
-            "SecurityGroupIds": [],
-            **vpc,
+            "SubnetIds": sorted(vpc.get("SubnetIds", []), reverse=True),  # AWS promises no order
+            "SecurityGroupIds": sorted(vpc.get("SecurityGroupIds", []), reverse=True),
             "VpcId": "vpc-0" if vpc.get("SubnetIds") else "",
         }
     if snap_start := params.get("SnapStart"):

@@ -12,7 +12,9 @@ from .errors import AwsError, conflict, invalid, not_found, revision_mismatch
 from .images import Registry
 from .snapshot import Snapshot
 
-IDLE_S = 14 * 86_400  # after so long, Lambda reclaims what a version needs to run (crossplane-contrib/provider-aws#2084)
+IDLE_S = (
+    14 * 86_400
+)  # after so long, Lambda reclaims what a version needs to run (crossplane-contrib/provider-aws#2084)
 WATCH_S = 0.05  # on this machine's clock: how long one look at a version waits for its snapshot
 LATEST = "$LATEST"
 Config = dict[str, Any]

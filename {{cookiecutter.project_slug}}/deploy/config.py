@@ -17,12 +17,23 @@ from deploy.problem import UsageProblem
 RetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
-SecretName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=64)]
-VariableName = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_]+$")]
+FORMS: dict[str, str] = {}  # by pattern: what a person would call text that matches it
+
+
+def like(form: str, pattern: str) -> Any:
+    """Text that looks so, in words and as a regular expression."""
+    FORMS[pattern] = form
+    return Field(pattern=pattern)
+
+
+SecretName = Annotated[
+    str, like("capitals, digits and underscores, such as API_KEY", r"^[A-Z][A-Z0-9_]*$"), Field(max_length=64)
+]
+VariableName = Annotated[str, like("letters, digits and underscores, such as PAGE_SIZE", r"^[a-zA-Z][a-zA-Z0-9_]+$")]
 {% if cookiecutter.endpoint == 'http_api' %}
 DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
 {% endif %}
-UrlPath = Annotated[str, Field(pattern=r"^/[^\s?#]*$")]
+UrlPath = Annotated[str, like("a path, such as /health", r"^/[^\s?#]*$")]
 
 {% if cookiecutter.secrets == 'ssm' %}
 OUR_VARIABLES = {"STAGE", "SECRETS_PATH", "SECRET_NAMES", "SECRETS_CHANGED"}
@@ -48,8 +59,8 @@ class Throttling(Table):
 class CustomDomain(Table):
     """A name of the service's own. With a hosted zone of Route 53 its records are made, otherwise they are told."""
 
-    name: Annotated[str, Field(pattern=f"^{DNS_NAME}$")]
-    hosted_zone: Annotated[str, Field(pattern=f"^$|^{DNS_NAME}$")] = ""
+    name: Annotated[str, like("a DNS name, such as api.example.com", f"^{DNS_NAME}$")]
+    hosted_zone: Annotated[str, like("the DNS name of a zone, such as example.com", f"^$|^{DNS_NAME}$")] = ""
 
 
 {% endif %}
@@ -62,7 +73,7 @@ SCHEDULE = rf"^({CRON}|rate\([1-9]\d* (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT
 class Scheduled(Table):
     """From this time on, so many executions."""
 
-    at: Annotated[str, Field(pattern=SCHEDULE)]
+    at: Annotated[str, like("a schedule, such as cron(0 8 ? * MON-FRI *)", SCHEDULE)]
     executions: Annotated[int, Field(ge=0)]
 
 
@@ -91,8 +102,10 @@ class ProvisionedConcurrency(Table):
 class Vpc(Table):
     """The network that the database is in."""
 
-    subnet_ids: Annotated[list[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]], Field(min_length=1)]
-    security_group_ids: Annotated[list[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]], Field(min_length=1)]
+    subnet_ids: Annotated[list[Annotated[str, like("a subnet's id", r"^subnet-[0-9a-f]+$")]], Field(min_length=1)]
+    security_group_ids: Annotated[
+        list[Annotated[str, like("a security group's id", r"^sg-[0-9a-f]+$")]], Field(min_length=1)
+    ]
 
 
 {% endif %}
@@ -100,8 +113,8 @@ class Service(Table):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
     stage: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$")]
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
+    name: Annotated[str, like("3 to 40 lower-case letters, digits and hyphens", r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
+    region: Annotated[str, like("a Region, such as us-east-1", r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
 {% if cookiecutter.endpoint == 'function_url' %}
@@ -111,7 +124,7 @@ class Service(Table):
 {% endif %}
     log_level: Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"] = "INFO"
     log_retention_days: RetentionDays = 30
-    alarm_email: Annotated[str, Field(pattern=r"^$|^[^@\s]+@[^@\s]+$")] = ""
+    alarm_email: Annotated[str, like("an e-mail address", r"^$|^[^@\s]+@[^@\s]+$")] = ""
 {% if cookiecutter.endpoint == 'function_url' %}
     auth: Literal["none", "iam"] = "none"
 {% endif %}
@@ -238,12 +251,16 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
             what = f"{stage!r} cannot be a stage's name."
             raise UsageProblem(what, "Use at most 15 lower-case letters and digits, with dashes between them.")
         case "extra_forbidden":
-            tables: list[type[Table]] = [Service, *Table.__subclasses__()]
-            names = [name for table in tables for name in table.model_fields]
+            names = [name for table in Table.__subclasses__() for name in table.model_fields]
             near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
             told, fix = "unknown key", f"Did you mean {near[0]}?" if near else f"Remove {where}."
         case "model_type" | "dict_type":
             told, fix = "must be a table", f"Write [{where}] in {path.name}, and its keys below."
+        case "string_pattern_mismatch":
+            told = f"must be {FORMS[first['ctx']['pattern']]}; it is {first['input']!r}"
+            fix = f"Correct {where} in {path.name}."
+        case "string_type":
+            told, fix = f"must be text; it is {first['input']!r}", "Put it in quotes."
         case "missing":
             told, fix = "is missing", f"Add {where} to {path.name}."
         case "value_error":  # from a validator above, which names the key itself

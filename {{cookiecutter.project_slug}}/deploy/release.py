@@ -156,6 +156,13 @@ def prune(service: Service, aws: Aws, *, keep: Collection[str | None]) -> str:
     return f"{' and '.join(removed)} removed" if removed else "nothing to remove"
 
 
+def describe(version: State) -> str:
+    """`version 3 · commit 1a2b3c4 · published 2026-01-02 03:04 UTC`"""
+    published = version["LastModified"][:16].replace("T", " ")
+    facts = [f"version {version['Version']}", version.get("Description", ""), f"published {published} UTC"]
+    return " · ".join(fact for fact in facts if fact)
+
+
 def versions(service: Service, aws: Aws) -> list[str]:
     """The numbers of all that are published, oldest first."""
     pages = aws.lambda_.get_paginator("list_versions_by_function").paginate(FunctionName=service.full_name)

@@ -65,8 +65,8 @@ class Function(Resource):
 {% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
             "VpcConfig": {
-                "SubnetIds": vpc.subnet_ids if vpc else [],
-                "SecurityGroupIds": vpc.security_group_ids if vpc else [],
+                "SubnetIds": sorted(vpc.subnet_ids) if vpc else [],
+                "SecurityGroupIds": sorted(vpc.security_group_ids) if vpc else [],
             },
 {% endif %}
         }
@@ -84,11 +84,15 @@ class Function(Resource):
         found = self.aws.lambda_.get_function(FunctionName=self.name, Qualifier=qualifier)
         now = found["Configuration"]
         failed = "Failed" in (now.get("State"), now.get("LastUpdateStatus"))
+{% if cookiecutter.migrations == 'alembic' %}
+        vpc = {"SubnetIds": [], "SecurityGroupIds": []} | now.get("VpcConfig", {})
+{% endif %}
         return {
             **now,
             "ImageUri": found["Code"].get("ResolvedImageUri"),
 {% if cookiecutter.migrations == 'alembic' %}
             "ImageConfig": now.get("ImageConfigResponse", {}).get("ImageConfig"),
+            "VpcConfig": {"SubnetIds": sorted(vpc["SubnetIds"]), "SecurityGroupIds": sorted(vpc["SecurityGroupIds"])},
 {% endif %}
             "ReservedConcurrentExecutions": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
             "Failure": (now.get("LastUpdateStatusReason") or now.get("StateReason", "unknown")) if failed else None,

@@ -41,8 +41,27 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
             problem = error if isinstance(error, Problem) else explain(error)
             print(f"PROBLEM  {name}: {problem.what}\n         {problem.fix}")
             found += 1
+            if check is credentials:
+                print("         What is left to look for needs them.")
+                break
     print(f"{found} to mend." if found else "Nothing to mend.")
     return 1 if found else 0
+
+
+def docker(service: Service, aws: Aws) -> str:
+    if not shutil.which("docker"):
+        raise Problem("Docker is not installed.", "Install Docker, or deploy images built elsewhere with --image.")
+    told = subprocess.run(["docker", "info", "--format", "{% raw %}{{.Architecture}}{% endraw %}"], capture_output=True, text=True)
+    if told.returncode:
+        raise Problem("Docker is installed, but its engine does not answer.", "Start Docker.")
+    here = {"aarch64": "arm64"}.get(machine := told.stdout.strip(), machine)
+    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode == 0
+    if not buildx and here not in (service.architecture, DOCKER_ARCHITECTURE[service.architecture]):
+        raise Problem(
+            f"This engine builds for {here} only, and deploy.toml says {service.architecture}.",
+            "Install Docker's buildx plugin.",
+        )
+    return f"builds for {service.architecture}"
 
 
 def credentials(service: Service, aws: Aws) -> str:
@@ -71,22 +90,6 @@ def concurrency(service: Service, aws: Aws) -> str:
             "Ask for more: Service Quotas, AWS Lambda, Concurrent executions.",
         )
     return f"{total} requests at once in this account, {free} of them not reserved"
-
-
-def docker(service: Service, aws: Aws) -> str:
-    if not shutil.which("docker"):
-        raise Problem("Docker is not installed.", "Install Docker, or deploy images built elsewhere with --image.")
-    told = subprocess.run(["docker", "info", "--format", "{% raw %}{{.Architecture}}{% endraw %}"], capture_output=True, text=True)
-    if told.returncode:
-        raise Problem("Docker is installed, but its engine does not answer.", "Start Docker.")
-    here = {"aarch64": "arm64"}.get(machine := told.stdout.strip(), machine)
-    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode == 0
-    if not buildx and here not in (service.architecture, DOCKER_ARCHITECTURE[service.architecture]):
-        raise Problem(
-            f"This engine builds for {here} only, and deploy.toml says {service.architecture}.",
-            "Install Docker's buildx plugin.",
-        )
-    return f"builds for {service.architecture}"
 
 
 def secrets(service: Service, aws: Aws) -> str:
@@ -153,9 +156,9 @@ def alarm_email(service: Service, aws: Aws) -> str:
 
 
 CHECKS: dict[str, Callable[[Service, Aws], str]] = {
+    "docker": docker,
     "credentials": credentials,
     "concurrency": concurrency,
-    "docker": docker,
     "secrets": secrets,
 {% if cookiecutter.migrations == 'alembic' %}
     "network": network,

@@ -8,7 +8,7 @@ from deploy.aws import Aws
 from deploy.check import check_url, smoke_test
 from deploy.config import Service
 from deploy.problem import Problem
-from deploy.release import live, move_alias, versions
+from deploy.release import describe, live, move_alias, versions
 from deploy.resources import Stack
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from deploy.resources.provisioned_concurrency import keep_ready, release_all_but
@@ -31,8 +31,12 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     version = given.version or now.previous
     if version not in kept:
         told = f"There is no version {version}." if version else "No release before this one is recorded."
-        others = " | ".join(one for one in kept if one != now.version)
-        raise Problem(told, f"Name one that is kept: ./deploy.sh rollback {others}" if others else "No other is kept.")
+        others = [one for one in reversed(kept) if one != now.version]
+        raise Problem(
+            told,
+            f"Name one of those above: ./deploy.sh rollback {others[0]}" if others else "No other is kept.",
+            details="\n".join(describe(held) for one in others if (held := stack.function.read_version(one))),
+        )
     if version == now.version:
         print(f"Version {version} is live already.")
     else:

@@ -7,7 +7,7 @@ from deploy.aws import Aws
 from deploy.config import Service
 from deploy.log_lines import written
 from deploy.problem import Problem
-from deploy.release import live
+from deploy.release import describe, live
 from deploy.resources import Stack
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from deploy.resources.provisioned_concurrency import ProvisionedConcurrency
@@ -32,9 +32,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
         return
     print(f"{service.name} · {service.stage} · {service.region}")
     version = now.holds
-    since = version["LastModified"][:16].replace("T", " ")
-    facts = [f"version {now.version}", version["Description"], f"published {since} UTC"]
-    _tell("live", " · ".join(fact for fact in facts if fact))
+    _tell("live", describe(version))
     _tell("before it", f"version {now.previous}" if now.previous else "none recorded, as after a rollback")
     _tell("URL", stack.endpoint.url() or f"none yet: run {service.command}")
 {% if cookiecutter.endpoint == 'http_api' %}
