@@ -224,7 +224,8 @@ class Corrections:
 def log_messages(account: str, region: str, group: str) -> list[str]:
     """Every message of a log group in order of time."""
     held: Any = logs_backends[account][region].groups.get(group)
-    events = [event for stream in (held.streams.values() if held else []) for event in stream.events]
+    streams = list(held.streams.values()) if held else []  # copied: others may be writing
+    events = [event for stream in streams for event in list(stream.events)]
     return [event.message for event in sorted(events, key=lambda e: e.timestamp)]
 
 
