@@ -37,11 +37,12 @@ class Deploy:
 
     @property
     def own_s(self) -> float:
-        """All but waiting for the function that is released."""
-        return self.wall_s - self.costs[INVOKE]
+        """All but waiting until AWS has finished a change, and for the function that is released."""
+        return self.wall_s - self.costs[FINISHED] - self.costs[INVOKE]
 
 
 START, READ, MUTATE = "Python and its imports", "waiting for reads", "waiting for changes"
+FINISHED, POLLS = "asking whether AWS has finished", {"GetFunction", "GetFunctionConfiguration"}  # after a change
 INVOKE, BETWEEN = "the new version's first request", "making clients, comparing, printing, the URL"
 
 
@@ -59,6 +60,8 @@ class Stopwatch:
         begun = self._begun.pop(threading.get_ident())
         time.sleep(max(0.0, begun + LATENCY_S - time.monotonic()))
         kind = INVOKE if call.operation == "Invoke" else MUTATE if call.mutating else READ
+        if call.operation in POLLS and any(earlier == MUTATE for _, _, earlier in self.intervals):
+            kind = FINISHED
         self.intervals.append((begun, time.monotonic(), kind))
 
 
@@ -104,6 +107,7 @@ def split(started: float, ended: float, intervals: Sequence[tuple[float, float, 
         START: min(begun for begun, _, _ in intervals) - started,
         READ: 0.0,
         MUTATE: 0.0,
+        FINISHED: 0.0,
         INVOKE: 0.0,
         BETWEEN: 0.0,
     }

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 from unittest.mock import patch
 
-import boto3
+import botocore.session
 
 from tests.baking import TEMPLATE, Project, environment
 from tests.database import new_database
@@ -130,7 +130,7 @@ class InProcess:
             patch.dict(os.environ, kept | self.aws.environ, clear=True),
             patch.object(self._command_line, "PROJECT", self._project),
             patch.object(self._command_line, "Aws", on_its_clock),
-            patch("boto3.Session", _session),
+            patch("botocore.session.get_session", _session),
             patch.object(_Session, "aws", self.aws, create=True),
             patch("botocore.endpoint.time", clock),  # on which it sleeps before it repeats a call
             patch("botocore.retries.quota.RetryQuota.acquire", lambda quota, amount: True),  # each process has its own
@@ -174,19 +174,19 @@ def _imported(project: Path) -> dict[str, ModuleType]:
 _MODULES: dict[object, dict[str, ModuleType]] = {}
 
 
-class _Session(boto3.Session):
+class _Session(botocore.session.Session):
     """Keeps its clients: making one takes longer than most of what is done with it."""
 
     aws: ClassVar[EmbeddedAws]  # that their calls go to, now
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self) -> None:
+        super().__init__()
         self._clients: dict[str, Any] = {}
 
-    def client(self, name: Any, config: Any = None) -> Any:  # type: ignore[override]
-        key = f"{name} {config and vars(config)}"
+    def create_client(self, name: Any, region_name: str, config: Any = None) -> Any:  # type: ignore[override]
+        key = f"{name} {region_name} {config and vars(config)}"
         if key not in self._clients:
-            self._clients[key] = super().client(name, config=config)
+            self._clients[key] = super().create_client(name, region_name=region_name, config=config)
             self._clients[key].meta.events.register("before-send", lambda request, **_: self.aws.send(request))
         return self._clients[key]
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report, run
-from benchmarks.deploys import BETWEEN, INVOKE, MUTATE, READ, START, split
+from benchmarks.deploys import BETWEEN, FINISHED, INVOKE, MUTATE, READ, START, split
 from benchmarks.ratios import Spread
 from benchmarks.runtime import Environments
 from benchmarks.subjects import OURS, Subject, laid_out
@@ -55,4 +55,4 @@ def test_spread_is_the_middle_half() -> None:
 
 def test_a_deploys_time_is_split_without_counting_twice() -> None:
     calls = [(1.0, 2.0, READ), (1.5, 2.5, READ), (3.0, 4.0, MUTATE), (3.5, 3.8, READ)]
-    assert split(0.0, 5.0, calls) == {START: 1.0, READ: 1.5, BETWEEN: 1.5, MUTATE: 1.0, INVOKE: 0.0}
+    assert split(0.0, 5.0, calls) == {START: 1.0, READ: 1.5, BETWEEN: 1.5, MUTATE: 1.0, FINISHED: 0.0, INVOKE: 0.0}

@@ -1,6 +1,6 @@
 """Whatever goes wrong is told in two lines, with the right exit code."""
 
-import boto3
+import botocore.session
 import pytest
 
 from tests.embedded_aws import EmbeddedAws
@@ -44,7 +44,7 @@ def test_no_credentials(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     with_keys = scene.aws.environ
     none = {name: value for name, value in with_keys.items() if "KEY" not in name}
     monkeypatch.setattr(EmbeddedAws, "environ", property(lambda aws: none))
-    monkeypatch.setattr("tests.deploying._session", boto3.session.Session)  # a new one, which looks for them
+    monkeypatch.setattr("tests.deploying._session", botocore.session.get_session)  # a new one, which looks for them
     run = scene.deploy()
     assert run.code == 1
     assert run.err.startswith("No AWS credentials were found.\nSet AWS_PROFILE")

@@ -53,6 +53,7 @@ class Stack:
         self.alarms = Alarms(service, aws, self.endpoint)
 {% endif %}
         self.before: list[Resource] = [
+            self.topic,  # first: it asks who we are, and others wait for that
             self.repository,
             LogGroup(service, aws),
             Role(service, aws),
@@ -60,7 +61,6 @@ class Stack:
 {% if cookiecutter.migrations == 'alembic' %}
             MigrationFunction(service, aws, self.function),
 {% endif %}
-            self.topic,
         ]
 {% if cookiecutter.endpoint == 'function_url' %}
         self.after: list[Resource] = [self.endpoint, self.alarms]

@@ -41,7 +41,9 @@ def run(service: Service, aws: Aws, given: Namespace) -> None:
     function, endpoint = stack.function, stack.endpoint
     tag = images.content_tag(given.project, service)
     # Refuses a name that is not ours before anything is changed.
-    states, (was, found) = at_once(stack.read, lambda: (live(function), images.find(aws, service, tag, given.image)))
+    states, (was, found) = at_once(
+        stack.read, lambda: at_once(lambda: live(function), lambda: images.find(aws, service, tag, given.image))
+    )
 {% if cookiecutter.endpoint == 'http_api' %}
     domain = stack.domain
     steps.total += bool(service.domain or states[domain])

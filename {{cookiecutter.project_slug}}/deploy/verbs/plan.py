@@ -32,7 +32,7 @@ def run(service: Service, aws: Aws, given: Namespace) -> int:
     stack = Stack(service, aws)
     tag = images.content_tag(given.project, service)
     states, (now, found) = at_once(
-        stack.read, lambda: (live(stack.function), images.find(aws, service, tag, given.image))
+        stack.read, lambda: at_once(lambda: live(stack.function), lambda: images.find(aws, service, tag, given.image))
     )
     stack.function.image = found or f"{service.full_name}:{tag}, to be built"
 {% if cookiecutter.endpoint == 'http_api' %}

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
 from botocore.client import BaseClient
 from moto.awslambda.models import LambdaBackend, LambdaFunction
@@ -62,7 +62,7 @@ class Cloud:
 {% endif %}
 
     def client(self, service: Any) -> Any:
-        return boto3.Session(region_name=self.region).client(service)
+        return botocore.session.get_session().create_client(service, region_name=self.region)
 
     def run(self, *arguments: str, typed: str = "") -> int:
         """The exit code; `typed` is what comes on standard input."""

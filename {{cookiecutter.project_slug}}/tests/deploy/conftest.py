@@ -3,8 +3,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
+from botocore.session import Session
 from moto import mock_aws
 from moto.core.models import MockAWS
 
@@ -15,18 +16,18 @@ from tests.deploy.cloud import Cloud, complete_moto, record_calls
 @pytest.fixture(scope="session")
 def account() -> Iterator[MockAWS]:
     """moto in place of AWS. Tests share sessions and clients: making them takes longer than the calls of most tests."""
-    make = boto3.Session.client
-    clients: dict[tuple[boto3.Session, str, str], Any] = {}
+    make = Session.create_client
+    clients: dict[tuple[str, str, str], Any] = {}
 
-    def client(session: boto3.Session, name: Any, config: Any = None) -> Any:
-        key = session, name, f"{config and vars(config)}"
+    def create_client(session: Session, name: str, region_name: str, config: Any = None) -> Any:
+        key = name, region_name, f"{config and vars(config)}"
         if key not in clients:
-            clients[key] = make(session, name, config=config)
+            clients[key] = make(session, name, region_name=region_name, config=config)
         return clients[key]
 
     with mock_aws() as account, pytest.MonkeyPatch.context() as patched:
-        patched.setattr("boto3.Session.client", client)
-        patched.setattr("boto3.Session", cache(boto3.Session))
+        patched.setattr("botocore.session.Session.create_client", create_client)
+        patched.setattr("botocore.session.get_session", cache(botocore.session.get_session))
         yield account
 
 
