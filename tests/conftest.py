@@ -68,7 +68,7 @@ def engine() -> str:
 
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means: more than there are processors, since tests often wait for processes of their own."""
-    return 3 * (os.cpu_count() or 1)
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

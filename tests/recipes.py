@@ -65,8 +65,14 @@ def longer_import(text: str, pair: list[tuple[str, list[str]]]) -> tuple[str, st
     return f"{line}\n", f"{start}{', '.join(sorted(names))}\n"
 
 
+BOTO3 = ("boto3==", "botocore==", "jmespath==", "python-dateutil==", "s3transfer==", "six==", "urllib3==")
+
+
 def lock(project: Path) -> None:
-    """What `make lock` makes of one more dependency that the deploy tool has already: all of its pins, too."""
-    texts = [(project / name).read_text("utf-8") for name in ("requirements-deploy.txt", "requirements.txt")]
-    packages = [package for text in texts for package in re.split(r"(?m)^(?=[a-z])", text)[1:]]
+    """What `make lock` makes of boto3 as one more dependency: it is among what is installed for development already."""
+    own, all_of_them = (
+        re.split(r"(?m)^(?=[a-z])", (project / name).read_text("utf-8"))[1:]
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    packages = own + [package for package in all_of_them if package.startswith(BOTO3)]
     (project / "requirements.txt").write_text("".join(sorted(set(packages))), "utf-8")
