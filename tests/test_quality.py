@@ -16,7 +16,7 @@ CHECKS = {
     "dockerfile": "hadolint Dockerfile",
 }
 SPOILED = {
-    "lint": ("app/main.py", "import os\n"),
+    "lint": ("app/main.py", "import json\n"),
     "format": ("app/main.py", "text = 'quoted'\n"),
     "types": ("app/main.py", "number: int = 'text'\n"),
     "dependencies": ("app/main.py", "import yaml\n"),

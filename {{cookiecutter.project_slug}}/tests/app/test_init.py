@@ -62,6 +62,12 @@ def test_garbage_collection_is_off_only_while_modules_are_imported(imported: lis
     assert frozen > 10_000
 
 
+def test_installed_packages_are_not_searched_for_plugins() -> None:
+    code = "import importlib.metadata\n\ndef distributions():\n    raise AssertionError\n"
+    done = run(f"{code}importlib.metadata.distributions = distributions\nimport app.main")
+    assert done.returncode == 0, done.stderr
+
+
 def test_invalid_settings_fail_init_and_name_the_variable() -> None:
     done = run("import app.main", DOCS="perhaps")
     assert done.returncode == 1

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Json, SecretStr
 
 from app import secrets, settings
 
@@ -12,6 +12,7 @@ from app import secrets, settings
 class ExampleSettings(settings.Settings):
     example_key: SecretStr
     example_size: int = 20
+    example_origins: Json[tuple[str, ...]] = ()
 
 
 @pytest.fixture
@@ -26,35 +27,38 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     settings.get_settings.cache_clear()
 
 
-def test_defaults() -> None:
-    assert (settings.Settings().stage, settings.Settings().docs) == ("local", True)
-
-
-def test_read_once() -> None:
-    assert settings.get_settings() is settings.get_settings()
+def test_defaults_are_read_once() -> None:
+    got = settings.get_settings()
+    assert (got.stage, got.docs) == ("local", True)
+    assert settings.get_settings() is got
 
 
 @pytest.mark.usefixtures("stored")
 def test_variables_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGE", "prod")
     monkeypatch.setenv("EXAMPLE_SIZE", "50")
+    monkeypatch.setenv("EXAMPLE_ORIGINS", '["https://a.example", "https://b.example"]')
     monkeypatch.setenv("EXAMPLE_KEY", "from the environment")
     got = settings.get_settings()
     assert isinstance(got, ExampleSettings)
     assert (got.stage, got.example_size, got.example_key.get_secret_value()) == ("prod", 50, "s3cr3t")
+    assert got.example_origins == ("https://a.example", "https://b.example")
     assert "s3cr3t" not in repr(got)
 
 
 @pytest.mark.usefixtures("stored")
 def test_every_wrong_variable_is_named_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXAMPLE_SIZE", "many")
+    monkeypatch.setenv("EXAMPLE_ORIGINS", "https://a.example")
     monkeypatch.setenv("DOCS", "perhaps")
     with pytest.raises(settings.SettingsError) as caught:
         settings.get_settings()
     message = str(caught.value)
     assert "EXAMPLE_SIZE: Input should be a valid integer" in message
+    assert "EXAMPLE_ORIGINS: Invalid JSON" in message
     assert "DOCS: Input should be a valid boolean" in message
     assert "many" not in message
+    assert "a.example" not in message
     assert "perhaps" not in message
 
 
