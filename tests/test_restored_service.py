@@ -73,8 +73,8 @@ def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Pat
 
     (project.path / "app/routers/health.py").write_text(PROBE, "utf-8")
     project.edit("app/settings.py", 'is a SecretStr."""\n\n\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n\n\n')
-    project.edit("app/settings.py", "import ValidationError", "import SecretStr, ValidationError")
-    imports = "import os\nimport socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
+    project.edit("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, ")
+    imports = "import socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
     imports += "from collections.abc import AsyncIterator\n"
     project.edit("app/main.py", "import gc\n", f"import gc\n{imports}")
     project.edit("app/main.py", "\napp = FastAPI(\n", LIFESPAN)
