@@ -72,8 +72,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no worker is left with one of them in the end."""
-    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
+    """The longest first, so that no worker is left with one of them in the end; these by combination, so that deploys,
+    which wait for most of their time, run beside own tests, which compute."""
+    items.sort(
+        key=lambda item: (False, item.name.partition("[")[2]) if item.path.name.startswith(LONGEST) else (True, "")
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
