@@ -25,6 +25,7 @@ REST_API = (HERE / "events/rest_api.json").read_bytes()
 # What a deploy sets for the generated service.
 OURS = {"STAGE": "prod", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
 UNGUARDED = {"FAST_IMPORT": "false"}
+NO_ACCESS_LOG = {"AWS_LAMBDA_LOG_LEVEL": "WARN"}
 LARGEST = {
     "endpoint": "http_api",
     "secrets": "secrets_manager",
@@ -36,7 +37,6 @@ API_KEY: Edit = (
     ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
     ("app/settings.py", "docs: bool = True", "api_key: SecretStr\n    docs: bool = True"),
 )
-NO_ACCESS_LOG: Edit = (("app/main.py", "AccessLog(Lifespan(app))", "Lifespan(app)"),)
 SEED = "seed"  # what all ratios are relative to
 
 
@@ -74,7 +74,7 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
         ("seed without pyc", "… without .pyc, as it advises", lambda: without_pyc(installed("seed")), {}),
         ("ours", "**ours, default**", ours, {"environ": OURS}),
         ("ours unguarded", "… with FAST_IMPORT off", ours, {"environ": OURS | UNGUARDED}),
-        ("ours unlogged", "… without the access log", lambda: ours(NO_ACCESS_LOG), {"environ": OURS}),
+        ("ours unlogged", "… without the access log", ours, {"environ": OURS | NO_ACCESS_LOG}),
         ("ours + ssm", "… with a secret in SSM", lambda: ours(API_KEY), {"environ": ssm}),
         (
             "ours + secrets manager",
