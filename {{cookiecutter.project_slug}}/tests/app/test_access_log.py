@@ -60,12 +60,12 @@ def test_on_lambda_a_record_is_a_line_of_json(
     client: httpx.Client,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(logs, "JSON_FORMAT", True)
     response = client.get("/nowhere/%C3%BC%22%0A?token=s3cr3t")
-    (line,) = capsys.readouterr().out.splitlines()
+    (line,) = capfd.readouterr().out.splitlines()
     record = json.loads(line)
     assert 0 < record.pop("duration_ms") < 1000
     assert abs(datetime.fromisoformat(record.pop("timestamp")).timestamp() - time.time()) < 10
@@ -87,13 +87,13 @@ def test_log_level(
     access_log: AccessLogRecords,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     json_format: bool,
 ) -> None:
     monkeypatch.setattr(logs, "JSON_FORMAT", json_format)
     caplog.set_level(logging.WARNING, "app.access")
     client.get("/health")
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
     assert access_log() == []
 
 
