@@ -3,11 +3,11 @@
 import gc
 import os
 
-from app.fast_import import import_fastapi
+from app.fast_import import import_libraries
 
 gc.disable()  # while modules are imported: a tenth less INIT time; enabled again on the last lines
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it looks for some in whatever is installed
-import_fastapi()
+import_libraries()
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
