@@ -1,4 +1,4 @@
-"""FastAPI is imported in two thirds of the time; `FAST_IMPORT = "false"` in deploy.toml does without the shortcuts.
+"""FastAPI is imported in four fifths of the time; `FAST_IMPORT = "false"` in deploy.toml does without the shortcuts.
 
 Both rely on what FastAPI does today: tests/app/test_fast_import.py proves that only the time differs.
 """
