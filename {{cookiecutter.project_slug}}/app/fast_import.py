@@ -19,7 +19,7 @@ def import_libraries() -> None:
 {% endif %}
 
 
-# CPython keeps frames in chunks of 16 KB and unmaps each as soon as it is empty: hundreds of times in imports this deep.
+# CPython keeps frames in chunks of 16 KB and unmaps each as soon as it is empty, hundreds of times in imports so deep.
 # With a frame that says it needs more, all that is called from it has room in one chunk.
 import_libraries.__code__ = import_libraries.__code__.replace(co_stacksize=8_000)
 
