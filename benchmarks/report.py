@@ -89,7 +89,8 @@ def publish(found: Result) -> None:
 def text(found: Result) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
     ran = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}; × {found['base']}.\n"
-    tables = [ran, table(found), own_table(found), *([deploy_table(found)] if found["deploys"] else [])]
+    own = any(name.startswith(OURS) and name != OURS for name in found["subjects"])
+    tables = [ran, table(found), *([own_table(found)] * own), *([deploy_table(found)] if found["deploys"] else [])]
     return "\n".join(tables)
 
 

@@ -26,6 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--results", type=Path, default=CACHE / "benchmark-results", metavar="FOLDER")
     parser.add_argument("--publish", action="store_true", help="the results into benchmarks/results and the README")
     given = parser.parse_args(arguments)
+    if given.rounds < 1:
+        parser.error("--rounds must be 1 or more; below 5 the medians say little")
     os.sched_setaffinity(0, LAMBDA)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with EmbeddedAws() as aws:

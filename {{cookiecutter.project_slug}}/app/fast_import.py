@@ -1,12 +1,12 @@
-"""FastAPI is imported in four fifths of the time; `FAST_IMPORT = "false"` in deploy.toml does without the shortcuts.
+"""Two shortcuts by which INIT takes five sixths of the time; `FAST_IMPORT = "false"` in deploy.toml does without them.
 
-Both rely on what FastAPI does today: tests/app/test_fast_import.py proves that only the time differs.
+They rely on what FastAPI does today: tests/app/test_fast_import.py proves that only the time differs.
 """
 
 import os
 import sys
 
-ENABLED = os.environ.get("FAST_IMPORT") != "false"
+ENABLED = os.environ.get("FAST_IMPORT", "").lower() not in ("false", "0", "no", "off")
 
 
 def import_libraries() -> None:

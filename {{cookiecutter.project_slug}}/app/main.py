@@ -5,8 +5,8 @@ import os
 
 from app.fast_import import import_libraries
 
-gc.disable()  # while modules are imported: 7 % less INIT time; enabled again on the last lines
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it looks for some in whatever is installed
+gc.disable()  # while modules are imported: 7 % less INIT time; enabled again below
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or it looks for some; "" in deploy.toml lets it
 import_libraries()
 
 from fastapi import FastAPI, Request
@@ -76,16 +76,16 @@ async def internal_server_error(request: Request, error: Exception) -> JSONRespo
     )
 
 
+gc.freeze()  # what is loaded by now stays, no collection needs to look at it again
+gc.enable()
+
 handler = Mangum(
     AccessLog(Lifespan(app)),
     lifespan="off",  # Mangum would start and stop the application around every request; Lifespan starts it once
     custom_handlers=[HttpEvent],
     text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "+json", "+xml"],  # any other type travels base64-encoded
 )
-
 {% if cookiecutter.cold_starts != 'accept' %}
-warm_up(handler)
 
+warm_up(handler)
 {% endif %}
-gc.enable()
-gc.freeze()  # what is loaded by now stays, no collection needs to look at it again

@@ -91,13 +91,15 @@ def get_settings() -> Settings:
 
 
 def _checked(model: type[SomeVariables], secrets: dict[str, Any]) -> SomeVariables:
-    variables = {name.lower(): value for name, value in os.environ.items() if name.lower() in model.model_fields}
+    given = {name.lower(): value for name, value in os.environ.items()} | secrets
+    names = [field.validation_alias or name for name, field in model.model_fields.items()]
     try:
-        return model.model_validate(variables | secrets)
+        return model.model_validate({str(name): given[low] for name in names if (low := str(name).lower()) in given})
 {% else %}
-    variables = {name.lower(): value for name, value in os.environ.items() if name.lower() in Settings.model_fields}
+    given = {name.lower(): value for name, value in os.environ.items()} | secrets
+    names = [field.validation_alias or name for name, field in Settings.model_fields.items()]
     try:
-        return Settings.model_validate(variables | secrets)
+        return Settings.model_validate({str(name): given[low] for name in names if (low := str(name).lower()) in given})
 {% endif %}
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)]

@@ -17,6 +17,7 @@ os.environ.update(  # a variable or secret that Settings requires gets its value
     AWS_CONFIG_FILE=os.devnull,
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     AWS_EC2_METADATA_DISABLED="true",
+    AWS_LAMBDA_FUNCTION_NAME="my-function",  # the service starts as on Lambda
 )
 {% if cookiecutter.migrations == 'alembic' %}
 os.environ.setdefault("DATABASE_URL", NONE)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Iterator
 {% if cookiecutter.migrations == 'alembic' %}
 from contextlib import contextmanager
@@ -29,8 +28,6 @@ from tests.lambda_transport import LambdaTransport
 {% if cookiecutter.migrations == 'alembic' %}
 from tests.postgres import new_database, server
 {% endif %}
-
-os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "my-function"  # before app.main is imported: it starts as on Lambda
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import Json, SecretStr
+from pydantic import Field, Json, SecretStr
 
 from app import secrets, settings
 
@@ -13,6 +13,8 @@ class ExampleSettings(settings.Settings):
     example_key: SecretStr
     example_size: int = 20
     example_origins: Json[tuple[str, ...]] = ()
+    EXAMPLE_HOST: str = "localhost"
+    mode: str = Field("fast", alias="exampleMode")
 
 
 @pytest.fixture
@@ -38,11 +40,14 @@ def test_variables_and_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAGE", "prod")
     monkeypatch.setenv("EXAMPLE_SIZE", "50")
     monkeypatch.setenv("EXAMPLE_ORIGINS", '["https://a.example", "https://b.example"]')
+    monkeypatch.setenv("EXAMPLE_HOST", "host.example")
+    monkeypatch.setenv("EXAMPLEMODE", "slow")
     monkeypatch.setenv("EXAMPLE_KEY", "from the environment")
     got = settings.get_settings()
     assert isinstance(got, ExampleSettings)
     assert (got.stage, got.example_size, got.example_key.get_secret_value()) == ("prod", 50, "s3cr3t")
     assert got.example_origins == ("https://a.example", "https://b.example")
+    assert (got.EXAMPLE_HOST, got.mode) == ("host.example", "slow")
     assert "s3cr3t" not in repr(got)
 
 
