@@ -89,9 +89,8 @@ def publish(found: Result) -> None:
 def text(found: Result) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
     ran = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}; × {found['base']}.\n"
-    own = any(name.startswith(OURS) and name != OURS for name in found["subjects"])
-    tables = [ran, table(found), *([own_table(found)] * own), *([deploy_table(found)] if found["deploys"] else [])]
-    return "\n".join(tables)
+    tables = [ran, table(found), own_table(found), deploy_table(found)]
+    return "\n".join(filter(None, tables))
 
 
 def table(found: Result) -> str:
@@ -123,18 +122,17 @@ def table(found: Result) -> str:
 
 
 def own_table(found: Result) -> str:
-    """What each thing adds to ours, or takes away."""
-    rows = [
-        "| × ours, default | INIT | middle half | of its processor time | warm | of its processor time |\n",
-        "|---|--:|:-:|--:|--:|--:|\n",
-    ]
+    """What each thing adds to ours, or takes away; empty when nothing of that was measured."""
+    head = "| × ours, default | INIT | middle half | of its processor time | warm | of its processor time |\n"
+    head += "|---|--:|:-:|--:|--:|--:|\n"
+    rows = []
     for name, one in found["subjects"].items():
         if name.startswith(OURS) and name != OURS and one["to_ours"]:
             init, *others = (one["to_ours"][key] for key in ("init_ms", "init_cpu_ms", "warm_p50_ms", "warm_cpu_ms"))
             half = f"{init['low']:.2f} to {init['high']:.2f}"
             cells = [one["title"], f"{init['median']:.2f}", half, *(f"{other['median']:.2f}" for other in others)]
             rows.append(f"| {' | '.join(cells)} |\n")
-    return "".join(rows)
+    return head + "".join(rows) if rows else ""
 
 
 def short_table(found: Result) -> str:
@@ -150,16 +148,15 @@ def short_table(found: Result) -> str:
 
 
 def deploy_table(found: Result) -> str:
-    """What a deploy takes by itself, with its two largest costs."""
-    rows = [
-        "| ./deploy.sh | reads | changes | all of it | the tool's own time | of that |\n|---|--:|--:|--:|--:|---|\n"
-    ]
+    """What a deploy takes by itself, with its two largest costs; empty when none was measured."""
+    head = "| ./deploy.sh | reads | changes | all of it | the tool's own time | of that |\n|---|--:|--:|--:|--:|---|\n"
+    rows = []
     for one in found["deploys"]:
         largest = sorted(one["costs"].items(), key=lambda cost: -cost[1])[:2]
         of_that = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in largest)
         times = f"{one['wall_s']:.2f} s | {one['own_s']:.2f} s"
         rows.append(f"| {one['title']} | {one['reads']} | {one['mutations']} | {times} | {of_that} |\n")
-    return "".join(rows)
+    return head + "".join(rows) if rows else ""
 
 
 def chart(found: Result) -> str:
