@@ -1,5 +1,7 @@
-"""Puts this service on AWS Lambda and looks after it there.
+"""The deploy tool behind ./deploy.sh.
 
-Each resource knows what it should be and how to read, create, update and delete itself (`resources/`).
-Comparing the two makes a plan, which is data (`resource.py`); the verbs are different walks over it (`verbs/`).
+`config.py` reads deploy.toml. `stack.py` lists the parts of the service, and each file in `resources/` contains everything
+the tool knows about one part: its configuration, permissions, cost, checks and status. `plan.py` compares them with the
+AWS account and applies the differences. `release.py` publishes versions and moves traffic. Each file in `commands/` is one
+command; `commands/deploy.py` reads like a runbook.
 """

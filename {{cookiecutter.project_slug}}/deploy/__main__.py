@@ -1,15 +1,12 @@
-"""What ./deploy.sh runs."""
+"""Entry point of ./deploy.sh."""
 
-import gc
 import sys
 
-gc.set_threshold(100_000)  # looking for garbage, of which there is little, takes a fifth of the start
-
 try:
-    from deploy.command_line import main
-except KeyboardInterrupt:  # loading takes a second
+    from deploy.cli import main
+except KeyboardInterrupt:  # importing boto3 takes half a second
     sys.exit(130)
 
-# Line by line, so that stderr comes after it in a pipe; not every terminal of Windows has an arrow.
+# Write line by line, so that stdout and stderr stay in order in a pipe. Some Windows terminals cannot show every character.
 sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]
 sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 from pydantic import {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}AfterValidator, {% endif %}BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from deploy.problem import UsageProblem
+from deploy.errors import UsageError
 
 # The values that PutRetentionPolicy takes (CloudWatch Logs API reference).
 RetentionDays = Literal[
@@ -109,7 +109,7 @@ class Vpc(Table):
 
 
 {% endif %}
-class Service(Table):
+class Config(Table):
     """One stage of the service: deploy.toml with that stage's overrides applied."""
 
     stage: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$")]
@@ -210,28 +210,28 @@ class Service(Table):
         return [{"Key": key, "Value": value} for key, value in self.tags.items()]
 
 
-def load(path: Path, stage: str) -> Service:
-    """The service as deploy.toml describes it for this stage; raises UsageProblem that names the key."""
+def load(path: Path, stage: str) -> Config:
+    """The service as deploy.toml describes it for this stage; raises UsageError that names the key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageProblem(f"{path.name} cannot be read: {error.strerror}.", "Put it beside deploy.sh.") from None
+        raise UsageError(f"{path.name} cannot be read: {error.strerror}.", "Put it beside deploy.sh.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"{path.name} is not valid TOML: {error}.", f"Correct that line of {path.name}.") from None
+        raise UsageError(f"{path.name} is not valid TOML: {error}.", f"Correct that line of {path.name}.") from None
     stages = data.pop("stages", {})
     if not isinstance(stages, dict) or not all(isinstance(overrides, dict) for overrides in stages.values()):
-        raise UsageProblem(f"{path.name}: stages must be tables.", "Write [stages.dev] and the keys that differ below.")
+        raise UsageError(f"{path.name}: stages must be tables.", "Write [stages.dev] and the keys that differ below.")
     for other, overrides in stages.items():  # a mistake in a stage shows before that stage is needed
         _check(path, other, data, overrides)
     table = "pr" if re.fullmatch(r"pr-\d+", stage) and stage not in stages else stage
     return _check(path, stage, data, stages.get(table, {}))
 
 
-def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Service:
+def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Config:
     for key, meant in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():
         if key in overrides or (key == "stage" and key in data):
             where = f"stages.{stage}." if key in overrides else ""
-            raise UsageProblem(f"{path.name}: {where}{key}: cannot be set here: {meant}.", "Remove that line.")
+            raise UsageError(f"{path.name}: {where}{key}: cannot be set here: {meant}.", "Remove that line.")
     merged = data | overrides
 {% if cookiecutter.endpoint == 'http_api' %}
     if stage != "prod" and "domain" not in overrides:
@@ -240,7 +240,7 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
     if isinstance(data.get("environment"), dict) and isinstance(overrides.get("environment"), dict):
         merged["environment"] = data["environment"] | overrides["environment"]
     try:
-        return Service.model_validate(merged | {"stage": stage})
+        return Config.model_validate(merged | {"stage": stage})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
@@ -249,7 +249,7 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
     match first["type"]:
         case _ if key == "stage":
             what = f"{stage!r} cannot be a stage's name."
-            raise UsageProblem(what, "Use at most 15 lower-case letters and digits, with dashes between them.")
+            raise UsageError(what, "Use at most 15 lower-case letters and digits, with dashes between them.")
         case "extra_forbidden":
             names = [name for table in Table.__subclasses__() for name in table.model_fields]
             near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
@@ -264,7 +264,7 @@ def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, An
         case "missing":
             told, fix = "is missing", f"Add {where} to {path.name}."
         case "value_error":  # from a validator above, which names the key itself
-            raise UsageProblem(f"{path.name}: {wanted}.", f"Correct that key in {path.name}.")
+            raise UsageError(f"{path.name}: {wanted}.", f"Correct that key in {path.name}.")
         case _:
             told, fix = f"{wanted}; it is {first['input']!r}", f"Correct {where} in {path.name}."
-    raise UsageProblem(f"{path.name}: {where}: {told}.", fix)
+    raise UsageError(f"{path.name}: {where}: {told}.", fix)

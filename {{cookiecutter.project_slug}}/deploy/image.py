@@ -1,4 +1,4 @@
-"""The container image: its tag is the hash of what Docker is sent; an image that is there already is not built again."""
+"""The container image. Its tag is a hash of its content, so that an unchanged image is not built again."""
 
 from __future__ import annotations
 
@@ -10,43 +10,47 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from deploy.aws import Aws, absent_is_none
-from deploy.config import Service
-from deploy.problem import Problem, UsageProblem
+from deploy.errors import DeployError, UsageError, suppress_errors
+from deploy.stage import Stage
 
 IMAGE_URI = re.compile(r"([^/]+/([a-z0-9][a-z0-9._/-]+))(?::([\w.-]{1,128})|@(sha256:[0-9a-f]{64}))?")
-# Lambda takes a plain image and rejects an index ("image manifest media type not supported", docker/buildx#1533).
-PLAIN_IMAGE = {
+# Lambda accepts a single image, and rejects an index ("image manifest media type not supported", docker/buildx#1533).
+SINGLE_IMAGE = {
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
 }
 NOT_SENT = {"__pycache__", ".git", ".venv"}
 DOCKER_ARCHITECTURE = {"arm64": "arm64", "x86_64": "amd64"}
+REBUILD = "-rebuilt-"  # between the hash of the content and the time at which the image was built again
 
 
-def content_tag(project: Path, service: Service) -> str:
-    """16 hex digits over the platform and every file that Docker would be sent, with its name and mode."""
-    digest = hashlib.sha256(service.architecture.encode())
-    for file in build_context(project):
+def content_tag(stage: Stage, *, rebuild: bool = False) -> str:
+    """Return 16 hex digits that depend on the architecture, and on the name, mode and content of every file.
+
+    With `rebuild`, return a new tag for the same content.
+    """
+    digest = hashlib.sha256(stage.config.architecture.encode())
+    for file in build_context(stage.project):
         executable = os.access(file, os.X_OK)
-        digest.update(f"\0{file.relative_to(project).as_posix()}\0{executable}\0".encode())
+        digest.update(f"\0{file.relative_to(stage.project).as_posix()}\0{executable}\0".encode())
         content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes()
         digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:16] + (f"{REBUILD}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}" if rebuild else "")
 
 
 def build_context(project: Path) -> list[Path]:
-    """What Docker is sent: the Dockerfile and what .dockerignore lets back in (`!app`); without `*` in it, all."""
+    """Return the files that Docker receives: the Dockerfile, and what .dockerignore includes again after `*`."""
     ignore = project / ".dockerignore"
     lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-    let_in = [line[1:].strip("/") for line in lines if line.startswith("!")] if "*" in lines else ["*"]
-    tops = [top for pattern in let_in for top in project.glob(pattern)]
-    files = {project / "Dockerfile"} | {file for top in tops for file in [top, *top.rglob("*")]}
+    included = [line[1:].strip("/") for line in lines if line.startswith("!")] if "*" in lines else ["*"]
+    paths = [path for pattern in included for path in project.glob(pattern)]
+    files = {project / "Dockerfile"} | {file for path in paths for file in [path, *path.rglob("*")]}
     return sorted(
         file
         for file in files
@@ -54,111 +58,156 @@ def build_context(project: Path) -> list[Path]:
     )
 
 
-def find(aws: Aws, service: Service, tag: str, given: str | None) -> str | None:
-    """The URI, with digest, of the image that is given, or of the service's own with this tag; None when that is still
-    to be built. Raises Problem for one that Lambda rejects, and when what is given is not there."""
-    if given is not None:
-        return _resolve(aws, given)
-    with absent_is_none("RepositoryNotFoundException"):
-        found = aws.ecr.describe_repositories(repositoryNames=[service.full_name])["repositories"][0]
-        return _in_ecr(aws, found["repositoryUri"], service.full_name, {"imageTag": tag})
+def find(stage: Stage, tag: str, requested: str | None) -> str | None:
+    """Return the URI, with its digest, of the requested image or of the newest image with this content.
+
+    Return None if the image has to be built. Raise DeployError if the requested image does not exist, or if Lambda would
+    reject it.
+    """
+    if requested is not None:
+        return _find_requested(stage, requested)
+    ecr = stage.client("ecr")
+    with suppress_errors("RepositoryNotFoundException"):
+        repository = ecr.describe_repositories(repositoryNames=[stage.name])["repositories"][0]["repositoryUri"]
+        pages = ecr.get_paginator("describe_images").paginate(repositoryName=stage.name)
+        images = [image for page in pages for image in page["imageDetails"] if _has_tag(image, tag)]
+        if images:
+            image = max(images, key=lambda image: image["imagePushedAt"])
+            check_media_type(image.get("imageManifestMediaType", ""))
+            return f"{repository}@{image['imageDigest']}"
     return None
 
 
-def _in_ecr(aws: Aws, uri: str, repository: str, image: Any) -> str | None:
-    with absent_is_none("ImageNotFoundException", "RepositoryNotFoundException", "InvalidParameterException"):
-        found = aws.ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]
-        check_media_type(found.get("imageManifestMediaType", ""))
-        return f"{uri}@{found['imageDigest']}"
+def _has_tag(image: Any, tag: str) -> bool:
+    return any(other == tag or other.startswith(tag + REBUILD) for other in image.get("imageTags", []))
+
+
+def _find_requested(stage: Stage, uri: str) -> str:
+    parts = IMAGE_URI.fullmatch(uri)
+    if not parts:
+        raise UsageError(f"{uri!r} is not the URI of an image in ECR.", "Use <registry>/<repository>:<tag>")
+    name, repository, tag, digest = parts.groups()
+    registry = f"{stage.account}.dkr.ecr.{stage.config.region}."
+    if not name.startswith(registry):
+        raise UsageError(
+            f"{name} is not in the ECR registry of this account and Region.", f"Push the image to {registry}… first."
+        )
+    image: Any = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+    if found := _describe(stage, name, repository, image):
+        return found
+    raise DeployError(
+        f"The image {uri} does not exist.", f"Push it to ECR in {stage.config.region} first, or leave out --image."
+    )
+
+
+def _describe(stage: Stage, uri: str, repository: str, image: Any) -> str | None:
+    """Return the URI with the digest of an image, or None if it does not exist."""
+    ecr = stage.client("ecr")
+    with suppress_errors("RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException"):
+        details = ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]
+        check_media_type(details.get("imageManifestMediaType", ""))
+        return f"{uri}@{details['imageDigest']}"
     return None
 
 
 def check_media_type(media_type: str) -> None:
-    """Raises Problem for one that Lambda rejects."""
-    if media_type not in PLAIN_IMAGE:
-        raise Problem(
-            f"The image is a {media_type}, which Lambda does not take.",
-            "Build it for one platform, without attestations: --provenance=false --sbom=false --platform linux/…",
+    """Raise DeployError for a media type that Lambda rejects."""
+    if media_type not in SINGLE_IMAGE:
+        raise DeployError(
+            f"The image has the media type {media_type}, which Lambda does not accept.",
+            "Build it for one platform and without attestations: --provenance=false --sbom=false --platform linux/…",
         )
 
 
-def _resolve(aws: Aws, uri: str) -> str:
-    parts = IMAGE_URI.fullmatch(uri)
-    if not parts:
-        raise UsageProblem(f"{uri!r} is not the URI of an image in ECR.", "Give it as <registry>/<repository>:<tag>")
-    name, repository, tag, digest = parts.groups()
-    registry = f"{aws.account}.dkr.ecr.{aws.region}."
-    if not name.startswith(registry):
-        raise UsageProblem(f"{name} is not in this account's ECR in {aws.region}.", f"Push it to {registry}… first.")
-    image = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
-    if found := _in_ecr(aws, name, repository, image):
-        return found
-    raise Problem(f"There is no image {uri} in ECR.", f"Push it to ECR in {aws.region} first, or leave --image out.")
-
-
-def build(project: Path, service: Service, tag: str, *, debug: bool) -> None:
-    """Builds the image, for the architecture of deploy.toml, and leaves it with the container engine."""
-    architecture, name = DOCKER_ARCHITECTURE[service.architecture], f"{service.full_name}:{tag}"
-    _docker(["build", "--platform", f"linux/{architecture}", "--tag", name, str(project)], debug=debug)
-    built = json.loads(_docker(["image", "inspect", name], debug=False))[0]["Architecture"]
-    if built != architecture:
-        # The legacy builder ignores --platform without a word.
-        raise Problem(
-            f"Docker built the image for {built}, not for {service.architecture}.",
-            "Install Docker's buildx plugin, or set architecture in deploy.toml to this machine's.",
+def build(stage: Stage, tag: str, *, rebuild: bool = False) -> None:
+    """Build the image for the architecture in deploy.toml. With `rebuild`, use the latest base image and no cache."""
+    architecture, name = DOCKER_ARCHITECTURE[stage.config.architecture], f"{stage.name}:{tag}"
+    fresh = ["--pull", "--no-cache"] if rebuild else []
+    run_docker(["build", *fresh, "--platform", f"linux/{architecture}", "--tag", name, str(stage.project)], stage.debug)
+    built_for = json.loads(run_docker(["image", "inspect", name]))[0]["Architecture"]
+    if built_for != architecture:  # the legacy builder ignores --platform
+        raise DeployError(
+            f"Docker built the image for {built_for} instead of {stage.config.architecture}.",
+            "Install Docker's buildx plugin, or set architecture in deploy.toml to that of this machine.",
         )
 
 
-def push(aws: Aws, service: Service, tag: str, repository: str, *, debug: bool) -> str:
-    """Pushes the image to this repository's URI and returns that with the digest that ECR gave it."""
-    _docker(["tag", f"{service.full_name}:{tag}", f"{repository}:{tag}"], debug=False)
-    with _signed_in(aws, registry=repository.partition("/")[0]) as environment:
-        _docker(["push", f"{repository}:{tag}"], debug=debug, environment=environment)
-    if pushed := _in_ecr(aws, repository, service.full_name, {"imageTag": tag}):
+def push(stage: Stage, tag: str, repository: str) -> str:
+    """Push the image to the repository with this URI, and return the URI with the digest of the image in ECR."""
+    run_docker(["tag", f"{stage.name}:{tag}", f"{repository}:{tag}"])
+    with _signed_in(stage, registry=repository.partition("/")[0]) as environment:
+        run_docker(["push", f"{repository}:{tag}"], stage.debug, environment)
+    if pushed := _describe(stage, repository, stage.name, {"imageTag": tag}):
         return pushed
-    raise Problem(f"ECR does not know {repository}:{tag} after its push.", "Run ./deploy.sh again.")
+    raise DeployError(f"{repository}:{tag} was pushed, but it is not in ECR.", "Run ./deploy.sh again.")
 
 
 @contextmanager
-def _signed_in(aws: Aws, registry: str) -> Iterator[dict[str, str]]:
-    """Docker's configuration with a fresh ECR token, in a folder of its own: the user's own sign-ins stay untouched."""
-    token = aws.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    own = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
-    config = json.loads((own / "config.json").read_text(encoding="utf-8")) if (own / "config.json").exists() else {}
+def _signed_in(stage: Stage, registry: str) -> Iterator[dict[str, str]]:
+    """Yield variables that sign Docker in to ECR, with a temporary folder for its configuration.
+
+    The user's own configuration does not change. The temporary one links to the contexts and plugins of the user.
+    """
+    token = stage.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user_folder = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
+    user_file = user_folder / "config.json"
+    config = json.loads(user_file.read_text(encoding="utf-8")) if user_file.exists() else {}
     for key in ("auths", "credsStore", "credHelpers"):
         config.pop(key, None)
     config["auths"] = {registry: {"auth": base64.b64encode(base64.b64decode(token)).decode()}}
     with tempfile.TemporaryDirectory(prefix="docker-config-") as folder:
-        for part in ("contexts", "cli-plugins"):  # the engine in use and its plugins are found through these
-            if (own / part).exists():
+        for name in ("contexts", "cli-plugins"):
+            if (user_folder / name).exists():
                 try:
-                    Path(folder, part).symlink_to(own / part)
-                except OSError:  # Windows lets only administrators and developers
-                    shutil.copytree(own / part, Path(folder, part))
+                    Path(folder, name).symlink_to(user_folder / name)
+                except OSError:  # on Windows, only administrators and developers may create links
+                    shutil.copytree(user_folder / name, Path(folder, name))
         file = Path(folder, "config.json")
         file.touch(mode=0o600)
         file.write_text(json.dumps(config), encoding="utf-8")
         yield {"DOCKER_CONFIG": folder}
 
 
-def _docker(arguments: list[str], *, debug: bool, environment: dict[str, str] | None = None) -> str:
-    """What docker printed; raises Problem with its last lines when it fails."""
+def run_docker(args: list[str], debug: bool = False, environment: dict[str, str] | None = None) -> str:
+    """Run docker and return its output, or print it with `debug`. Raise DeployError with its last lines if it fails."""
     if not shutil.which("docker"):
-        raise Problem(
-            "Docker is not installed, and the image has to be built.",
-            "Install Docker (docs.docker.com/get-docker), or deploy a built one with --image.",
+        raise DeployError(
+            "Docker is not installed. It is needed to build the image.",
+            "Install Docker (docs.docker.com/get-docker), or deploy an existing image with --image.",
         )
-    # Attestations off by the variable, because older builders do not know --provenance and --sbom.
+    # Attestations are disabled with a variable because older builders do not support --provenance and --sbom.
     settings = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    environment = os.environ | settings | (environment or {})
-    done = subprocess.run(
-        ["docker", *arguments], env=environment, capture_output=not debug, encoding="utf-8", errors="replace"
+    result = subprocess.run(
+        ["docker", *args],
+        env=os.environ | settings | (environment or {}),
+        capture_output=not debug,
+        encoding="utf-8",
+        errors="replace",
     )
-    if done.returncode:
-        said = f"{done.stdout or ''}{done.stderr or ''}".strip().splitlines()
-        raise Problem(
-            f"docker {arguments[0]} failed.",
-            "Correct what docker names above; --debug shows all of its output.",
-            details="\n".join(said[-20:]),
+    if result.returncode:
+        output = f"{result.stdout or ''}{result.stderr or ''}".strip().splitlines()
+        raise DeployError(
+            f"docker {args[0]} failed.",
+            "Fix the error that docker reports above. --debug shows its complete output.",
+            details="\n".join(output[-20:]),
         )
-    return done.stdout or ""
+    return result.stdout or ""
+
+
+def check_engine(stage: Stage) -> str:
+    """Return what Docker can build. Raise DeployError if it cannot build for the architecture in deploy.toml."""
+    if not shutil.which("docker"):
+        raise DeployError("Docker is not installed.", "Install Docker, or deploy existing images with --image.")
+    info = subprocess.run(
+        ["docker", "info", "--format", "{% raw %}{{.Architecture}}{% endraw %}"], capture_output=True, text=True
+    )
+    if info.returncode:
+        raise DeployError("Docker is installed, but its engine does not respond.", "Start Docker.")
+    machine = info.stdout.strip().replace("aarch64", "arm64")
+    has_buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode == 0
+    if not has_buildx and machine not in (stage.config.architecture, DOCKER_ARCHITECTURE[stage.config.architecture]):
+        raise DeployError(
+            f"Docker can only build for {machine} here, but deploy.toml requires {stage.config.architecture}.",
+            "Install Docker's buildx plugin.",
+        )
+    return f"builds for {stage.config.architecture}"

@@ -1,12 +1,10 @@
-"""Versions and the alias `live`: what is published, what is live, what came before it, and what may go."""
+"""Releases: publishing a version, moving the alias `live` to it, and deleting old versions and images."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-{% if cookiecutter.cold_starts == 'snapstart' %}
 import time
-{% endif %}
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,98 +13,90 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import Aws, absent_is_none, at_once, error_code
-from deploy.config import Service
-{% if cookiecutter.cold_starts == 'snapstart' %}
-from deploy.log_lines import recent_errors
-{% endif %}
-from deploy.problem import Problem
-from deploy.resource import State, differences
+from deploy.errors import DeployError, error_code, suppress_errors
+from deploy.logs import recent_errors
 from deploy.resources.function import ALIAS, Function
+from deploy.stage import Stage, run_concurrently
+from deploy.state import State, differences
 
-AWAKE = ("Active", "Inactive")  # which an idle version becomes after weeks; it wakes up when it is invoked
-SAFE_AGE = timedelta(hours=1)  # a younger image may belong to a deploy that is under way elsewhere
+READY_STATES = ("Active", "Inactive")  # a version that was idle for weeks is Inactive; a call reactivates it
+PUBLISH_TIMEOUT_S = 900  # INIT may run while a version is published
+MIN_IMAGE_AGE = timedelta(hours=1)  # a newer image may belong to a deploy that is running elsewhere
+CONCURRENT_DEPLOY_HINT = "Run ./deploy.sh status, then deploy again."
 
 
 @dataclass(frozen=True)
 class Live:
-    """What the alias says: its version and what that holds, the one that was live before, and the revision that guards
-    its next move."""
+    """The version that the alias points to.
+
+    `settings` are the properties of that version, `previous` is the version that was live before it, and `revision`
+    identifies this state of the alias, so that a concurrent change is noticed.
+    """
 
     version: str
-    holds: State = field(repr=False)
+    settings: State = field(repr=False)
     previous: str | None
     revision: str
 
-    def is_up_to_date(self, function: Function) -> bool:
-        """Whether it holds just what the function should be."""
-        return not differences(function.released(), self.holds)
+    @property
+    def is_inactive(self) -> bool:
+        """True if Lambda has to reactivate the version because it was idle for weeks."""
+        return bool(self.settings["State"] == "Inactive")
+
+    def previous_of(self, version: str) -> str | None:
+        """Return the version to record as the previous one when `version` replaces this one."""
+        return self.version if self.version != version else self.previous
 
 
-def live(function: Function) -> Live | None:
-    """What is live; None before the first release."""
-    with absent_is_none("ResourceNotFoundException"):
-        alias = function.aws.lambda_.get_alias(FunctionName=function.name, Name=ALIAS)
+def read_live(function: Function) -> Live | None:
+    """Return the live version, or None before the first release."""
+    with suppress_errors("ResourceNotFoundException"):
+        alias = function.stage.client("lambda").get_alias(FunctionName=function.name, Name=ALIAS)
         version, previous = alias["FunctionVersion"], re.search(r"previous=(\d+)", alias.get("Description", ""))
-        holds = function.read_version(version) or {}
-        return Live(version, holds, previous[1] if previous else None, alias["RevisionId"])
+        settings = function.read_version(version) or {}
+        return Live(version, settings, previous[1] if previous else None, alias["RevisionId"])
     return None
 
 
-def publish(service: Service, aws: Aws, function: Function, project: Path) -> str:
-    """Publishes `$LATEST` and waits until it can be invoked. Lambda answers with the last version's number when nothing
-    changed since that one was published. Raises Problem when it is not what this deploy made it."""
-    name, latest = service.full_name, function.latest or function.settled()
-    if differences(function.released(), latest):
-        raise Problem(
-            "Another deploy changed the function in the meantime; this one stopped.",
-            "See ./deploy.sh status, then run it again.",
-        )
-{% if cookiecutter.cold_starts == 'snapstart' %}
-    asked_s = time.time()
-{% endif %}
-    version = aws.lambda_.publish_version(
-        FunctionName=name,
+def publish(function: Function, settings: State) -> str:
+    """Publish a version with these settings and wait until it can be invoked. Return its number.
+
+    If nothing changed since the last version, Lambda returns that version's number. Raise DeployError if another deploy
+    changed the function in the meantime, or if Lambda cannot start the version.
+    """
+    stage, client = function.stage, function.stage.client("lambda")
+    latest = function.wait_until_updated()
+    if differences(settings, latest):
+        raise DeployError("Another deploy changed the function in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT)
+    started_s = time.time()
+    version = client.publish_version(
+        FunctionName=function.name,
         CodeSha256=latest["CodeSha256"],
         RevisionId=latest["RevisionId"],
-        Description=_commit(project),
+        Description=_commit(stage.project),
     )["Version"]
 
-    def active() -> bool:
-        now = aws.lambda_.get_function_configuration(FunctionName=name, Qualifier=version)
-        if now["State"] == "Failed":
-{% if cookiecutter.cold_starts == 'snapstart' %}
-            aws.lambda_.delete_function(FunctionName=name, Qualifier=version)  # or it is published again
-{% endif %}
-            raise Problem(
-                f"Lambda could not prepare version {version}: {now.get('StateReason', 'no reason given')}",
-{% if cookiecutter.cold_starts == 'snapstart' %}
-                "What was live still is. If INIT failed, ./deploy.sh logs --errors says why; correct it and deploy again.",
-                details=recent_errors(service, aws, asked_s),
+    def is_ready() -> bool:
+        current = client.get_function_configuration(FunctionName=function.name, Qualifier=version)
+        if current["State"] == "Failed":
+            client.delete_function(FunctionName=function.name, Qualifier=version)  # or Lambda would return it again
+            raise DeployError(
+                f"Lambda could not start version {version}: {current.get('StateReason', 'it gave no reason')}",
+                "The live version did not change. Fix the cause (see ./deploy.sh logs --errors) and deploy again.",
+                details=recent_errors(stage, started_s),
             )
-        snapshot = now.get("SnapStart", {})
-        ready = snapshot.get("ApplyOn") != "PublishedVersions" or snapshot.get("OptimizationStatus") == "On"
-        return now["State"] in AWAKE and ready
-{% else %}
-                "What was live still is. Correct what it names and deploy again.",
-            )
-        return now["State"] in AWAKE
-{% endif %}
+        return current["State"] in READY_STATES and function.is_version_ready(current)
 
-{% if cookiecutter.cold_starts == 'snapstart' %}
-    aws.wait(f"preparing version {version}", active, timeout_s=900)  # INIT, and some minutes for its snapshot
-{% else %}
-    aws.wait(f"preparing version {version}", active)
-{% endif %}
+    stage.wait_until(is_ready, f"Version {version} was not ready", timeout_s=PUBLISH_TIMEOUT_S)
     return version
 
 
 def _commit(project: Path) -> str:
-    """`commit 1a2b3c4`, with `+changes` when the tree was not clean; empty outside git."""
+    """Return "commit 1a2b3c4", with "+changes" if files differ from it, or an empty string outside git."""
 
-    def git(*arguments: str) -> str:
+    def git(*args: str) -> str:
         try:
-            return subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True).stdout.strip()
+            return subprocess.run(["git", *args], cwd=project, capture_output=True, text=True).stdout.strip()
         except FileNotFoundError:
             return ""
 
@@ -114,82 +104,84 @@ def _commit(project: Path) -> str:
     return f"commit {commit}{'+changes' if git('status', '--porcelain') else ''}" if commit else ""
 
 
-def move_alias(service: Service, aws: Aws, version: str, *, previous: str | None, now: Live | None) -> None:
-    """Points `live` at this version and records the one to go back to; raises Problem when somebody moved it since."""
-    name = service.full_name
-    if now is None:
-        aws.lambda_.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion=version)
+def move_alias(stage: Stage, version: str, *, previous: str | None, replacing: Live | None) -> None:
+    """Point the alias to a version and record the previous one.
+
+    Raise DeployError if the alias was changed since `replacing` was read.
+    """
+    client = stage.client("lambda")
+    if replacing is None:
+        client.create_alias(FunctionName=stage.name, Name=ALIAS, FunctionVersion=version)
         return
     try:
-        aws.lambda_.update_alias(
-            FunctionName=name,
+        client.update_alias(
+            FunctionName=stage.name,
             Name=ALIAS,
             FunctionVersion=version,
             Description=f"previous={previous}" if previous else "",
-            RoutingConfig={"AdditionalVersionWeights": {}},  # all of it: no part stays with what somebody put beside it
-            RevisionId=now.revision,
+            RoutingConfig={"AdditionalVersionWeights": {}},  # ends a split of the traffic
+            RevisionId=replacing.revision,
         )
     except ClientError as error:
         if error_code(error) != "PreconditionFailedException":
             raise
-        raise Problem(
-            "Another deploy moved what is live in the meantime; this one stopped.",
-            "See ./deploy.sh status, then run it again.",
-        ) from None
+        raise DeployError("Another deploy moved the alias in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT) from None
 
 
-def prune(service: Service, aws: Aws, *, keep: Collection[str | None]) -> str:
-    """Keeps these versions, the newest `keep_releases`, whatever an alias uses, and their images."""
-    name = service.full_name
-    published, images = at_once(lambda: versions(service, aws), lambda: _images(service, aws))
-    surplus = [version for version in published[: -service.keep_releases] if version not in keep]
+def prune(function: Function, *, keep: Collection[str | None]) -> str:
+    """Delete old versions and images. Return a summary.
+
+    The versions in `keep`, the newest `keep_releases`, those that an alias uses, and their images are kept.
+    """
+    stage, name = function.stage, function.name
+    published, images = run_concurrently(lambda: versions(stage), lambda: _images(stage))
+    surplus = [version for version in published[: -stage.config.keep_releases] if version not in keep]
     if surplus:
-        aliased = _aliased(service, aws)
+        aliased = _aliased_versions(stage)
         surplus = [version for version in surplus if version not in aliased]
     for version in surplus:
-        aws.lambda_.delete_function(FunctionName=name, Qualifier=version)
-    unused = _unused(service, aws, images, [version for version in published if version not in surplus])
-    for start in range(0, len(unused), 100):  # BatchDeleteImage takes 100
-        digests = unused[start : start + 100]
-        aws.ecr.batch_delete_image(repositoryName=name, imageIds=[{"imageDigest": digest} for digest in digests])
-    removed = [f"{len(found)} {what}" for found, what in ((surplus, "versions"), (unused, "images")) if found]
+        stage.client("lambda").delete_function(FunctionName=name, Qualifier=version)
+    unused = _unused_images(function, images, [version for version in published if version not in surplus])
+    for start in range(0, len(unused), 100):  # the most that BatchDeleteImage accepts
+        digests: list[Any] = [{"imageDigest": digest} for digest in unused[start : start + 100]]
+        stage.client("ecr").batch_delete_image(repositoryName=name, imageIds=digests)
+    removed = [f"{len(items)} {noun}" for items, noun in ((surplus, "versions"), (unused, "images")) if items]
     return f"{' and '.join(removed)} removed" if removed else "nothing to remove"
 
 
 def describe(version: State) -> str:
-    """`version 3 · commit 1a2b3c4 · published 2026-01-02 03:04 UTC`"""
+    """Return a description such as "version 3 · commit 1a2b3c4 · published 2026-01-02 03:04 UTC"."""
     published = version["LastModified"][:16].replace("T", " ")
-    facts = [f"version {version['Version']}", version.get("Description", ""), f"published {published} UTC"]
-    return " · ".join(fact for fact in facts if fact)
+    parts = [f"version {version['Version']}", version.get("Description", ""), f"published {published} UTC"]
+    return " · ".join(part for part in parts if part)
 
 
-def versions(service: Service, aws: Aws) -> list[str]:
-    """The numbers of all that are published, oldest first."""
-    pages = aws.lambda_.get_paginator("list_versions_by_function").paginate(FunctionName=service.full_name)
+def versions(stage: Stage) -> list[str]:
+    """Return the numbers of all published versions, oldest first."""
+    pages = stage.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=stage.name)
     numbers = [version["Version"] for page in pages for version in page["Versions"]]
     return sorted((number for number in numbers if number != "$LATEST"), key=int)
 
 
-def _aliased(service: Service, aws: Aws) -> set[str]:
+def _aliased_versions(stage: Stage) -> set[str]:
     used: set[str] = set()
-    for page in aws.lambda_.get_paginator("list_aliases").paginate(FunctionName=service.full_name):
+    for page in stage.client("lambda").get_paginator("list_aliases").paginate(FunctionName=stage.name):
         for alias in page["Aliases"]:
             used |= {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
     return used
 
 
-def _images(service: Service, aws: Aws) -> list[Any]:
-    pages = aws.ecr.get_paginator("describe_images").paginate(repositoryName=service.full_name)
+def _images(stage: Stage) -> list[Any]:
+    pages = stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=stage.name)
     return [image for page in pages for image in page["imageDetails"]]
 
 
-def _unused(service: Service, aws: Aws, images: list[Any], kept: list[str]) -> list[str]:
-    if len(images) <= len(kept):
+def _unused_images(function: Function, images: list[Any], kept_versions: list[str]) -> list[str]:
+    if len(images) <= len(kept_versions):
         return []
-    function = Function(service, aws)
-    states = [function.read_version(version) for version in ("$LATEST", *kept)]
+    states = [function.read_version(version) for version in ("$LATEST", *kept_versions)]
     used = {state["ImageUri"].partition("@")[2] for state in states if state}
-    old = datetime.now(UTC) - SAFE_AGE
+    newest = datetime.now(UTC) - MIN_IMAGE_AGE
     return [
-        image["imageDigest"] for image in images if image["imageDigest"] not in used and image["imagePushedAt"] < old
+        image["imageDigest"] for image in images if image["imageDigest"] not in used and image["imagePushedAt"] < newest
     ]

@@ -1,128 +1,232 @@
-"""The one idea: a resource knows what it should be and what it is; the difference is a plan; a plan is data."""
+"""Base classes for the parts of the service. To add a part, write one file in `resources/` and list it in `stack.py`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from deploy.aws import Aws
-from deploy.config import Service
-from deploy.problem import Problem
+from botocore.awsrequest import AWSRequest
 
-State = dict[str, Any]
+from deploy.errors import DeployError
+from deploy.iam import Statement
+from deploy.stage import Stage
+from deploy.state import State, tag_dict
 
-EMPTY: Sequence[Any] = (None, "", [], {})  # AWS leaves out what is not set
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+Outputs = Mapping[str, str]  # values that other resources refer to, by name, such as {"http_api.id": "a1b2c3"}
+Prices = Mapping[str, Any]  # the content of prices.toml
 
 
-class Resource(ABC):
-    """One thing in AWS. To add one, copy the nearest file in `resources/` and list it in `resources/__init__.py`."""
+class Cost(NamedTuple):
+    """A fixed cost in US dollars a month."""
+
+    label: str
+    dollars: float
+
+
+class Check(NamedTuple):
+    """A check that `doctor` runs: `run` returns what it found, or raises DeployError."""
+
+    name: str
+    run: Callable[[], str]
+
+
+class Component(ABC):
+    """A part of the service. Commands ask every component the same questions; the default answers are empty."""
+
+    log_kb_per_request: ClassVar[float] = 0  # what a request adds to CloudWatch Logs
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.config = stage.config
+
+    # What the running service gets
+
+    def variables(self) -> dict[str, Any]:
+        """Return environment variables for the service."""
+        return {}
+
+    def function_settings(self) -> State:
+        """Return properties of the Lambda function, as in CreateFunction."""
+        return {}
+
+    def is_version_ready(self, settings: State) -> bool:
+        """Return True if a published version with these settings can be invoked once it is active."""
+        return True
+
+    def service_permissions(self) -> list[Statement]:
+        """Return the statements that the role of the service needs."""
+        return []
+
+    # What those who deploy need
+
+    def deploy_permissions(self) -> list[Statement]:
+        """Return the statements that all calls of a deploy need, including `plan`, `status` and `rollback`."""
+        return []
+
+    def destroy_permissions(self) -> list[Statement]:
+        """Return the additional statements that `destroy` and `secret` need. Only the role for previews gets them."""
+        return []
+
+    # What commands show
+
+    def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
+        """Return what the component costs a month without a request, while `versions` versions are kept."""
+        return []
+
+    def cold_start_costs(self, prices: Prices) -> list[Cost]:
+        """Return what a cold start costs in addition to its duration."""
+        return []
+
+    def adjust_prices(self, prices: Prices) -> Prices:
+        """Return the prices that apply to requests of a service with this component."""
+        return prices
+
+    def request_price(self, prices: Prices) -> dict[str, float]:
+        """Return US dollars per million requests by AWS service, in addition to Lambda's price and that of the logs."""
+        return {}
+
+    def live_config(self, live: Live) -> dict[str, Any]:
+        """Return the configuration keys that matter for the cost, as they are live."""
+        return {}
+
+    def checks(self) -> list[Check]:
+        """Return the checks that `doctor` runs."""
+        return []
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        """Return the label and text of each row that `status` prints."""
+        return []
+
+
+class Phase(Enum):
+    """When a deploy creates or changes a resource."""
+
+    BEFORE_PUSH = "before the image is pushed"
+    BEFORE_RELEASE = "before a version is released; changes nothing that is live"
+    AFTER_RELEASE = "once the alias points to the new version"
+    AFTER_CHECK = "once the public URL has answered"
+    NEVER = "by another command"
+
+
+class Resource(Component):
+    """A resource in AWS. States use the property names of AWS's APIs and contain only what this tool manages."""
 
     kind: ClassVar[str]
-
-    def __init__(self, service: Service, aws: Aws) -> None:
-        self.service = service
-        self.aws = aws
+    phase: ClassVar[Phase] = Phase.BEFORE_RELEASE
+    waiting_for: Sequence[str] = ()  # lines that say what has to happen elsewhere; set by create and update
 
     @property
     def name(self) -> str:
-        return self.service.full_name
+        """The name of the resource in AWS."""
+        return self.stage.name
+
+    @property
+    def step_title(self) -> str:
+        """The title of the step that creates or changes it, if it has one of its own."""
+        return f"Creating {self.name}"
+
+    @property
+    def id(self) -> str:
+        """Kind and name, which identify the resource in a plan."""
+        return f"{self.kind} {self.name}"
 
     @abstractmethod
     def desired(self) -> State | None:
-        """What it should be, in AWS's own words, as far as this tool decides it; None: it should not be there."""
+        """Return the desired properties, or None if the resource should not exist.
+
+        Values that are not known before the deploy are references, see `state.Reference`.
+        """
 
     @abstractmethod
     def read(self) -> State | None:
-        """What it is, as AWS answers, with its `tags` where it can hold any; None: it is not there."""
+        """Return the current properties, with `tags` if it has any, or None if it does not exist."""
 
     @abstractmethod
-    def create(self) -> None: ...
+    def create(self, desired: State) -> Outputs | None:
+        """Create the resource with these properties. Return the outputs that become known by that."""
 
     @abstractmethod
-    def update(self, changed: State) -> None:
-        """Makes the changed keys what they should be."""
+    def update(self, changed: State) -> Outputs | None:
+        """Change these properties. Return the outputs that change by that."""
 
     @abstractmethod
-    def delete(self) -> None: ...
+    def delete(self) -> None:
+        """Delete the resource."""
+
+    @property
+    def recovery_note(self) -> str:
+        """A note for the user if a deleted resource can be restored."""
+        return ""
+
+    def recoverable_until(self) -> datetime | None:
+        """Return until when the deleted resource can be restored."""
+        return None
+
+    def can_be_purged(self) -> bool:
+        """Return True if the resource, which may be deleted already, can be deleted for good."""
+        return False
+
+    def purge(self) -> None:
+        """Delete the resource for good."""
+        self.delete()
+
+    def outputs(self, state: State | None) -> Outputs:
+        """Return the values that other resources can refer to; `state` is what `read` returned."""
+        return {}
+
+    def check_owner(self, tags: Any) -> None:
+        """Raise DeployError unless these tags say that this tool created the resource for this stage."""
+        if not self.stage.tags.items() <= tag_dict(tags).items():
+            raise DeployError(
+                f"A {self.kind} named {self.name} already exists, but this tool did not create it for this stage.",
+                "Choose another name in deploy.toml or another --stage, or delete it.",
+            )
 
 
-@dataclass(frozen=True)
-class Change:
-    """One step of a plan; `fields` maps each differing key to (what it is, what it should be)."""
+class Endpoint(Resource):
+    """The resource that gives the service its public URL. Its outputs contain `endpoint.url`, which ends in a slash."""
 
-    resource: Resource
-    action: Literal["create", "update", "delete"]
-    fields: Mapping[str, tuple[object, object]]
+    phase = Phase.AFTER_RELEASE
+    curl_options: str = ""
 
+    @abstractmethod
+    def is_propagating(self, status: int, body: str) -> bool:
+        """Return True if AWS, not the service, sent this response, because a new URL is not known everywhere yet."""
 
-def read_all(resources: Sequence[Resource]) -> dict[Resource, State | None]:
-    """What is there now; raises Problem when a name belongs to something that is not ours."""
-    with ThreadPoolExecutor(max_workers=len(resources)) as pool:
-        states = dict(zip(resources, pool.map(lambda resource: resource.read(), resources), strict=True))
-    for resource, state in states.items():
-        if state and "tags" in state:
-            check_owner(resource, state["tags"])
-    return states
+    def sign(self, request: AWSRequest) -> None:
+        """Sign a request to the URL, if it only accepts signed requests."""
 
 
-def check_owner(resource: Resource, tags: Any) -> None:
-    """Raises Problem when what has these tags was not made by this tool for this stage."""
-    if not resource.service.tags.items() <= tag_dict(tags).items():
-        raise Problem(
-            f"There is a {resource.kind} named {resource.name} that was not made by this tool.",
-            "Choose another name in deploy.toml, another --stage, or remove it.",
-        )
+class ReleaseStep(Component):
+    """Something that a release does besides publishing a version and moving the alias."""
 
+    title: ClassVar[str] = ""  # of its own line in the progress of a deploy, if it has one
 
-def tag_dict(tags: Any) -> dict[str, str]:
-    """Tags as a mapping; AWS's services tell them in one of two ways."""
-    return dict(tags) if isinstance(tags, Mapping) else {tag["Key"]: tag.get("Value", "") for tag in tags}
+    def before_publish(self) -> str:
+        """Run before a version is published. Return the outcome. Raise DeployError to stop the release."""
+        return ""
 
+    def before_live(self, version: str, live_version: str | None) -> bool:
+        """Prepare a version before it gets traffic; `live_version` serves it now. Return True if anything was changed."""
+        return False
 
-def compare(resources: Sequence[Resource], states: Mapping[Resource, State | None]) -> list[Change]:
-    """The plan: what would make each resource what it should be."""
-    changes = []
-    for resource in resources:
-        desired, actual = resource.desired(), states[resource]
-        if desired is None:
-            if actual is not None:
-                changes.append(Change(resource, "delete", {}))
-        elif actual is None:
-            changes.append(Change(resource, "create", {key: (None, value) for key, value in desired.items()}))
-        elif fields := differences(desired, actual):
-            changes.append(Change(resource, "update", fields))
-    return changes
+    def after_live(self, version: str | None) -> None:
+        """Clean up once this version serves all traffic."""
 
+    def planned_changes(self, version: str) -> list[Any]:
+        """Return the changes (`plan.Change`) that would give the live version what deploy.toml says."""
+        return []
 
-def differences(desired: State, actual: State) -> dict[str, tuple[object, object]]:
-    """Each key of `desired` that AWS has otherwise, with what it is and what it should be."""
-    return {key: (actual.get(key), value) for key, value in desired.items() if not _holds(actual.get(key), value)}
+    def resources(self) -> list[Resource]:
+        """Return the resources that exist for versions, so that `destroy` deletes them."""
+        return []
 
-
-def _holds(actual: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict) and isinstance(actual, dict):  # AWS may tell more than was asked for
-        return all(is_same(actual.get(key), value) for key, value in wanted.items())
-    return is_same(actual, wanted)
-
-
-def is_same(actual: Any, wanted: Any) -> bool:
-    """Whether AWS has it so already."""
-    return bool(actual == wanted or (actual in EMPTY and wanted in EMPTY))
-
-
-def apply(changes: Iterable[Change]) -> str:
-    """Carries out a plan and says what was done: "9 created", "1 updated", "up to date"."""
-    done = {"create": 0, "update": 0, "delete": 0}
-    for change in changes:
-        match change.action:
-            case "create":
-                change.resource.create()
-            case "update":
-                change.resource.update({key: wanted for key, (_, wanted) in change.fields.items()})
-            case "delete":
-                change.resource.delete()
-        done[change.action] += 1
-    return ", ".join(f"{count} {action}d" for action, count in done.items() if count) or "up to date"
+    def rollback_note(self) -> str:
+        """Return a line for the user about what a rollback does not undo."""
+        return ""

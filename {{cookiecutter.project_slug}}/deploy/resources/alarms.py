@@ -1,84 +1,45 @@
-"""Alarms on what goes wrong in the service, and the topic that sends them by e-mail."""
+"""The CloudWatch alarms on errors of the service."""
 
 from __future__ import annotations
 
-{% if cookiecutter.endpoint == 'http_api' %}
-from deploy.aws import Aws, absent_is_none
-from deploy.config import Service
-from deploy.resource import Resource, State
+from typing import TYPE_CHECKING, Any
+
+from deploy.iam import Statement, allow
+from deploy.resource import Cost, Phase, Prices, Resource
 from deploy.resources.function import ALIAS
-from deploy.resources.http_api import HttpApi
-{% else %}
-from deploy.aws import absent_is_none
-from deploy.resource import Resource, State
-from deploy.resources.function import ALIAS
-{% endif %}
+from deploy.resources.topic import topic_arn
+from deploy.stage import Stage
+from deploy.state import State
+
+if TYPE_CHECKING:
+    from deploy.release import Live
 
 
-class Topic(Resource):
-    """Only with `alarm_email`. AWS mails the address once and sends nothing until it is confirmed."""
-
-    kind = "SNS topic"
-
-    @property
-    def arn(self) -> str:
-        return self.aws.arn("sns", self.name)
-
-    def desired(self) -> State | None:
-        return {"email": self.service.alarm_email} if self.service.alarm_email else None
-
-    def read(self) -> State | None:
-        with absent_is_none("NotFound", "ResourceNotFound"):
-            tags = self.aws.sns.list_tags_for_resource(ResourceArn=self.arn)["Tags"]
-            emails, wanted = list(self._subscriptions()), self.service.alarm_email
-            return {"email": wanted if wanted in emails else ", ".join(emails), "tags": tags}
-        return None
-
-    def _subscriptions(self) -> dict[str, str]:
-        """E-mail address → ARN, or "PendingConfirmation"."""
-        pages = self.aws.sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.arn)
-        return {one["Endpoint"]: one["SubscriptionArn"] for page in pages for one in page["Subscriptions"]}
-
-    def confirmed(self) -> bool:
-        """Whether somebody has followed the link in AWS's mail."""
-        return self._subscriptions().get(self.service.alarm_email, "").startswith("arn:")
-
-    def create(self) -> None:
-        self.aws.sns.create_topic(Name=self.name, Tags=self.service.tag_list)
-        self.update({})
-
-    def update(self, changed: State) -> None:
-        subscribed, wanted = self._subscriptions(), self.service.alarm_email
-        for email, arn in subscribed.items():
-            if email != wanted and arn.startswith("arn:"):  # an unconfirmed one ends by itself
-                self.aws.sns.unsubscribe(SubscriptionArn=arn)
-        self.aws.sns.subscribe(TopicArn=self.arn, Protocol="email", Endpoint=wanted)
-
-    def delete(self) -> None:
-        self.aws.sns.delete_topic(TopicArn=self.arn)
+def live_dimensions(stage: Stage) -> list[dict[str, Any]]:
+    """Return the dimensions of Lambda's metrics for the live version."""
+    return [{"Name": "FunctionName", "Value": stage.name}, {"Name": "Resource", "Value": f"{stage.name}:{ALIAS}"}]
 
 
 class Alarms(Resource):
-    """Each goes off when its metric counts at least one within five minutes."""
+    """Two alarms, which fire when their metric counts at least one error within five minutes.
+
+    `server_errors` is the metric that counts responses with status 5xx. Lambda's own metric Errors does not count them:
+    the invocation succeeds.
+    """
 
     kind = "alarms"
+    phase = Phase.AFTER_RELEASE
 
-{% if cookiecutter.endpoint == 'http_api' %}
-    def __init__(self, service: Service, aws: Aws, api: HttpApi) -> None:
-        super().__init__(service, aws)
-        self.api = api
+    def __init__(self, stage: Stage, server_errors: State) -> None:
+        super().__init__(stage)
+        self.server_errors = server_errors
 
-{% endif %}
     @property
     def names(self) -> list[str]:
+        """The names of the alarms."""
         return [f"{self.name}-errors", f"{self.name}-5xx"]
 
     def desired(self) -> State:
-        live = [{"Name": "FunctionName", "Value": self.name}, {"Name": "Resource", "Value": f"{self.name}:{ALIAS}"}]
-        errors, server_errors = self.names
-{% if cookiecutter.endpoint == 'http_api' %}
-        api = [{"Name": "ApiId", "Value": self.api.id}]
-{% endif %}
         common = {
             "Statistic": "Sum",
             "Period": 300,
@@ -86,39 +47,50 @@ class Alarms(Resource):
             "Threshold": 1.0,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
             "TreatMissingData": "notBreaching",
-            "AlarmActions": [Topic(self.service, self.aws).arn] if self.service.alarm_email else [],
+            "AlarmActions": [topic_arn(self.stage)] if self.config.alarm_email else [],
         }
-        return {
-            # Time-outs, crashes and failed INITs.
-            errors: {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": live} | common,
-            # Every 500: `Errors` does not see one that the service itself answers, since the invocation succeeds.
-{% if cookiecutter.endpoint == 'http_api' %}
-            server_errors: {"Namespace": "AWS/ApiGateway", "MetricName": "5xx", "Dimensions": api} | common,
-{% else %}
-            server_errors: {"Namespace": "AWS/Lambda", "MetricName": "Url5xxCount", "Dimensions": live} | common,
-{% endif %}
-        }
+        # Errors counts timeouts, crashes and failed starts.
+        errors = {"Namespace": "AWS/Lambda", "MetricName": "Errors", "Dimensions": live_dimensions(self.stage)}
+        return dict(zip(self.names, (errors | common, self.server_errors | common), strict=True))
 
     def read(self) -> State | None:
-        found = self.aws.cloudwatch.describe_alarms(AlarmNames=self.names)["MetricAlarms"]
-        if not found:
+        cloudwatch = self.stage.client("cloudwatch")
+        alarms = cloudwatch.describe_alarms(AlarmNames=self.names)["MetricAlarms"]
+        if not alarms:
             return None
-        tags = self.aws.cloudwatch.list_tags_for_resource(ResourceARN=found[0]["AlarmArn"])["Tags"]
-        return {alarm["AlarmName"]: alarm for alarm in found} | {"tags": tags}
+        tags = cloudwatch.list_tags_for_resource(ResourceARN=alarms[0]["AlarmArn"])["Tags"]
+        return {alarm["AlarmName"]: alarm for alarm in alarms} | {"tags": tags}
 
-    def create(self) -> None:
-        self.update(self.desired())
+    def create(self, desired: State) -> None:
+        self.update(desired)
 
     def update(self, changed: State) -> None:
-{% if cookiecutter.endpoint == 'http_api' %}
-        wanted = self.desired()  # by now the API has its id
-        for name in changed:
-            self.aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=self.service.tag_list, **wanted[name])
-{% else %}
         for name, alarm in changed.items():
-            self.aws.cloudwatch.put_metric_alarm(AlarmName=name, Tags=self.service.tag_list, **alarm)
-{% endif %}
+            self.stage.client("cloudwatch").put_metric_alarm(AlarmName=name, Tags=self.stage.tag_list, **alarm)
 
     def delete(self) -> None:
-        there = self.read() or {}  # one only, after a deploy that was interrupted between the two
-        self.aws.cloudwatch.delete_alarms(AlarmNames=[name for name in self.names if name in there])
+        existing = self.read() or {}  # there is only one after an interrupted deploy
+        self.stage.client("cloudwatch").delete_alarms(AlarmNames=[name for name in self.names if name in existing])
+
+    def deploy_permissions(self) -> list[Statement]:
+        return [
+            allow("cloudwatch", "ListTagsForResource PutMetricAlarm TagResource", *self._arns),
+            allow("cloudwatch", "DescribeAlarms", self.stage.arn("cloudwatch", "alarm:*")),
+        ]
+
+    def destroy_permissions(self) -> list[Statement]:
+        return [allow("cloudwatch", "DeleteAlarms", *self._arns)]
+
+    @property
+    def _arns(self) -> list[str]:
+        return [self.stage.arn("cloudwatch", f"alarm:{name}") for name in self.names]
+
+    def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
+        free = prices["cloudwatch"]["free_alarms"]
+        dollars = len(self.names) * prices["cloudwatch"]["alarm"]
+        return [Cost(f"{len(self.names)} alarms (the first {free} of an account are free)", dollars)]
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        alarms = self.read() or {}
+        states = [f"{name} {alarms.get(name, {}).get('StateValue', 'missing')}" for name in self.names]
+        return [("alarms", " · ".join(states))]

@@ -1,153 +1,222 @@
-"""The Lambda function: its code and configuration as `$LATEST`, from which versions are published."""
+"""The Lambda function. Its code and settings are changed in $LATEST, from which versions are published."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import absent_is_none
-from deploy.problem import Problem
-from deploy.resource import Resource, State
+from deploy.errors import DeployError, suppress_errors
+from deploy.iam import Statement, allow
+from deploy.resource import Check, Component, Resource
+from deploy.resources.vpc import sorted_vpc_config
+from deploy.stage import Stage
+from deploy.state import Reference, State
 
-ALIAS = "live"  # what the public calls
-CODE = {"ImageUri", "Architectures"}  # the rest of what a version holds is configuration
-NOT_YET = (  # in what Lambda says when the same call will do a little later
-    "The operation cannot be performed at this time",  # an earlier change is under way
-    "cannot be assumed by Lambda",  # a fresh role, of which Lambda learns some seconds late
-{% if cookiecutter.migrations == 'alembic' %}
-    "does not have permissions to call CreateNetworkInterface",  # likewise
-{% endif %}
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+ALIAS = "live"  # public requests go to the version that it points to
+CODE = {"ImageUri", "Architectures"}  # changed by UpdateFunctionCode; all other settings by UpdateFunctionConfiguration
+UNVERSIONED = {"ReservedConcurrentExecutions", "Failure"}  # belong to the function, not to its versions
+SETTLED_STATES = ("Active", "Inactive", "Failed")  # any other state, known or not, means "not ready yet"
+RETRYABLE_MESSAGES = (
+    "The operation cannot be performed at this time",  # an earlier update is still in progress
+    "cannot be assumed by Lambda",  # Lambda learns of a new role some seconds late
+    "does not have permissions to call CreateNetworkInterface",  # and of its policy
 )
+NEW_ACCOUNT_CONCURRENCY = 10  # the quota of new accounts; others have 1,000
+UNRESERVABLE = 100  # executions that cannot be reserved (the Lambda guide: configuration-concurrency.html)
+
+
+def version_settings(desired: State) -> State:
+    """Return the part of a function's desired properties that its versions have."""
+    return {key: value for key, value in desired.items() if key not in UNVERSIONED}
 
 
 class Function(Resource):
-    """`image`: a URI with digest; `secrets_changed` differs when a secret was set anew; `latest`: what it became."""
+    """The function with the settings, variables and permissions of the components that it uses."""
 
     kind = "function"
-    image = ""
-    secrets_changed = ""
-    latest: State | None = None
+
+    def __init__(self, stage: Stage, uses: Sequence[Component]) -> None:
+        super().__init__(stage)
+        self.uses = uses
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the function."""
+        return self.stage.arn("lambda", f"function:{self.name}")
 
     def desired(self) -> State:
-        own = {"ReservedConcurrentExecutions": self.service.reserved_concurrency, "Failure": None}
-        return self.released() | own
-
-    def released(self) -> State:
-        """The part of `desired` that a version holds, so that what is live can be compared with it."""
-        variables = self.service.environment | {"STAGE": self.service.stage}
-        if self.service.secrets:
-{% if cookiecutter.secrets == 'ssm' %}
-            variables["SECRETS_PATH"] = self.service.secrets_path
-{% else %}
-            variables["SECRET_ID"] = self.service.secret_id
-{% endif %}
-            variables["SECRET_NAMES"] = ",".join(self.service.secrets)
-            variables["SECRETS_CHANGED"] = self.secrets_changed
-{% if cookiecutter.migrations == 'alembic' %}
-        vpc = self.service.vpc
-{% endif %}
+        """`Failure` is None: a function whose last update failed is updated again."""
+        variables = self.config.environment | {"STAGE": self.config.stage}
+        settings: State = {}
+        for component in self.uses:
+            variables |= component.variables()
+            settings |= component.function_settings()
         return {
-            "ImageUri": self.image,
-            "Architectures": [self.service.architecture],
-            "Role": self.aws.arn("iam", f"role/{self.service.full_name}", region=False),
-            "MemorySize": self.service.memory_mb,
-            "Timeout": self.service.timeout_s,
+            "ImageUri": Reference("image"),
+            "Architectures": [self.config.architecture],
+            "Role": self.stage.arn("iam", f"role/{self.stage.name}", region=False),
+            "MemorySize": self.config.memory_mb,
+            "Timeout": self.config.timeout_s,
             "Environment": {"Variables": variables},
             "LoggingConfig": {
                 "LogFormat": "JSON",
-                "ApplicationLogLevel": self.service.log_level,
-                "SystemLogLevel": "INFO",  # brings platform.report, from which the memory used is read
-                "LogGroup": self.service.log_group,
+                "ApplicationLogLevel": self.config.log_level,
+                "SystemLogLevel": "INFO",  # includes platform.report, which contains the memory used
+                "LogGroup": self.config.log_group,
             },
-{% if cookiecutter.cold_starts == 'snapstart' %}
-            "SnapStart": {"ApplyOn": "PublishedVersions" if self.service.snapstart else "None"},
-{% endif %}
-{% if cookiecutter.migrations == 'alembic' %}
-            "VpcConfig": {
-                "SubnetIds": sorted(vpc.subnet_ids) if vpc else [],
-                "SecurityGroupIds": sorted(vpc.security_group_ids) if vpc else [],
-            },
-{% endif %}
+            **settings,
+            "ReservedConcurrentExecutions": self.config.reserved_concurrency,
+            "Failure": None,
         }
 
     def read(self) -> State | None:
+        """Return the properties of $LATEST."""
         return self.read_version("$LATEST")
 
     def read_version(self, qualifier: str) -> State | None:
-        """The function, or what a version or alias of it holds; None: there is no such thing."""
-        with absent_is_none("ResourceNotFoundException"):
-            return self._told(qualifier)
+        """Return the properties of a version or an alias, or None if it does not exist."""
+        with suppress_errors("ResourceNotFoundException"):
+            return self._read(qualifier)
         return None
 
-    def _told(self, qualifier: str) -> State:
-        found = self.aws.lambda_.get_function(FunctionName=self.name, Qualifier=qualifier)
-        now = found["Configuration"]
-        failed = "Failed" in (now.get("State"), now.get("LastUpdateStatus"))
-{% if cookiecutter.migrations == 'alembic' %}
-        vpc = {"SubnetIds": [], "SecurityGroupIds": []} | now.get("VpcConfig", {})
-{% endif %}
+    def _read(self, qualifier: str) -> State:
+        response = self.stage.client("lambda").get_function(FunctionName=self.name, Qualifier=qualifier)
+        current = response["Configuration"]
+        failed = "Failed" in (current.get("State"), current.get("LastUpdateStatus"))
+        reason = current.get("LastUpdateStatusReason") or current.get("StateReason", "unknown")
         return {
-            **now,
-            "ImageUri": found["Code"].get("ResolvedImageUri"),
-{% if cookiecutter.migrations == 'alembic' %}
-            "ImageConfig": now.get("ImageConfigResponse", {}).get("ImageConfig"),
-            "VpcConfig": {"SubnetIds": sorted(vpc["SubnetIds"]), "SecurityGroupIds": sorted(vpc["SecurityGroupIds"])},
-{% endif %}
-            "ReservedConcurrentExecutions": found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
-            "Failure": (now.get("LastUpdateStatusReason") or now.get("StateReason", "unknown")) if failed else None,
-            "tags": found.get("Tags", {}),
+            **current,
+            "ImageUri": response["Code"].get("ResolvedImageUri"),
+            "ImageConfig": current.get("ImageConfigResponse", {}).get("ImageConfig"),
+            "VpcConfig": sorted_vpc_config(current.get("VpcConfig", {})),
+            "ReservedConcurrentExecutions": response.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+            "Failure": reason if failed else None,
+            "tags": response.get("Tags", {}),
         }
 
-    def create(self) -> None:
-        wanted = self.released() | {"PackageType": "Image", "Tags": self.service.tags}
-        wanted["Code"] = {"ImageUri": wanted.pop("ImageUri")}
-        self._in_time(lambda: self.aws.lambda_.create_function(FunctionName=self.name, **wanted))
-        most = self.desired().get("ReservedConcurrentExecutions")
-        self.update({} if most is None else {"ReservedConcurrentExecutions": most})
+    def create(self, desired: State) -> None:
+        """Create the function and wait until it can be updated."""
+        settings: Any = version_settings(desired) | {"PackageType": "Image", "Tags": self.stage.tags}
+        settings["Code"] = {"ImageUri": settings.pop("ImageUri")}
+        client = self.stage.client("lambda")
+        self._retry(lambda: client.create_function(FunctionName=self.name, **settings))
+        concurrency = desired.get("ReservedConcurrentExecutions")
+        self.update({} if concurrency is None else {"ReservedConcurrentExecutions": concurrency})
 
     def update(self, changed: State) -> None:
-        name, lambda_, wanted = self.name, self.aws.lambda_, self.released()
+        """Update the function and wait until it can be used. Raise DeployError if Lambda reports a failure."""
+        client, name = self.stage.client("lambda"), self.name
         if "ReservedConcurrentExecutions" in changed:
-            if (most := changed["ReservedConcurrentExecutions"]) is None:
-                lambda_.delete_function_concurrency(FunctionName=name)
+            concurrency = changed["ReservedConcurrentExecutions"]
+            if concurrency is None:
+                client.delete_function_concurrency(FunctionName=name)
             else:
-                self._in_time(
-                    lambda: lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=most)
+                self._retry(
+                    lambda: client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=concurrency)
                 )
-        if changed.keys() & (wanted.keys() - CODE):
-            configuration = {key: value for key, value in wanted.items() if key not in CODE}
-            self._in_time(lambda: lambda_.update_function_configuration(FunctionName=name, **configuration))
-        if changed.keys() & (CODE | {"Failure"}):
-            code = {key: wanted[key] for key in CODE}
-            self._in_time(lambda: lambda_.update_function_code(FunctionName=name, **code))
-        self.latest = self.settled()
-        if failure := self.latest["Failure"]:
-            raise Problem(f"Lambda could not update {name}: {failure}", "Correct what it names and run it again.")
+        settings: Any = {key: value for key, value in changed.items() if key not in CODE | UNVERSIONED}
+        if settings:
+            self._retry(lambda: client.update_function_configuration(FunctionName=name, **settings))
+        code: Any = {key: changed[key] for key in CODE if key in changed}
+        if code or "Failure" in changed:
+            self._retry(lambda: client.update_function_code(FunctionName=name, **self._complete_code(code)))
+        if failure := self.wait_until_updated()["Failure"]:
+            raise DeployError(f"Lambda could not update {name}: {failure}", "Fix the cause, then deploy again.")
 
-    def _in_time(self, call: Callable[[], object]) -> None:
-        def called() -> bool:
+    def _complete_code(self, code: State) -> Any:
+        """Return both properties of the code: Lambda needs the image even if only the architecture changes."""
+        if code.keys() == CODE:
+            return code
+        current = self._read("$LATEST")
+        return {key: current[key] for key in CODE} | code
+
+    def _retry(self, call: Callable[[], object]) -> None:
+        def succeeded() -> bool:
             try:
                 call()
             except ClientError as error:
-                if any(said in str(error) for said in NOT_YET):
+                if any(message in str(error) for message in RETRYABLE_MESSAGES):
                     return False
                 raise
             return True
 
-        self.aws.wait(f"what {self.name} was waiting for", called)
+        self.stage.wait_until(
+            succeeded,
+            f"{self.name} could not be updated: a previous update is still in progress, or its role is not usable yet,",
+        )
 
-    def settled(self) -> State:
-        """What it is, once no creation or update is under way: until then Lambda may run what it was before."""
-        now: State = {}
+    def wait_until_updated(self) -> State:
+        """Wait until no creation or update is in progress, and return the properties of $LATEST.
 
-        def is_settled() -> bool:
-            now.update(self._told("$LATEST"))
-            return now["State"] != "Pending" and now.get("LastUpdateStatus") != "InProgress"
+        Until then, Lambda may run the previous code.
+        """
+        current: State = {}
 
-        self.aws.wait(f"preparing {self.name}", is_settled)
-        return now
+        def is_updated() -> bool:
+            current.update(self._read("$LATEST"))
+            return current["State"] in SETTLED_STATES and current.get("LastUpdateStatus") != "InProgress"
+
+        self.stage.wait_until(is_updated, f"{self.name} was not ready")
+        return current
+
+    def is_version_ready(self, settings: State) -> bool:
+        """Return True if a version that is Active can be invoked."""
+        return all(component.is_version_ready(settings) for component in self.uses)
 
     def delete(self) -> None:
-        """With all its versions, aliases and URLs."""
-        self.aws.lambda_.delete_function(FunctionName=self.name)
+        """Delete the function with all its versions and aliases."""
+        self.stage.client("lambda").delete_function(FunctionName=self.name)
+
+    def deploy_permissions(self) -> list[Statement]:
+        """Everything except deleting the function; old versions are deleted after each release."""
+        actions = """
+            CreateAlias CreateFunction DeleteFunctionConcurrency GetAlias GetFunction GetFunctionConfiguration
+            InvokeFunction ListAliases ListTags ListVersionsByFunction PublishVersion PutFunctionConcurrency TagResource
+            UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration
+        """
+        return [
+            allow("lambda", actions, self.arn, f"{self.arn}:*"),
+            allow("lambda", "DeleteFunction", f"{self.arn}:*"),
+            allow("cloudwatch", "GetMetricStatistics", "*"),  # plan and cost show the price of the requests
+        ]
+
+    def destroy_permissions(self) -> list[Statement]:
+        """The function itself."""
+        return [allow("lambda", "DeleteFunction", self.arn)]
+
+    def live_config(self, live: Live) -> dict[str, Any]:
+        """Memory and architecture determine the price of a second."""
+        return {"memory_mb": live.settings["MemorySize"], "architecture": live.settings["Architectures"][0]}
+
+    def checks(self) -> list[Check]:
+        """The account's quota for concurrent executions."""
+        return [Check("concurrency", self._check_concurrency)]
+
+    def _check_concurrency(self) -> str:
+        limit = self.stage.client("lambda").get_account_settings()["AccountLimit"]
+        total, unreserved = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
+        reserved = (self.read() or {}).get("ReservedConcurrentExecutions") or 0
+        needed = self.config.concurrency_needed
+        free = min(UNRESERVABLE, total)
+        if needed and needed > unreserved + reserved - free:
+            raise DeployError(
+                f"deploy.toml needs {needed} concurrent executions. {unreserved + reserved} of this account's {total} are "
+                f"not reserved, and {free} of them must stay unreserved.",
+                "Lower the number in deploy.toml, or request more: Service Quotas, AWS Lambda, Concurrent executions.",
+            )
+        if total <= NEW_ACCOUNT_CONCURRENCY:
+            raise DeployError(
+                f"This account can run only {total} concurrent executions of all functions together.",
+                "Request more: Service Quotas, AWS Lambda, Concurrent executions.",
+            )
+        return f"{total} concurrent executions in this account, {unreserved} of them not reserved"
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        """State and image of the live version."""
+        state = f"{live.settings['State']} {live.settings.get('StateReason', '')}".strip()
+        return [("state", state), ("image", live.settings["ImageUri"])]

@@ -1,15 +1,28 @@
-"""The public HTTPS URL, on the alias `live`."""
+"""The function URL: a public HTTPS address of the alias."""
+
+from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deploy.aws import absent_is_none
-from deploy.resource import Resource, State
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from deploy.errors import suppress_errors
+from deploy.iam import Statement, allow
+from deploy.resource import Endpoint, Outputs
+from deploy.resources.alarms import live_dimensions
 from deploy.resources.function import ALIAS
+from deploy.stage import Stage
+from deploy.state import State
 
-# A public URL needs both since October 2025; the condition of the second keeps direct Invoke closed to the world
-# (docs.aws.amazon.com/lambda/latest/dg/urls-auth.html). Of each: its grant, and the condition that AWS makes of it.
-PUBLIC: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+# A public URL needs two policy statements since October 2025. The condition of the second one prevents anyone from invoking
+# the function directly (docs.aws.amazon.com/lambda/latest/dg/urls-auth.html). For each: the arguments of AddPermission,
+# and the condition that AWS makes of them.
+PUBLIC_STATEMENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "public-url": (
         {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
         {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
@@ -21,65 +34,104 @@ PUBLIC: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-class FunctionUrl(Resource):
-    """With `auth = "none"` anyone may call it; with "iam" only signed requests of this account."""
+def server_error_metric(stage: Stage) -> State:
+    """Return the metric that counts responses with status 5xx."""
+    return {"Namespace": "AWS/Lambda", "MetricName": "Url5xxCount", "Dimensions": live_dimensions(stage)}
+
+
+class FunctionUrl(Endpoint):
+    """The URL. With `auth = "none"` anyone can call it, with "iam" only signed requests of this account can."""
 
     kind = "function URL"
-    _url: str | None = None  # as last read
 
     @property
-    def _on_alias(self) -> dict[str, Any]:
+    def _target(self) -> dict[str, Any]:
         return {"FunctionName": self.name, "Qualifier": ALIAS}
 
+    @property
+    def _is_public(self) -> bool:
+        return self.config.auth == "none"
+
+    @property
+    def curl_options(self) -> str:  # type: ignore[override]
+        return "" if self._is_public else "--aws-sigv4 … "
+
     def desired(self) -> State:
-        public = self.service.auth == "none"
-        return {"AuthType": "NONE", "statements": [*PUBLIC]} if public else {"AuthType": "AWS_IAM", "statements": []}
+        if self._is_public:
+            return {"AuthType": "NONE", "statements": [*PUBLIC_STATEMENTS]}
+        return {"AuthType": "AWS_IAM", "statements": []}
 
     def read(self) -> State | None:
-        self._url = ""
-        with absent_is_none("ResourceNotFoundException"):
-            config = self.aws.lambda_.get_function_url_config(**self._on_alias)
-            self._url = config["FunctionUrl"]
-            return {**config, "statements": self._statements()}
+        with suppress_errors("ResourceNotFoundException"):
+            config = self.stage.client("lambda").get_function_url_config(**self._target)
+            return {**config, "statements": self._read_statements()}
         return None
 
-    def url(self) -> str:
-        """What clients call, ending in a slash; empty before the first release."""
-        if self._url is None:
-            self.read()
-        return self._url or ""
+    def outputs(self, state: State | None) -> Outputs:
+        return {"endpoint.url": state["FunctionUrl"]} if state else {}
 
-    def _statements(self) -> list[str]:
-        """Those that make it public: as they should be, or "broken"."""
-        there = {}
-        with absent_is_none("ResourceNotFoundException"):
-            policy = json.loads(self.aws.lambda_.get_policy(**self._on_alias)["Policy"])
-            there = {statement["Sid"]: statement for statement in policy["Statement"]}
-        return [sid if _is_whole(there[sid], *PUBLIC[sid]) else f"{sid}: broken" for sid in PUBLIC if sid in there]
+    def _read_statements(self) -> list[str]:
+        """Return the IDs of the statements that make the URL public, with ": modified" after those that differ."""
+        statements = {}
+        with suppress_errors("ResourceNotFoundException"):
+            policy = json.loads(self.stage.client("lambda").get_policy(**self._target)["Policy"])
+            statements = {statement["Sid"]: statement for statement in policy["Statement"]}
+        return [
+            sid if _is_unmodified(statements[sid], *PUBLIC_STATEMENTS[sid]) else f"{sid}: modified"
+            for sid in PUBLIC_STATEMENTS
+            if sid in statements
+        ]
 
-    def create(self) -> None:
-        made = self.aws.lambda_.create_function_url_config(**self._on_alias, AuthType=self.desired()["AuthType"])
-        self._url = made["FunctionUrl"]
-        self._grant()
+    def create(self, desired: State) -> Outputs:
+        response = self.stage.client("lambda").create_function_url_config(**self._target, AuthType=desired["AuthType"])
+        self._set_statements(desired["statements"])
+        return {"endpoint.url": response["FunctionUrl"]}
 
     def update(self, changed: State) -> None:
         if "AuthType" in changed:
-            self.aws.lambda_.update_function_url_config(**self._on_alias, AuthType=changed["AuthType"])
-        self._grant()
+            self.stage.client("lambda").update_function_url_config(**self._target, AuthType=changed["AuthType"])
+        if "statements" in changed:
+            self._set_statements(changed["statements"])
 
-    def _grant(self) -> None:
-        """Only what differs is touched: a statement that is right is never missing for a moment."""
-        wanted, present = self.desired()["statements"], self._statements()
-        for statement in [one for one in present if one not in wanted]:
-            self.aws.lambda_.remove_permission(**self._on_alias, StatementId=statement.split(":")[0])
-        for sid in [one for one in wanted if one not in present]:
-            self.aws.lambda_.add_permission(**self._on_alias, StatementId=sid, Principal="*", **PUBLIC[sid][0])
+    def _set_statements(self, desired: list[str]) -> None:
+        """Add and remove only statements that differ, so that a correct one is never missing for a moment."""
+        client, current = self.stage.client("lambda"), self._read_statements()
+        for statement in [statement for statement in current if statement not in desired]:
+            client.remove_permission(**self._target, StatementId=statement.split(":")[0])
+        for sid in [sid for sid in desired if sid not in current]:
+            client.add_permission(**self._target, StatementId=sid, Principal="*", **PUBLIC_STATEMENTS[sid][0])
 
     def delete(self) -> None:
-        self.aws.lambda_.delete_function_url_config(**self._on_alias)
+        self.stage.client("lambda").delete_function_url_config(**self._target)
+
+    def is_propagating(self, status: int, body: str) -> bool:
+        """A new URL, or one with a new permission, returns 403 at first."""
+        return status == 403
+
+    def sign(self, request: AWSRequest) -> None:
+        """Sign the request if the URL accepts only signed ones."""
+        credentials: Any = self.stage.session.get_credentials()
+        if not self._is_public:
+            SigV4Auth(credentials, "lambda", self.config.region).add_auth(request)
+
+    def deploy_permissions(self) -> list[Statement]:
+        arn = self.stage.arn("lambda", f"function:{self.name}")
+        actions = """
+            AddPermission CreateFunctionUrlConfig GetFunctionUrlConfig GetPolicy InvokeFunctionUrl RemovePermission
+            UpdateFunctionUrlConfig
+        """
+        return [allow("lambda", actions, arn, f"{arn}:*")]
+
+    def destroy_permissions(self) -> list[Statement]:
+        arn = self.stage.arn("lambda", f"function:{self.name}")
+        return [allow("lambda", "DeleteFunctionUrlConfig", arn, f"{arn}:*")]
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        url = self.outputs(self.read()).get("endpoint.url")
+        return [("URL", url or f"none yet: run {self.stage.command}")]
 
 
-def _is_whole(statement: dict[str, Any], grant: dict[str, Any], condition: dict[str, Any]) -> bool:
-    wanted = {"Effect": "Allow", "Action": grant["Action"], "Condition": condition}
-    anyone = statement["Principal"] in ("*", {"AWS": "*"})
-    return anyone and all(statement.get(key) == value for key, value in wanted.items())
+def _is_unmodified(statement: dict[str, Any], arguments: dict[str, Any], condition: dict[str, Any]) -> bool:
+    expected = {"Effect": "Allow", "Action": arguments["Action"], "Condition": condition}
+    is_for_anyone = statement["Principal"] in ("*", {"AWS": "*"})
+    return is_for_anyone and all(statement.get(key) == value for key, value in expected.items())

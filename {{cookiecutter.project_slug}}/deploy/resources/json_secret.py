@@ -1,4 +1,4 @@
-"""The service's secrets: one JSON object in Secrets Manager, with a key for each."""
+"""The secrets of the service: the keys of one JSON secret in Secrets Manager."""
 
 from __future__ import annotations
 
@@ -9,137 +9,167 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import absent_is_none, error_code
-from deploy.problem import Problem, UsageProblem
-from deploy.resource import Resource, State, check_owner, tag_dict
-from deploy.secrets import Secret
+from deploy.errors import DeployError, UsageError, error_code, suppress_errors
+from deploy.iam import Statement, allow
+from deploy.resource import Cost, Prices
+from deploy.resources.secret import Secret, SecretStore
+from deploy.state import State, tag_dict
 
 CURRENT = "AWSCURRENT"  # the staging label of the version that the service reads
-DRAFT = "DRAFT"  # of a version that is written and not current yet
-KEY = "secret:"  # begins the tag that says of a key that it is there, and since when
+DRAFT = "DRAFT"  # the label of a version that is not current yet
+KEY_TAG = "secret:"  # prefix of the tags that record the name of each key and when it was changed
 MAX_BYTES = 65_536  # of all keys and values together
-MAX_KEYS = 47  # a secret holds 50 tags; three say whose it is
-RECOVERY_DAYS = 30  # what is destroyed can be brought back for so long, at no cost
-ROUNDS = 20  # in which somebody else's edit may come first
-PURGE_S = 60  # until the name of a secret that was deleted at once is free again
+MAX_KEYS = 47  # a secret can have 50 tags, and three of them are the tool's own
+RECOVERY_DAYS = 30  # a deleted secret can be restored during this time, at no cost
+MAX_ATTEMPTS = 20  # when others change the secret at the same time
+PURGE_TIMEOUT_S = 60  # until the name of a purged secret can be used again
 
 
-class Secrets(Resource):
-    """Made, or its deletion taken back, by ./deploy.sh secret set; a deploy only looks whether its keys are there.
+class Secrets(SecretStore):
+    """The secret. `secret set` creates or restores it; a deploy only checks that its keys exist.
 
-    Its tags name its keys, so that only `secret set` and `secret remove`, which keep the others, read the values.
+    Its tags contain the names of its keys, so that only `secret set` and `secret remove` have to read values.
     """
 
     kind = "secret"
-    purge = False
 
     @property
     def name(self) -> str:
-        return self.service.secret_id
+        return f"{self.config.name}/{self.config.stage}"
 
-    def desired(self) -> State:
-        return {}
+    @property
+    def _arn(self) -> str:
+        return self.stage.arn("secretsmanager", f"secret:{self.name}-??????")  # AWS appends six characters
+
+    def location(self) -> dict[str, str]:
+        return {"SECRET_ID": self.name}
 
     def read(self) -> State | None:
-        found = self._describe()
-        return None if found.get("DeletedDate") and not self.purge else found or None
+        """Return None for a secret that is deleted and can be restored."""
+        secret = self._describe()
+        return None if secret.get("DeletedDate") else secret or None
 
-    def create(self) -> None:
-        """Without keys, or as it was when its deletion can be taken back."""
+    def _create(self) -> None:
+        """Create the secret without keys, or restore it with its keys if it was deleted."""
+        client = self.stage.client("secretsmanager")
         if self.recoverable_until():
-            self.aws.secretsmanager.restore_secret(SecretId=self.name)
+            client.restore_secret(SecretId=self.name)
             return
 
         def created() -> bool:
             try:
-                self.aws.secretsmanager.create_secret(Name=self.name, SecretString="{}", Tags=self.service.tag_list)
+                client.create_secret(Name=self.name, SecretString="{}", Tags=self.stage.tag_list)
             except ClientError as error:
-                if error_code(error) == "InvalidRequestException":  # the one that was purged is still going
+                if error_code(error) == "InvalidRequestException":  # a purged secret of that name is still being deleted
                     return False
-                if error_code(error) != "ResourceExistsException":  # made by somebody else at the same time
+                if error_code(error) != "ResourceExistsException":  # somebody else created it at the same time
                     raise
             return True
 
-        self.aws.wait(f"deleting the former {self.name}", created, timeout_s=PURGE_S)
-
-    def update(self, changed: State) -> None: ...
+        self.stage.wait_until(created, f"The previous {self.name} was not deleted", timeout_s=PURGE_TIMEOUT_S)
 
     def delete(self) -> None:
-        if not self.purge:
-            self.aws.secretsmanager.delete_secret(SecretId=self.name, RecoveryWindowInDays=RECOVERY_DAYS)
-            return
-        self.aws.secretsmanager.delete_secret(SecretId=self.name, ForceDeleteWithoutRecovery=True)
-        self.aws.wait(f"deleting {self.name}", lambda: not self._describe(), timeout_s=PURGE_S)
+        """Delete the secret. It can be restored for `RECOVERY_DAYS`."""
+        self.stage.client("secretsmanager").delete_secret(SecretId=self.name, RecoveryWindowInDays=RECOVERY_DAYS)
+
+    @property
+    def recovery_note(self) -> str:
+        return f"can be restored for {RECOVERY_DAYS} days"
+
+    def can_be_purged(self) -> bool:
+        return bool(self._describe())
+
+    def purge(self) -> None:
+        """Delete the secret for good."""
+        self.stage.client("secretsmanager").delete_secret(SecretId=self.name, ForceDeleteWithoutRecovery=True)
+        self.stage.wait_until(lambda: not self._describe(), f"{self.name} was not deleted", timeout_s=PURGE_TIMEOUT_S)
 
     def recoverable_until(self) -> datetime | None:
-        """When it goes for good; None when it is not there or not deleted."""
+        """Return when a deleted secret is deleted for good, or None if it is not deleted."""
         return self._describe().get("DeletedDate")
 
-    def known(self) -> list[Secret]:
-        """The keys that have a value, by name."""
-        found = self.read()
-        if not found:
+    def list_secrets(self, state: State | None = None) -> list[Secret]:
+        secret = state or self.read()
+        if not secret:
             return []
-        (version,) = [id for id, labels in found["VersionIdsToStages"].items() if CURRENT in labels]
+        (version,) = [id for id, labels in secret["VersionIdsToStages"].items() if CURRENT in labels]
         return [
-            Secret(tag.removeprefix(KEY), version[:8], datetime.fromisoformat(since))
-            for tag, since in sorted(tag_dict(found["tags"]).items())
-            if tag.startswith(KEY)
+            Secret(tag.removeprefix(KEY_TAG), version[:8], datetime.fromisoformat(changed))
+            for tag, changed in sorted(tag_dict(secret["tags"]).items())
+            if tag.startswith(KEY_TAG)
         ]
 
-    def set(self, name: str, value: str) -> str:
-        """Stores the value and returns the version of the secret that holds it."""
+    def set_value(self, name: str, value: str) -> str:
         if self.read() is None:
-            self.create()
+            self._create()
         version = self._edit(lambda values: values | {name: value})
-        since = datetime.now(UTC).isoformat(timespec="seconds")
-        self.aws.secretsmanager.tag_resource(SecretId=self.name, Tags=[{"Key": KEY + name, "Value": since}])
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.stage.client("secretsmanager").tag_resource(
+            SecretId=self.name, Tags=[{"Key": KEY_TAG + name, "Value": now}]
+        )
         return version[:8]
 
     def remove(self, name: str) -> bool:
-        """Whether there was such a secret."""
-        if self.read() is None or name not in self._current()[1]:
+        if self.read() is None or name not in self._current_values()[1]:
             return False
         self._edit(lambda values: {key: value for key, value in values.items() if key != name})
-        self.aws.secretsmanager.untag_resource(SecretId=self.name, TagKeys=[KEY + name])
+        self.stage.client("secretsmanager").untag_resource(SecretId=self.name, TagKeys=[KEY_TAG + name])
         return True
 
     def _edit(self, change: Callable[[State], State]) -> str:
-        """Writes a new version and makes it current, unless the one it was made from no longer is: then once more."""
-        for _ in range(ROUNDS):
-            before, values = self._current()
-            written = json.dumps(change(values), ensure_ascii=False)
-            if len(written.encode()) > MAX_BYTES or len(json.loads(written)) > MAX_KEYS:
-                room = f"{MAX_KEYS} keys and {MAX_BYTES:,} bytes"
-                raise UsageProblem(f"{self.name} has no room for it: it holds {room}.", "Remove what is not needed.")
-            made = self.aws.secretsmanager.put_secret_value(
-                SecretId=self.name, SecretString=written, VersionStages=[DRAFT]
-            )["VersionId"]
+        """Write a changed version and make it current. Start again if somebody else changed the secret meanwhile."""
+        client = self.stage.client("secretsmanager")
+        for _ in range(MAX_ATTEMPTS):
+            previous, values = self._current_values()
+            text = json.dumps(change(values), ensure_ascii=False)
+            if len(text.encode()) > MAX_BYTES or len(json.loads(text)) > MAX_KEYS:
+                limit = f"{MAX_KEYS} keys and {MAX_BYTES:,} bytes"
+                raise UsageError(f"{self.name} is full: a secret holds up to {limit}.", "Remove keys you do not need.")
+            created = client.put_secret_value(SecretId=self.name, SecretString=text, VersionStages=[DRAFT])["VersionId"]
             try:
-                self.aws.secretsmanager.update_secret_version_stage(
-                    SecretId=self.name, VersionStage=CURRENT, RemoveFromVersionId=before, MoveToVersionId=made
+                client.update_secret_version_stage(
+                    SecretId=self.name, VersionStage=CURRENT, RemoveFromVersionId=previous, MoveToVersionId=created
                 )
-                return made
+                return created
             except ClientError as error:
-                now, _values = self._current()
-                if now == made:  # it was moved, and only the answer lost
-                    return made
-                if error_code(error) != "InvalidParameterException" or now == before:
+                current, _values = self._current_values()
+                if current == created:  # the label was moved, and only the response was lost
+                    return created
+                if error_code(error) != "InvalidParameterException" or current == previous:
                     raise
-        raise Problem(f"Others keep changing {self.name}.", "Run it again when they are done.")
+        raise DeployError(
+            f"{self.name} was modified concurrently {MAX_ATTEMPTS} times; giving up.", "Run the same command again."
+        )
 
-    def _current(self) -> tuple[str, State]:
-        """The id of the version that the service reads, and its keys and values."""
-        read = self.aws.secretsmanager.get_secret_value(SecretId=self.name, VersionStage=CURRENT)
+    def _current_values(self) -> tuple[str, State]:
+        """Return the ID of the current version, and its keys and values."""
+        secret = self.stage.client("secretsmanager").get_secret_value(SecretId=self.name, VersionStage=CURRENT)
         try:
-            return read["VersionId"], dict(json.loads(read["SecretString"]))
+            return secret["VersionId"], dict(json.loads(secret["SecretString"]))
         except (KeyError, TypeError, ValueError):
-            raise Problem(f"{read['Name']} does not hold a JSON object.", "Make it one in the AWS console.") from None
+            raise DeployError(f"{secret['Name']} is not a JSON object.", "Make it one in the AWS console.") from None
 
     def _describe(self) -> dict[str, Any]:
-        """Whether it is deleted or not; empty when there is none. Raises Problem when it is not ours."""
-        with absent_is_none("ResourceNotFoundException"):
-            found = self.aws.secretsmanager.describe_secret(SecretId=self.name)
-            check_owner(self, found.get("Tags", []))
-            return {**found, "tags": found.get("Tags", [])}
+        """Return the secret, also if it is deleted, or an empty dictionary. Raise DeployError if it is not the tool's."""
+        with suppress_errors("ResourceNotFoundException"):
+            secret = self.stage.client("secretsmanager").describe_secret(SecretId=self.name)
+            self.check_owner(secret.get("Tags", []))
+            return {**secret, "tags": secret.get("Tags", [])}
         return {}
+
+    def service_permissions(self) -> list[Statement]:
+        """Also without secrets in deploy.toml: removing it would affect the live version at once."""
+        return [allow("secretsmanager", "GetSecretValue", self._arn)]
+
+    def deploy_permissions(self) -> list[Statement]:
+        return [allow("secretsmanager", "DescribeSecret", "*")]  # a secret that does not exist yet has no ARN
+
+    def destroy_permissions(self) -> list[Statement]:
+        actions = "DeleteSecret GetSecretValue PutSecretValue TagResource UpdateSecretVersionStage"
+        return [
+            allow("secretsmanager", "CreateSecret", "*", when={"secretsmanager:Name": self.name}),
+            allow("secretsmanager", actions, self._arn),
+        ]
+
+    def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
+        return [Cost("the secret", prices["secrets_manager"]["secret"])] if self.config.secrets else []

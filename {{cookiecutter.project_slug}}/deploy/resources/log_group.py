@@ -1,36 +1,50 @@
 """The log group of the function."""
 
-from deploy.resource import Resource, State
+from __future__ import annotations
+
+from deploy.iam import Statement, allow
+from deploy.resource import Resource
+from deploy.state import State
 
 
 class LogGroup(Resource):
-    """Made before the function: one that Lambda makes itself never expires."""
+    """The log group. It is created before the function, because logs never expire in one that Lambda creates."""
 
     kind = "log group"
+    log_kb_per_request = 1.0  # Lambda's start and report, and the access log of the service
 
     @property
     def name(self) -> str:
-        return self.service.log_group
+        return self.config.log_group
 
     @property
     def arn(self) -> str:
-        return self.aws.arn("logs", f"log-group:{self.name}")
+        """The ARN of the log group."""
+        return self.stage.arn("logs", f"log-group:{self.name}")
 
     def desired(self) -> State:
-        return {"retentionInDays": self.service.log_retention_days}
+        return {"retentionInDays": self.config.log_retention_days}
 
     def read(self) -> State | None:
-        for group in self.aws.logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]:
+        logs = self.stage.client("logs")
+        for group in logs.describe_log_groups(logGroupNamePrefix=self.name)["logGroups"]:
             if group["logGroupName"] == self.name:
-                return {**group, **self.aws.logs.list_tags_for_resource(resourceArn=self.arn)}
+                return {**group, **logs.list_tags_for_resource(resourceArn=self.arn)}
         return None
 
-    def create(self) -> None:
-        self.aws.logs.create_log_group(logGroupName=self.name, tags=self.service.tags)
-        self.update(self.desired())
+    def create(self, desired: State) -> None:
+        self.stage.client("logs").create_log_group(logGroupName=self.name, tags=self.stage.tags)
+        self.update(desired)
 
     def update(self, changed: State) -> None:
-        self.aws.logs.put_retention_policy(logGroupName=self.name, **changed)
+        self.stage.client("logs").put_retention_policy(logGroupName=self.name, **changed)
 
     def delete(self) -> None:
-        self.aws.logs.delete_log_group(logGroupName=self.name)
+        self.stage.client("logs").delete_log_group(logGroupName=self.name)
+
+    def deploy_permissions(self) -> list[Statement]:
+        actions = "CreateLogGroup ListTagsForResource PutRetentionPolicy TagResource"
+        return [allow("logs", actions, self.arn, f"{self.arn}:*"), allow("logs", "DescribeLogGroups", "*")]
+
+    def destroy_permissions(self) -> list[Statement]:
+        return [allow("logs", "DeleteLogGroup", self.arn, f"{self.arn}:*")]

@@ -1,74 +1,90 @@
-"""The service's secrets: SSM SecureStrings, one parameter each, below the stage's own path."""
+"""The secrets of the service: one encrypted SSM parameter for each, under the path of the stage."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.aws import error_code
-from deploy.problem import Problem, UsageProblem
-from deploy.resource import Resource, State
-from deploy.secrets import Secret
+from deploy.errors import DeployError, UsageError, error_code
+from deploy.iam import Statement, allow
+from deploy.resources.secret import Secret, SecretStore
+from deploy.state import State
 
-MAX_BYTES = 4096  # of a standard parameter, which is free
+MAX_BYTES = 4_096  # of a standard parameter, which costs nothing
 
 
-class Secrets(Resource):
-    """All of the stage's at once. They come from ./deploy.sh secret set; a deploy only looks whether they are there."""
+class Secrets(SecretStore):
+    """All parameters of the stage."""
 
     kind = "secrets"
 
     @property
     def name(self) -> str:
-        return self.service.secrets_path
+        return f"/{self.config.name}/{self.config.stage}/"
 
-    def desired(self) -> State:
-        return {}
+    @property
+    def _arn(self) -> str:
+        return self.stage.arn("ssm", f"parameter{self.name}*")
+
+    def location(self) -> dict[str, str]:
+        return {"SECRETS_PATH": self.name}
 
     def read(self) -> State | None:
-        return {} if self.known() else None
+        secrets = self.list_secrets()
+        return {"secrets": secrets} if secrets else None
 
-    def create(self) -> None: ...
-
-    def update(self, changed: State) -> None: ...
-
-    def delete(self) -> None:
-        for secret in self.known():
-            self.aws.ssm.delete_parameter(Name=self.name + secret.name)
-
-    def known(self) -> list[Secret]:
-        """Those that have a value and were made by this tool, by name."""
-        pages = self.aws.ssm.get_paginator("describe_parameters").paginate(
+    def list_secrets(self, state: State | None = None) -> list[Secret]:
+        if state is not None:
+            return list(state["secrets"])
+        pages = self.stage.client("ssm").get_paginator("describe_parameters").paginate(
             ParameterFilters=[
                 {"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]},
-                {"Key": "tag:managed-by", "Values": [self.service.tags["managed-by"]]},
+                {"Key": "tag:managed-by", "Values": [self.stage.tags["managed-by"]]},
             ]
         )
-        found = sorted((one for page in pages for one in page["Parameters"]), key=lambda one: one["Name"])
+        parameters = sorted((item for page in pages for item in page["Parameters"]), key=lambda item: item["Name"])
         return [
-            Secret(one["Name"].removeprefix(self.name), str(one["Version"]), one["LastModifiedDate"]) for one in found
+            Secret(item["Name"].removeprefix(self.name), str(item["Version"]), item["LastModifiedDate"])
+            for item in parameters
         ]
 
-    def set(self, name: str, value: str) -> str:
-        """Stores the value and returns its version."""
+    def _exists(self, name: str) -> bool:
+        return name in [secret.name for secret in self.list_secrets()]
+
+    def set_value(self, name: str, value: str) -> str:
         if len(value.encode()) > MAX_BYTES:
-            raise UsageProblem(f"The value of {name} is too long.", f"Give at most {MAX_BYTES:,} bytes.")
-        parameter = self.name + name
-        try:  # tags can be given only to a new parameter
-            made = self.aws.ssm.put_parameter(
-                Name=parameter, Value=value, Type="SecureString", Tags=self.service.tag_list
-            )
+            raise UsageError(f"The value of {name} is too long.", f"Use at most {MAX_BYTES:,} bytes.")
+        ssm, parameter = self.stage.client("ssm"), self.name + name
+        try:  # only a new parameter can be given tags
+            response = ssm.put_parameter(Name=parameter, Value=value, Type="SecureString", Tags=self.stage.tag_list)
         except ClientError as error:
             if error_code(error) != "ParameterAlreadyExists":
                 raise
-            if name not in [secret.name for secret in self.known()]:
-                raise Problem(
-                    f"There is a parameter {parameter} that was not made by this tool.",
-                    "Remove it, or choose another name.",
+            if not self._exists(name):
+                raise DeployError(
+                    f"A parameter {parameter} already exists, but this tool did not create it.",
+                    "Delete it, or choose another name.",
                 ) from None
-            made = self.aws.ssm.put_parameter(Name=parameter, Value=value, Type="SecureString", Overwrite=True)
-        return str(made["Version"])
+            response = ssm.put_parameter(Name=parameter, Value=value, Type="SecureString", Overwrite=True)
+        return str(response["Version"])
 
     def remove(self, name: str) -> bool:
-        """Whether there was such a secret."""
-        if name not in [secret.name for secret in self.known()]:
+        if not self._exists(name):
             return False
-        self.aws.ssm.delete_parameter(Name=self.name + name)
+        self.stage.client("ssm").delete_parameter(Name=self.name + name)
         return True
+
+    def delete(self) -> None:
+        for secret in self.list_secrets():
+            self.stage.client("ssm").delete_parameter(Name=self.name + secret.name)
+
+    def service_permissions(self) -> list[Statement]:
+        """All parameters of the stage, not only those in deploy.toml: a narrower policy would affect the live version."""
+        return [allow("ssm", "GetParameters", self._arn)]
+
+    def deploy_permissions(self) -> list[Statement]:
+        return [allow("ssm", "DescribeParameters", "*")]
+
+    def destroy_permissions(self) -> list[Statement]:
+        return [allow("ssm", "AddTagsToResource DeleteParameter PutParameter", self._arn)]

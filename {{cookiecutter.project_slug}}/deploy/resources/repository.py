@@ -1,29 +1,67 @@
-"""The ECR repository of the service's images."""
+"""The ECR repository that contains the service's images."""
 
-from deploy.aws import absent_is_none
-from deploy.resource import Resource, State
+from __future__ import annotations
+
+from deploy.errors import suppress_errors
+from deploy.iam import Statement, allow
+from deploy.resource import Cost, Outputs, Phase, Prices, Resource
+from deploy.state import State
 
 
 class Repository(Resource):
-    """No lifecycle rule: one that expires by age or count deletes the image that is live (METR/hawk#950)."""
+    """The repository. It has no lifecycle policy: one that expires images could delete the live one (METR/hawk#950)."""
 
     kind = "ECR repository"
+    phase = Phase.BEFORE_PUSH
 
     def desired(self) -> State:
-        return {"imageTagMutability": "IMMUTABLE"}  # a tag is the hash of what is in the image
+        return {"imageTagMutability": "IMMUTABLE"}  # a tag is a hash of the image's content
 
     def read(self) -> State | None:
-        with absent_is_none("RepositoryNotFoundException"):
-            found = self.aws.ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0]
-            tags = self.aws.ecr.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
-            return {**found, "tags": tags}
+        ecr = self.stage.client("ecr")
+        with suppress_errors("RepositoryNotFoundException"):
+            repository = ecr.describe_repositories(repositoryNames=[self.name])["repositories"][0]
+            tags = ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+            return {**repository, "tags": tags}
         return None
 
-    def create(self) -> None:
-        self.aws.ecr.create_repository(repositoryName=self.name, tags=self.service.tag_list, **self.desired())
+    def outputs(self, state: State | None) -> Outputs:
+        """Return the URI of the repository."""
+        return {"repository.uri": state["repositoryUri"]} if state else {}
+
+    def create(self, desired: State) -> Outputs:
+        response = self.stage.client("ecr").create_repository(
+            repositoryName=self.name, tags=self.stage.tag_list, imageTagMutability=desired["imageTagMutability"]
+        )
+        return {"repository.uri": response["repository"]["repositoryUri"]}
 
     def update(self, changed: State) -> None:
-        self.aws.ecr.put_image_tag_mutability(repositoryName=self.name, **changed)
+        self.stage.client("ecr").put_image_tag_mutability(repositoryName=self.name, **changed)
 
     def delete(self) -> None:
-        self.aws.ecr.delete_repository(repositoryName=self.name, force=True)
+        """Delete the repository with its images."""
+        self.stage.client("ecr").delete_repository(repositoryName=self.name, force=True)
+
+    def deploy_permissions(self) -> list[Statement]:
+        """Include what `docker push` needs, and what Lambda needs to allow itself to pull the image."""
+        actions = """
+            BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload CreateRepository
+            DescribeImages DescribeRepositories GetRepositoryPolicy InitiateLayerUpload ListTagsForResource PutImage
+            PutImageTagMutability SetRepositoryPolicy TagResource UploadLayerPart
+        """
+        return [allow("ecr", actions, self._arn), allow("ecr", "GetAuthorizationToken", "*")]
+
+    def destroy_permissions(self) -> list[Statement]:
+        return [allow("ecr", "DeleteRepository", self._arn)]
+
+    @property
+    def _arn(self) -> str:
+        return self.stage.arn("ecr", f"repository/{self.name}")
+
+    def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
+        """Images share layers, which are stored once, so the actual cost may be lower."""
+        stored_gb = 0.0
+        with suppress_errors("RepositoryNotFoundException"):
+            pages = self.stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=self.name)
+            stored_gb = sum(image["imageSizeInBytes"] for page in pages for image in page["imageDetails"]) / 1024**3
+        return [Cost(f"images, up to {stored_gb:.2f} GB", stored_gb * prices["ecr"]["gb"])]

@@ -1,0 +1,141 @@
+"""./deploy.sh: build, push, release and check. The live version serves all requests until the alias moves."""
+
+from __future__ import annotations
+
+import typer
+
+from deploy import image as images
+from deploy.errors import DeployError
+from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, open_stage
+from deploy.plan import UP_TO_DATE, apply, make_plan
+from deploy.progress import Progress
+from deploy.public_url import UrlCheck, check_url
+from deploy.release import Live, move_alias, prune, publish, read_live
+from deploy.resource import Endpoint, Phase
+from deploy.smoke_test import ColdStart, smoke_test
+from deploy.stack import Stack
+from deploy.stage import Stage
+from deploy.state import resolve
+
+app = typer.Typer()
+
+
+@app.command("deploy")
+def deploy_command(
+    context: typer.Context,
+    image: ImageOption = None,
+    rebuild: RebuildOption = False,
+    stage: StageOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Build, push, release and check the working tree. This is the default command."""
+    deploy(open_stage(context), image, rebuild=rebuild)
+
+
+def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> None:
+    """Deploy the working tree, or an image from ECR. Raise DeployError if the new version does not work."""
+    print(stage)
+    stack = Stack(stage)
+    plan = make_plan(stack, image, rebuild=rebuild)
+    live, values, cold_start = plan.live, dict(plan.values), None
+    own_steps = [release_step for release_step in stack.release_steps if release_step.title]
+    late_resources = [resource for resource in stack.in_phase(Phase.AFTER_CHECK) if plan.concerns(resource)]
+    progress = Progress(6 + len(own_steps) + len(late_resources))
+
+    with progress.step("Building image") as step:
+        if "image" in values:
+            step.skip("unchanged" if image is None else "skipped: --image was given")
+        else:
+            images.build(stage, plan.image_tag, rebuild=rebuild)
+
+    with progress.step("Pushing to ECR") as step:
+        apply(plan, stack.in_phase(Phase.BEFORE_PUSH), values)
+        if "image" in values:
+            step.skip(f"{_short(values['image'])} exists")
+        else:
+            values["image"] = images.push(stage, plan.image_tag, values["repository.uri"])
+            step.outcome = f"{_short(values['image'])} pushed"
+
+    with progress.step("Preparing resources") as step:
+        step.outcome = apply(plan, stack.in_phase(Phase.BEFORE_RELEASE), values)
+
+    for release_step in own_steps:
+        with progress.step(release_step.title) as step:
+            if plan.new_version:
+                step.outcome = release_step.before_publish()
+            else:
+                step.skip("nothing to do")
+
+    with progress.step("Releasing") as step:
+        if live and not plan.new_version:
+            version, previous = live.version, live.previous
+            step.title = f"Releasing version {version}"
+            step.skip("already live")
+            if live.is_inactive:
+                smoke_test(stage, version)  # reactivates it
+        else:
+            version = publish(stack.function, resolve(plan.version_settings, values))
+            step.title = f"Releasing version {version}"
+            step.outcome = "smoke test passed, live"
+            cold_start = smoke_test(stage, version)
+            previous = live.previous_of(version) if live else None
+        adjusted = [release_step.before_live(version, live and live.version) for release_step in stack.release_steps]
+        if plan.new_version:
+            move_alias(stage, version, previous=previous, replacing=live)
+        connected = apply(plan, stack.in_phase(Phase.AFTER_RELEASE), values)
+
+    with progress.step("Checking the URL") as step:
+        step.skip("")
+        try:
+            check = check_url(stack.endpoint, values["endpoint.url"], is_new=connected != UP_TO_DATE)
+        except DeployError as error:
+            if live and _move_back(stack, live, version):
+                error.hint += f" (version {live.version} is live again)."
+            raise
+        step.lines = _describe_check(stack.endpoint, values["endpoint.url"], check, cold_start)
+
+    for resource in late_resources:
+        with progress.step(resource.step_title) as step:
+            step.outcome = apply(plan, [resource], values)
+            if resource.waiting_for:
+                step.outcome, step.lines = "waiting", [*resource.waiting_for]
+
+    with progress.step("Cleaning up") as step:
+        for release_step in stack.release_steps:
+            release_step.after_live(version)
+        step.skip(prune(stack.function, keep=(version, previous)))
+
+    result = "Deployed" if plan.changes or plan.new_version or any(adjusted) else "Nothing to deploy:"
+    print(f"{result} {stage.config.name} in {progress.elapsed_s:.0f}s.  {stack.public_url(values)}")
+    for resource in late_resources:
+        if resource.waiting_for:
+            print(f"{resource.name} is not ready yet, see above. When that is done, run ./deploy.sh again.")
+
+
+def _move_back(stack: Stack, live: Live, version: str) -> bool:
+    """Make the previous version live again. Return False if there is none, or if somebody else deployed meanwhile."""
+    current = read_live(stack.function)
+    if current is None or not live.version != version == current.version:
+        return False
+    move_alias(stack.stage, live.version, previous=live.previous, replacing=current)
+    for release_step in stack.release_steps:
+        release_step.after_live(live.version)
+    return True
+
+
+def _short(image: str) -> str:
+    return f"sha256:{image.rpartition('sha256:')[2][:4]}…"
+
+
+def _describe_check(endpoint: Endpoint, url: str, check: UrlCheck, cold_start: ColdStart | None) -> list[str]:
+    """Return the request, the response and the durations."""
+    config = endpoint.stage.config
+    durations = [f"warm: {check.warm_ms:,.0f} ms"]
+    report = cold_start.report if cold_start else {}
+    if cold_start and report.keys() & {"initDurationMs", "restoreDurationMs"}:  # else an environment existed already
+        restore = f" (restore: {report['restoreDurationMs']:,.0f} ms)" if "restoreDurationMs" in report else ""
+        durations.insert(0, f"cold start: {cold_start.duration_ms:,.0f} ms{restore}")
+    if "maxMemoryUsedMB" in report:
+        durations.append(f"memory: {report['maxMemoryUsedMB']} of {config.memory_mb} MB")
+    request = f"$ curl -s {endpoint.curl_options}{url.rstrip('/')}{config.check_path}"
+    return [request, check.body[:500], "  ·  ".join(durations)]

@@ -1,0 +1,108 @@
+"""Errors as the user sees them: one line that says what happened, and one that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+)
+
+ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
+UNKNOWN_OPERATION = "Unable to determine service/operation name"  # the operation does not exist in the Region (zappa/Zappa#1425)
+INVALID_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+CONFLICTS = {
+    "ConflictException",
+    "EntityAlreadyExists",
+    "PreconditionFailedException",
+    "RepositoryAlreadyExistsException",
+    "ResourceAlreadyExistsException",
+    "ResourceConflictException",
+}
+
+
+class DeployError(Exception):
+    """Ends a command.
+
+    `message` says what happened, `hint` what to do. `details` (such as log lines) are printed above them.
+    """
+
+    def __init__(self, message: str, hint: str, *, details: str = "", exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+        self.exit_code = exit_code
+
+
+class UsageError(DeployError):
+    """A mistake in deploy.toml or in the arguments. Exit code 2."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint, exit_code=2)
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's code for this error, such as ResourceNotFoundException."""
+    return error.response["Error"].get("Code", "")
+
+
+@contextmanager
+def suppress_errors(*codes: str) -> Iterator[None]:
+    """Suppress ClientErrors with one of these codes, such as those that mean "does not exist"."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) not in codes:
+            raise
+
+
+def explain(error: BotoCoreError | ClientError) -> DeployError:
+    """Return an error from boto3 as a DeployError with advice."""
+    code = error_code(error) if isinstance(error, ClientError) else ""
+    reason = error.response["Error"].get("Message") or code if isinstance(error, ClientError) else f"{error}"
+    match error:
+        case NoCredentialsError() | PartialCredentialsError():
+            message = "No AWS credentials were found."
+            hint = "Set AWS_PROFILE (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or run: aws configure"
+        case ProfileNotFound():
+            message, hint = f"{reason}.", "Set AWS_PROFILE to a profile from ~/.aws/config."
+        case SSOError() | TokenRetrievalError():
+            message, hint = f"Your AWS sign-in has expired: {reason}", "Run: aws sso login"
+        case ConnectionError() | HTTPClientError():
+            message, hint = f"AWS cannot be reached: {reason}", "Check the network, and the region in deploy.toml."
+        case ClientError() if UNKNOWN_OPERATION in reason:
+            message = f"{error.operation_name} is not available in this Region."
+            hint = "Set another region in deploy.toml."
+        case ClientError() if code in ACCESS_DENIED:
+            message = f"AWS denied {error.operation_name}: {reason}"
+            hint = "Allow that action for your credentials, then run the same command again."
+        case ClientError() if code in INVALID_CREDENTIALS:
+            message = f"AWS rejected your credentials: {reason}"
+            hint = "Sign in again, run aws sts get-caller-identity to see who you are, and check that the Region is enabled."
+        case ClientError() if code in CONFLICTS:
+            message = f"Another deploy may be running: {error.operation_name} failed with {code}: {reason}"
+            hint = "Run ./deploy.sh status, then run the same command again."
+        case ClientError():
+            message = f"{error.operation_name} failed with {code}: {reason}"
+            hint = "Fix the cause, then run the same command again."
+        case _:
+            message, hint = f"A call to AWS failed: {reason}", "Run the same command with --debug to see the traceback."
+    return DeployError(message, hint)

@@ -1,0 +1,82 @@
+"""Calls of a Lambda function that wait for its response, and the end of its log."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deploy.errors import error_code
+from deploy.logs import format_record
+from deploy.stage import Stage
+
+IDLE_VERSION = "CodeArtifactUserPendingException"  # the version was idle for weeks; this call wakes it (boto/boto3#3788)
+LOG_TAIL_BYTES = 4_096  # Lambda returns only the end of the log
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The response of a function. `error` is the message of the exception it raised, or empty."""
+
+    response: Any
+    error: str
+    log_records: list[str]
+
+    def log_text(self, last: int | None = None) -> str:
+        """Return the log as text, each line once, or only the `last` lines."""
+        lines = [line.text for record in self.log_records if (line := format_record(record))]
+        return "\n".join([*dict.fromkeys(lines)][-last if last else None :])
+
+    def report(self) -> dict[str, Any]:
+        """Return what Lambda measured, such as initDurationMs and maxMemoryUsedMB.
+
+        Source: docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html#platform-report
+        """
+        for record in self.log_records:
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):  # lines that the service printed
+                event = json.loads(record)
+                if event.get("type") == "platform.report":
+                    return dict(event["record"]["metrics"])
+        return {}
+
+
+def invoke(stage: Stage, function: str, event: dict[str, Any]) -> Invocation:
+    """Invoke a function, or a version of it ("name:3"), and wait for its response."""
+    responses: list[Any] = []
+
+    def is_awake() -> bool:
+        try:
+            payload = json.dumps(event)
+            responses.append(stage.invoker.invoke(FunctionName=function, LogType="Tail", Payload=payload))
+        except ClientError as error:
+            if error_code(error) != IDLE_VERSION:
+                raise
+        return bool(responses)
+
+    stage.wait_until(is_awake, f"{function} was not reactivated")
+    result = responses[0]
+    tail = base64.b64decode(result.get("LogResult", "")).decode(errors="replace")
+    try:
+        response = json.loads(result["Payload"].read())
+    except ValueError:
+        response = {}
+    error = ""
+    if "FunctionError" in result:
+        error = str(response.get("errorMessage") or "it crashed").strip()
+    return Invocation(response, error, _split_records(tail))
+
+
+def _split_records(tail: str) -> list[str]:
+    """Split the end of a log into records. The first one may have lost its beginning, such as a long traceback."""
+    first, *records = tail.splitlines() or [""]
+    if len(tail) < LOG_TAIL_BYTES - 96 or first.startswith("{"):
+        return [first, *records]
+    rest = '{"level": "ERROR", "message": "(the end of a long record)", "stackTrace": ["' + first.partition('", "')[2]
+    with contextlib.suppress(ValueError):
+        json.loads(rest)
+        records.insert(0, rest)
+    return records

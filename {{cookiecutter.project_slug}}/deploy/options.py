@@ -1,0 +1,47 @@
+"""Options that several commands have, and the stage that they select."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy import config
+from deploy.stage import Stage
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def _stage_names(incomplete: str) -> list[str]:
+    """Return the stages in deploy.toml, for shell completion."""
+    return [name for name in config.stage_names(PROJECT / "deploy.toml") if name.startswith(incomplete)]
+
+
+StageOption = Annotated[
+    str | None,
+    typer.Option("--stage", help="Copy of the service: prod (default), dev, pr-12, ...", autocompletion=_stage_names),
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the complete output of docker.")]
+ImageOption = Annotated[
+    str | None, typer.Option("--image", metavar="URI", help="Deploy this image from ECR instead of building one.")
+]
+RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Build a new image on the latest base image.")]
+
+
+def open_stage(context: typer.Context) -> Stage:
+    """Return the stage that --stage selects, before or after the command. Raise UsageError for a mistake in deploy.toml."""
+    name, debug = "prod", False
+    scope = context
+    while scope is not None:
+        debug = debug or bool(scope.params.get("debug"))
+        scope = scope.parent  # type: ignore[assignment]
+    scope = context
+    while scope is not None:
+        if scope.params.get("stage"):
+            name = scope.params["stage"]
+            break
+        scope = scope.parent  # type: ignore[assignment]
+    stage = Stage(config.load(PROJECT / "deploy.toml", name), PROJECT, debug=debug)
+    context.obj["stage"] = stage
+    return stage

@@ -1,0 +1,113 @@
+"""The list of everything that the service consists of. Besides config.py, the only file that depends on the options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploy.resource import Component, Endpoint, Outputs, Phase, ReleaseStep, Resource
+from deploy.resources.alarms import Alarms
+{% if cookiecutter.endpoint == 'http_api' %}
+from deploy.resources.domain import Domain
+{% endif %}
+from deploy.resources.function import Function
+{% if cookiecutter.endpoint == 'function_url' %}
+from deploy.resources.function_url import FunctionUrl, server_error_metric
+{% else %}
+from deploy.resources.http_api import AccessLogGroup, HttpApi, server_error_metric
+{% endif %}
+{% if cookiecutter.secrets == 'secrets_manager' %}
+from deploy.resources.json_secret import Secrets
+{% endif %}
+from deploy.resources.log_group import LogGroup
+{% if cookiecutter.migrations == 'alembic' %}
+from deploy.resources.migrations import MigrationFunction, Migrations
+{% endif %}
+{% if cookiecutter.secrets == 'ssm' %}
+from deploy.resources.parameters import Secrets
+{% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+from deploy.resources.provisioned_concurrency import ProvisionedConcurrency
+{% endif %}
+from deploy.resources.repository import Repository
+from deploy.resources.role import Role
+{% if cookiecutter.cold_starts == 'snapstart' %}
+from deploy.resources.snapstart import SnapStart
+{% endif %}
+from deploy.resources.topic import Topic
+from deploy.resources.vpc import Vpc
+from deploy.stage import Stage
+
+
+class Stack:
+    """The parts of one stage. Resources are created in the order of `resources` and destroyed in reverse order."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.secrets = Secrets(stage)
+        used_by_function: list[Component] = [
+            self.secrets,
+            Vpc(stage),
+            # Add your own resources here, see "Add an AWS resource" in RECIPES.md.
+        ]
+{% if cookiecutter.cold_starts == 'snapstart' %}
+        self.function = Function(stage, [*used_by_function, SnapStart(stage)])
+{% else %}
+        self.function = Function(stage, used_by_function)
+{% endif %}
+{% if cookiecutter.endpoint == 'function_url' %}
+        self.endpoint: Endpoint = FunctionUrl(stage)
+{% else %}
+        self.endpoint: Endpoint = HttpApi(stage)
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+        migration_function = MigrationFunction(stage, used_by_function)
+{% endif %}
+        self.components: list[Component] = [
+            Topic(stage),
+            Repository(stage),
+            LogGroup(stage),
+            *self.function.uses,
+            Role(stage, used_by_function),
+            self.function,
+{% if cookiecutter.migrations == 'alembic' %}
+            migration_function,
+{% endif %}
+{% if cookiecutter.endpoint == 'http_api' %}
+            AccessLogGroup(stage),
+{% endif %}
+            self.endpoint,
+            Alarms(stage, server_error_metric(stage)),
+{% if cookiecutter.endpoint == 'http_api' %}
+            Domain(stage),
+{% endif %}
+{% if cookiecutter.migrations == 'alembic' %}
+            Migrations(stage, migration_function),
+{% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+            ProvisionedConcurrency(stage),
+{% endif %}
+        ]
+
+    @property
+    def resources(self) -> list[Resource]:
+        """The components that are resources in AWS."""
+        return [component for component in self.components if isinstance(component, Resource)]
+
+    def in_phase(self, phase: Phase) -> list[Resource]:
+        """Return the resources that a deploy creates or changes in this phase."""
+        return [resource for resource in self.resources if resource.phase is phase]
+
+    @property
+    def release_steps(self) -> list[ReleaseStep]:
+        """The components that take part in a release."""
+        return [component for component in self.components if isinstance(component, ReleaseStep)]
+
+    def public_url(self, outputs: Outputs) -> str:
+        """Return the address for clients. `outputs` are those of all resources, or of the endpoints."""
+        return outputs.get("public_url") or outputs.get("endpoint.url", "")
+
+    def resources_to_destroy(self) -> Iterator[Resource]:
+        """Yield all resources, including those that exist for each version."""
+        yield from self.resources
+        for step in self.release_steps:
+            yield from step.resources()

@@ -1,0 +1,149 @@
+"""A stage: one copy of the service in an AWS account, with its names, its tags and the clients for its calls."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+import botocore.session
+from botocore.config import Config as ClientConfig
+
+from deploy.config import Config
+from deploy.errors import DeployError, UsageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+POLL_S = 1.0
+RETRIES: Any = {"mode": "standard", "total_max_attempts": 5}
+INVOKE_READ_TIMEOUT_S = 1_830  # longer than the longest timeout of a function
+
+
+class Session(boto3.Session):
+    """A boto3 session that creates each client once, and can be used from several threads."""
+
+    def __init__(self, region: str) -> None:
+        session = botocore.session.get_session()
+        session.set_default_client_config(ClientConfig(retries=RETRIES))
+        super().__init__(region_name=region, botocore_session=session)
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    if not TYPE_CHECKING:  # boto3-stubs declares the type of each client on the method of the base class
+
+        def client(self, service_name, *args, **options):
+            """Return the client for a service. Options create a new one."""
+            with self._lock:
+                if args or options:
+                    return super().client(service_name, *args, **options)
+                if service_name not in self._clients:
+                    self._clients[service_name] = super().client(service_name)
+                return self._clients[service_name]
+
+
+class Stage:
+    """The configuration of a stage, the names of its resources, and access to its AWS account.
+
+    `sleep` and `clock` (in seconds) exist so that tests need not wait.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        project: Path,
+        *,
+        debug: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.project = project
+        self.debug = debug
+        self.sleep = sleep
+        self.clock = clock
+        self.session = Session(config.region)
+        self.client = self.session.client
+        if config.region not in self.session.get_available_regions("lambda"):
+            raise UsageError(
+                f"deploy.toml: region: Lambda is not available in {config.region!r}.", "Correct region in deploy.toml."
+            )
+
+    def __str__(self) -> str:
+        """Return the line that most commands print first."""
+        return f"{self.config.name} · {self.config.stage} · {self.config.region}"
+
+    @property
+    def name(self) -> str:
+        """The name of the function and of most other resources, such as my-api-prod."""
+        return f"{self.config.name}-{self.config.stage}"
+
+    @property
+    def command(self) -> str:
+        """The command line that runs this tool for this stage."""
+        return "./deploy.sh" if self.config.stage == "prod" else f"./deploy.sh --stage {self.config.stage}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of every resource. A resource without them was not created by this tool and is never changed."""
+        return {"service": self.config.name, "stage": self.config.stage, "managed-by": "deploy.sh"}
+
+    @property
+    def tag_list(self) -> list[Any]:
+        """The tags as a list of Key and Value, as half of AWS's APIs expect them."""
+        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+
+    def with_config(self, **changes: Any) -> Stage:
+        """Return the same stage with some configuration keys changed."""
+        other = copy.copy(self)
+        other.config = self.config.model_copy(update=changes)
+        return other
+
+    @cached_property
+    def invoker(self) -> LambdaClient:
+        """A Lambda client for Invoke: it outlasts the function's timeout and never repeats a call that may have run."""
+        config = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=INVOKE_READ_TIMEOUT_S)
+        return self.session.client("lambda", config=config)
+
+    @cached_property
+    def _identity(self) -> list[str]:
+        return self.client("sts").get_caller_identity()["Arn"].split(":")
+
+    @property
+    def account(self) -> str:
+        """The ID of the AWS account."""
+        return self._identity[4]
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition, such as aws."""
+        return self._identity[1]
+
+    def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
+        """Return the ARN of a resource in this account and Region, or without them where AWS leaves them out."""
+        place = f"{self.config.region if region else ''}:{self.account if account else ''}"
+        return f"arn:{self.partition}:{service}:{place}:{resource}"
+
+    def wait_until(self, is_done: Callable[[], bool], failure: str, *, timeout_s: float = 300) -> None:
+        """Call `is_done` every second until it returns True. Raise DeployError, starting with `failure`, after `timeout_s`."""
+        deadline = self.clock() + timeout_s
+        while not is_done():
+            if self.clock() >= deadline:
+                raise DeployError(f"{failure} within {timeout_s:.0f} s.", "Run ./deploy.sh again to continue.")
+            self.sleep(POLL_S)
+
+
+def run_concurrently(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+    """Run both functions at the same time and return both results."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(second)
+        return first(), future.result()

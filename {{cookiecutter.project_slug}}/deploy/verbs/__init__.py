@@ -1,1 +1,0 @@
-"""One file a verb: what ./deploy.sh can do."""
