@@ -114,22 +114,23 @@ class InProcess:
         self.aws = aws
         self._project = project.path
         modules = _imported(project.path)
-        self._command_line: Any = modules["deploy.command_line"]
-        self._aws_of_tool: Any = modules["deploy.aws"].__dict__["Aws"]
+        self._cli: Any = modules["deploy.cli"]
+        self._options: Any = modules["deploy.options"]
+        self._stage_class: Any = modules["deploy.stage"].__dict__["Stage"]
 
     def __call__(self, *arguments: str, typed: str | bytes = "") -> Run:
         clock = self.aws.clock
 
-        def on_its_clock(region: str) -> Any:
-            return self._aws_of_tool(region, sleep=clock.sleep, clock=clock.time)
+        def stage_with_clock(*args: Any, **options: Any) -> Any:
+            return self._stage_class(*args, **options, sleep=clock.sleep, clock=clock.time)
 
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         out, err = io.StringIO(), io.StringIO()
         sent = typed if isinstance(typed, bytes) else typed.encode()
         with (
             patch.dict(os.environ, kept | self.aws.environ, clear=True),
-            patch.object(self._command_line, "PROJECT", self._project),
-            patch.object(self._command_line, "Aws", on_its_clock),
+            patch.object(self._options, "PROJECT", self._project),
+            patch.object(self._options, "Stage", stage_with_clock),
             patch("botocore.session.get_session", _session),
             patch.object(_Session, "aws", self.aws, create=True),
             patch("botocore.endpoint.time", clock),  # on which it sleeps before it repeats a call
@@ -138,7 +139,7 @@ class InProcess:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            code = self._command_line.main(list(arguments))
+            code = self._cli.main(list(arguments))
         return Run(code, out.getvalue(), err.getvalue())
 
 
@@ -165,7 +166,7 @@ def _imported(project: Path) -> dict[str, ModuleType]:
         del sys.modules[name]
     if content not in _MODULES:
         with patch.object(sys, "path", [str(project), *sys.path]), patch.object(sys, "dont_write_bytecode", True):
-            importlib.import_module("deploy.command_line")
+            importlib.import_module("deploy.cli")
         _MODULES[content] = {name: sys.modules[name] for name in sys.modules if name.partition(".")[0] == "deploy"}
     sys.modules.update(_MODULES[content])
     return _MODULES[content]
@@ -183,7 +184,7 @@ class _Session(botocore.session.Session):
         super().__init__()
         self._clients: dict[str, Any] = {}
 
-    def create_client(self, name: Any, region_name: str, config: Any = None) -> Any:  # type: ignore[override]
+    def create_client(self, name: Any, region_name: Any = None, *_: Any, config: Any = None, **__: Any) -> Any:  # type: ignore[override]
         key = f"{name} {region_name} {config and vars(config)}"
         if key not in self._clients:
             self._clients[key] = super().create_client(name, region_name=region_name, config=config)

@@ -142,8 +142,8 @@ class Sweep:
     def scene(self) -> Iterator[Scene]:
         with (
             scene(self.bake, self.folder, **self.variant) as on,
-            patch.object(sys.modules["deploy.aws"], "ThreadPoolExecutor", OneAtATime),
-            patch.object(sys.modules["deploy.resource"], "ThreadPoolExecutor", OneAtATime),
+            patch.object(sys.modules["deploy.stage"], "ThreadPoolExecutor", OneAtATime),
+            patch.object(sys.modules["deploy.plan"], "ThreadPoolExecutor", OneAtATime),
         ):
             yield on
 

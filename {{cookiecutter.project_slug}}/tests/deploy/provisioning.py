@@ -1,4 +1,4 @@
-"""Provisioned concurrency as Lambda has it, which moto lacks, and what moto leaves out of its schedules."""
+"""Provisioned concurrency, which moto does not emulate, and a correction of its schedules."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ NOT_FOUND = "ProvisionedConcurrencyConfigNotFoundException"
 
 
 class Provisioning:
-    """`executions` by function and version; with `failure` set, AWS gives up on what is asked for."""
+    """The `executions` of each version. If `failure` is set, AWS cannot start them, for that reason."""
 
     def __init__(self) -> None:
         self.executions: dict[str, int] = {}
@@ -31,13 +31,13 @@ class Provisioning:
                 self.executions.pop(name, None)
             case "List":
                 arn = "arn:aws:lambda:us-east-1:123456789012:function:"
-                configs = [{"FunctionArn": arn + held} for held in self.executions if held.startswith(name)]
+                configs = [{"FunctionArn": arn + version} for version in self.executions if version.startswith(name)]
                 return {"ProvisionedConcurrencyConfigs": configs}
         status = {"Status": "FAILED", "StatusReason": self.failure} if self.failure else {"Status": "READY"}
         return status | {"RequestedProvisionedConcurrentExecutions": self.executions.get(name)}
 
     def _forget_schedule(self, resource: str) -> None:
-        """Scheduled actions go with their target."""
+        """Delete the scheduled actions of a target that was deregistered."""
         for account in applicationautoscaling_backends.values():
             for backend in account.values():
-                backend.scheduled_actions = [one for one in backend.scheduled_actions if one.resource_id != resource]
+                backend.scheduled_actions = [action for action in backend.scheduled_actions if action.resource_id != resource]

@@ -1,14 +1,14 @@
-"""What the service and Lambda wrote, in words."""
+"""Log records of the service and of Lambda become readable lines."""
 
 import json
 
-from deploy.log_lines import readable
+from deploy.logs import format_record
 
 ACCESS = {
     "timestamp": "2026-01-02T03:04:05Z",
     "level": "INFO",
     "message": "GET /items/1",
-    "logger": "app.access",
+    "logger": "aws_lambda.access",
     "requestId": "abc",
     "method": "GET",
     "route": "/items/{id}",
@@ -31,15 +31,15 @@ TIMEOUT = {
 }
 
 
-def test_records_become_lines() -> None:
-    assert readable(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"  # type: ignore[union-attr]
-    failure, timeout = readable(json.dumps(FAILURE)), readable(json.dumps(TIMEOUT))
+def test_records_become_readable_lines() -> None:
+    assert format_record(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"  # type: ignore[union-attr]
+    failure, timeout = format_record(json.dumps(FAILURE)), format_record(json.dumps(TIMEOUT))
     assert failure
     assert failure.is_error
     assert failure.text.splitlines()[-1] == "    KeyError: 'id'"
     assert timeout
     assert timeout.text == "2026-01-02 03:04:07 ERROR Lambda: timeout after 3,000 ms, 97 of 512 MB"
-    assert readable('{"type": "platform.start", "record": {}}') is None
-    printed = readable("printed\n")
+    assert format_record('{"type": "platform.start", "record": {}}') is None
+    printed = format_record("printed\n")
     assert printed
     assert (printed.text, printed.is_error) == ("printed", False)
