@@ -45,8 +45,8 @@ class Life:
         self.name, self.role = f"my-api-{stage}", f"arn:aws:iam::{aws.account}:role/{ROLES[stage]}"
         self._folder = folder
         self._run = InProcess(project, aws)
-        patch.setattr("deploy.release.SAFE_AGE", timedelta(0))  # so that images may be cleaned up
-        patch.setattr("deploy.image._docker", self._docker)
+        patch.setattr("deploy.release.MIN_IMAGE_AGE", timedelta(0))  # so that images may be cleaned up
+        patch.setattr("deploy.image.run_docker", self._docker)
         if self.answers["endpoint"] == "http_api":
             patch.setattr("deploy.dns.name_servers", aws.dns.name_servers)
             patch.setattr("deploy.dns.addresses", aws.dns.addresses)
@@ -63,7 +63,7 @@ class Life:
         self.needed += needed
         return done(run)
 
-    def _docker(self, arguments: list[str], **options: Any) -> str:
+    def _docker(self, arguments: list[str], *options: Any) -> str:
         """In place of a container engine: what is pushed answers to everything, and is let in as ECR would."""
         match arguments:
             case ["push", pushed]:

@@ -73,7 +73,7 @@ def test_hawk_950_a_lifecycle_rule_deletes_the_image_that_is_live(
         ecr, functions = on.aws.client("ecr"), on.aws.client("lambda")
         with pytest.raises(ecr.exceptions.LifecyclePolicyNotFoundException):
             ecr.get_lifecycle_policy(repositoryName=NAME)
-        monkeypatch.setattr("deploy.release.SAFE_AGE", timedelta(0))  # all images are of today
+        monkeypatch.setattr("deploy.release.MIN_IMAGE_AGE", timedelta(0))  # all images are of today
         digests = []
         for body in ("1", "2", "3", "4"):
             image = on.aws.push_image(NAME, task_root(tmp_path, body))
@@ -223,7 +223,8 @@ def test_boto3_1104_an_invocation_that_takes_over_a_minute_is_repeated(
         assert run.code == 1
         assert "It may still be running" in run.err
         assert invocations(on, f"{NAME}-migrate") == before + 1
-        invoker = sys.modules["deploy.aws"].Aws("us-east-1").invoker.meta.config
+        config = sys.modules["deploy.config"].load(on.project.path / "deploy.toml", "prod")
+        invoker = sys.modules["deploy.stage"].Stage(config, on.project.path).invoker.meta.config
         assert (invoker.read_timeout > 900, invoker.retries["total_max_attempts"]) == (True, 1)
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from deploy.errors import DeployError, UsageError, error_code, suppress_errors
 from deploy.iam import Statement, allow
 from deploy.resource import Cost, Prices
-from deploy.resources.secret import Secret, SecretStore
+from deploy.resources.secret_store import Secret, SecretStore
 from deploy.state import State, tag_dict
 
 CURRENT = "AWSCURRENT"  # the staging label of the version that the service reads

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from deploy.errors import DeployError, UsageError, error_code
 from deploy.iam import Statement, allow
-from deploy.resources.secret import Secret, SecretStore
+from deploy.resources.secret_store import Secret, SecretStore
 from deploy.state import State
 
 MAX_BYTES = 4_096  # of a standard parameter, which costs nothing

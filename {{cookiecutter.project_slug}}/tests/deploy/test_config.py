@@ -1,43 +1,43 @@
-"""deploy.toml is checked strictly, and each mistake is told by the name of its key."""
+"""deploy.toml is validated strictly, and an error names the key."""
 
 from pathlib import Path
 
 import pytest
 
-from deploy.config import Service, load
-from deploy.problem import UsageProblem
+from deploy.config import Config, load
+from deploy.errors import UsageError
 
 MINIMAL = 'name = "my-api"\nregion = "us-east-1"\n'
 
 
-def configured(folder: Path, text: str, stage: str = "prod") -> Service:
+def load_text(folder: Path, text: str, stage: str = "prod") -> Config:
     file = folder / "deploy.toml"
     file.write_text(text, encoding="utf-8")
     return load(file, stage)
 
 
 def test_the_file_of_this_project_is_valid() -> None:
-    service = load(Path(__file__).resolve().parents[2] / "deploy.toml", "prod")
-    assert service.full_name == f"{service.name}-prod"
+    config = load(Path(__file__).resolve().parents[2] / "deploy.toml", "prod")
+    assert config.stage == "prod"
 
 
-def test_a_stage_overrides_what_it_names(tmp_path: Path) -> None:
+def test_a_stage_overrides_the_keys_it_contains(tmp_path: Path) -> None:
     text = (
         MINIMAL
         + '[environment]\nLEFT = "1"\nRIGHT = "1"\n[stages.dev]\nmemory_mb = 256\n[stages.dev.environment]\nRIGHT = "2"\n'
     )
-    assert configured(tmp_path, text).memory_mb == 512
-    dev = configured(tmp_path, text, "dev")
-    assert (dev.full_name, dev.memory_mb, dev.environment) == ("my-api-dev", 256, {"LEFT": "1", "RIGHT": "2"})
+    assert load_text(tmp_path, text).memory_mb == 512
+    dev = load_text(tmp_path, text, "dev")
+    assert (dev.stage, dev.memory_mb, dev.environment) == ("dev", 256, {"LEFT": "1", "RIGHT": "2"})
 
 
 def test_all_previews_share_a_table(tmp_path: Path) -> None:
     text = MINIMAL + "[stages.pr]\nmemory_mb = 256\n[stages.pr-7]\nmemory_mb = 128\n"
-    assert [configured(tmp_path, text, stage).memory_mb for stage in ("pr-12", "pr-7", "prod")] == [256, 128, 512]
+    assert [load_text(tmp_path, text, stage).memory_mb for stage in ("pr-12", "pr-7", "prod")] == [256, 128, 512]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("name = ", "not valid TOML"),
         (MINIMAL + "memroy_mb = 512", "memroy_mb: unknown key"),
@@ -69,15 +69,15 @@ def test_all_previews_share_a_table(tmp_path: Path) -> None:
         ('name = "My API"\nregion = "us-east-1"', "name: must be 3 to 40 lower-case letters"),
     ],
 )
-def test_a_mistake_is_named(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(UsageProblem) as caught:
-        configured(tmp_path, text)
-    assert told in caught.value.what
-    assert "\n" not in caught.value.what
+def test_an_error_names_the_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_text(tmp_path, text)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
     assert caught.value.exit_code == 2
 
 
-def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
-    with pytest.raises(UsageProblem) as caught:
-        configured(tmp_path, MINIMAL + "memroy_mb = 512")
-    assert caught.value.fix == "Did you mean memory_mb?"
+def test_a_similar_key_is_suggested(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_text(tmp_path, MINIMAL + "memroy_mb = 512")
+    assert caught.value.hint == "Did you mean memory_mb?"
