@@ -13,7 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy import commands
 from deploy.commands.deploy import deploy
 from deploy.errors import DeployError, UsageError, explain
-from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, open_stage
+from deploy.options import (
+    DebugOption,
+    ImageOption,
+    RebuildOption,
+    StageOption,
+    open_stage,
+)
 from deploy.stage import Stage
 
 INTERRUPTED = 130

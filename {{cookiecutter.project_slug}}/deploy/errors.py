@@ -18,7 +18,8 @@ from botocore.exceptions import (
 )
 
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
-UNKNOWN_OPERATION = "Unable to determine service/operation name"  # the operation does not exist in the Region (zappa/Zappa#1425)
+# AWS answers so, with AccessDeniedException, for an operation that a Region does not have (zappa/Zappa#1425).
+UNKNOWN_OPERATION = "Unable to determine service/operation name"
 INVALID_CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",

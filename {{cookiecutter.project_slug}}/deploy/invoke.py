@@ -14,7 +14,8 @@ from deploy.errors import error_code
 from deploy.logs import format_record
 from deploy.stage import Stage
 
-IDLE_VERSION = "CodeArtifactUserPendingException"  # the version was idle for weeks; this call wakes it (boto/boto3#3788)
+# The version was idle for weeks, and this call starts to reactivate it (boto/boto3#3788).
+IDLE_VERSION = "CodeArtifactUserPendingException"
 LOG_TAIL_BYTES = 4_096  # Lambda returns only the end of the log
 
 

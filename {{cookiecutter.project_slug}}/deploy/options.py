@@ -31,17 +31,11 @@ RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Build a new imag
 
 def open_stage(context: typer.Context) -> Stage:
     """Return the stage that --stage selects, before or after the command. Raise UsageError for a mistake in deploy.toml."""
-    name, debug = "prod", False
-    scope = context
-    while scope is not None:
-        debug = debug or bool(scope.params.get("debug"))
-        scope = scope.parent  # type: ignore[assignment]
-    scope = context
-    while scope is not None:
-        if scope.params.get("stage"):
-            name = scope.params["stage"]
-            break
-        scope = scope.parent  # type: ignore[assignment]
-    stage = Stage(config.load(PROJECT / "deploy.toml", name), PROJECT, debug=debug)
+    scopes = [context]
+    while parent := scopes[-1].parent:
+        scopes.append(parent)
+    names = [scope.params["stage"] for scope in scopes if scope.params.get("stage")]
+    debug = any(scope.params.get("debug") for scope in scopes)
+    stage = Stage(config.load(PROJECT / "deploy.toml", [*names, "prod"][0]), PROJECT, debug=debug)
     context.obj["stage"] = stage
     return stage

@@ -67,7 +67,9 @@ def publish(function: Function, settings: State) -> str:
     stage, client = function.stage, function.stage.client("lambda")
     latest = function.wait_until_updated()
     if differences(settings, latest):
-        raise DeployError("Another deploy changed the function in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT)
+        raise DeployError(
+            "Another deploy changed the function in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT
+        )
     started_s = time.time()
     version = client.publish_version(
         FunctionName=function.name,
@@ -77,7 +79,7 @@ def publish(function: Function, settings: State) -> str:
     )["Version"]
 
     def is_ready() -> bool:
-        current = client.get_function_configuration(FunctionName=function.name, Qualifier=version)
+        current: Any = client.get_function_configuration(FunctionName=function.name, Qualifier=version)
         if current["State"] == "Failed":
             client.delete_function(FunctionName=function.name, Qualifier=version)  # or Lambda would return it again
             raise DeployError(
@@ -125,7 +127,9 @@ def move_alias(stage: Stage, version: str, *, previous: str | None, replacing: L
     except ClientError as error:
         if error_code(error) != "PreconditionFailedException":
             raise
-        raise DeployError("Another deploy moved the alias in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT) from None
+        raise DeployError(
+            "Another deploy moved the alias in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT
+        ) from None
 
 
 def prune(function: Function, *, keep: Collection[str | None]) -> str:

@@ -36,7 +36,7 @@ class Check(NamedTuple):
     run: Callable[[], str]
 
 
-class Component(ABC):
+class Component:
     """A part of the service. Commands ask every component the same questions; the default answers are empty."""
 
     log_kb_per_request: ClassVar[float] = 0  # what a request adds to CloudWatch Logs
@@ -114,7 +114,7 @@ class Phase(Enum):
     NEVER = "by another command"
 
 
-class Resource(Component):
+class Resource(Component, ABC):
     """A resource in AWS. States use the property names of AWS's APIs and contain only what this tool manages."""
 
     kind: ClassVar[str]

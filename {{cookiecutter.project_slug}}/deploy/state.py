@@ -49,7 +49,9 @@ class Difference(NamedTuple):
 def differences(desired: State, current: State) -> dict[str, Difference]:
     """Return each key of `desired` whose value differs in AWS."""
     return {
-        key: Difference(current.get(key), value) for key, value in desired.items() if not _matches(current.get(key), value)
+        key: Difference(current.get(key), value)
+        for key, value in desired.items()
+        if not _matches(current.get(key), value)
     }
 
 

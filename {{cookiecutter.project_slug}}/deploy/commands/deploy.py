@@ -6,7 +6,13 @@ import typer
 
 from deploy import image as images
 from deploy.errors import DeployError
-from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, open_stage
+from deploy.options import (
+    DebugOption,
+    ImageOption,
+    RebuildOption,
+    StageOption,
+    open_stage,
+)
 from deploy.plan import UP_TO_DATE, apply, make_plan
 from deploy.progress import Progress
 from deploy.public_url import UrlCheck, check_url
@@ -79,7 +85,8 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
             step.outcome = "smoke test passed, live"
             cold_start = smoke_test(stage, version)
             previous = live.previous_of(version) if live else None
-        adjusted = [release_step.before_live(version, live and live.version) for release_step in stack.release_steps]
+        live_version = live.version if live else None
+        adjusted = [release_step.before_live(version, live_version) for release_step in stack.release_steps]
         if plan.new_version:
             move_alias(stage, version, previous=previous, replacing=live)
         connected = apply(plan, stack.in_phase(Phase.AFTER_RELEASE), values)

@@ -60,7 +60,9 @@ class Secrets(SecretStore):
             try:
                 client.create_secret(Name=self.name, SecretString="{}", Tags=self.stage.tag_list)
             except ClientError as error:
-                if error_code(error) == "InvalidRequestException":  # a purged secret of that name is still being deleted
+                if (
+                    error_code(error) == "InvalidRequestException"
+                ):  # a purged secret of that name is still being deleted
                     return False
                 if error_code(error) != "ResourceExistsException":  # somebody else created it at the same time
                     raise

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from deploy.errors import DeployError, UsageError, error_code
@@ -37,11 +35,15 @@ class Secrets(SecretStore):
     def list_secrets(self, state: State | None = None) -> list[Secret]:
         if state is not None:
             return list(state["secrets"])
-        pages = self.stage.client("ssm").get_paginator("describe_parameters").paginate(
-            ParameterFilters=[
-                {"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]},
-                {"Key": "tag:managed-by", "Values": [self.stage.tags["managed-by"]]},
-            ]
+        pages = (
+            self.stage.client("ssm")
+            .get_paginator("describe_parameters")
+            .paginate(
+                ParameterFilters=[
+                    {"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]},
+                    {"Key": "tag:managed-by", "Values": [self.stage.tags["managed-by"]]},
+                ]
+            )
         )
         parameters = sorted((item for page in pages for item in page["Parameters"]), key=lambda item: item["Name"])
         return [

@@ -37,7 +37,12 @@ class SnapStart(Component):
         """AWS charges for each restore."""
         if not self.config.snapstart:
             return []
-        return [Cost("each cold start, which restores a snapshot", self.config.memory_mb / 1024 * prices["snapstart"]["restored_gb"])]
+        return [
+            Cost(
+                "each cold start, which restores a snapshot",
+                self.config.memory_mb / 1024 * prices["snapstart"]["restored_gb"],
+            )
+        ]
 
     def live_config(self, live: Live) -> dict[str, Any]:
         """Whether the live version has a snapshot."""

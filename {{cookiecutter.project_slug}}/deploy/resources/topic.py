@@ -31,8 +31,10 @@ class Topic(Resource):
 
     def _subscriptions(self) -> dict[str, str]:
         """Return the ARN of each subscription, or "PendingConfirmation", by e-mail address."""
-        pages = self.stage.client("sns").get_paginator("list_subscriptions_by_topic").paginate(
-            TopicArn=topic_arn(self.stage)
+        pages = (
+            self.stage.client("sns")
+            .get_paginator("list_subscriptions_by_topic")
+            .paginate(TopicArn=topic_arn(self.stage))
         )
         return {item["Endpoint"]: item["SubscriptionArn"] for page in pages for item in page["Subscriptions"]}
 

@@ -16,7 +16,8 @@ NETWORK_INTERFACE_ACTIONS = """
     CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces DescribeSubnets AssignPrivateIpAddresses
     UnassignPrivateIpAddresses
 """
-ROUTES_TO_AWS = {"NatGatewayId", "TransitGatewayId", "NetworkInterfaceId"}  # an internet gateway does not serve functions
+# An internet gateway is missing here, because it does not serve functions.
+ROUTES_TO_AWS = {"NatGatewayId", "TransitGatewayId", "NetworkInterfaceId"}
 
 
 def sorted_vpc_config(config: Mapping[str, Any]) -> State:
@@ -41,8 +42,10 @@ class Vpc(Component):
 
     def _has_version_in_vpc(self) -> bool:
         with suppress_errors("ResourceNotFoundException"):
-            pages = self.stage.client("lambda").get_paginator("list_versions_by_function").paginate(
-                FunctionName=self.stage.name
+            pages = (
+                self.stage.client("lambda")
+                .get_paginator("list_versions_by_function")
+                .paginate(FunctionName=self.stage.name)
             )
             return any(version.get("VpcConfig", {}).get("SubnetIds") for page in pages for version in page["Versions"])
         return False

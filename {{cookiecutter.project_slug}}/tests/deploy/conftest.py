@@ -23,10 +23,10 @@ def moto_account() -> Iterator[MockAWS]:
     create = Session.create_client
     clients: dict[str, Any] = {}
 
-    def create_client(session: Session, name: str, *args: Any, config: Any = None, **kwargs: Any) -> Any:
-        key = f"{name} {config and vars(config)}"
+    def create_client(session: Session, name: Any, **options: Any) -> Any:
+        key = f"{name} {vars(options['config']) if options.get('config') else None}"
         if key not in clients:
-            clients[key] = create(session, name, *args, config=config, **kwargs)
+            clients[key] = create(session, name, **options)
         return clients[key]
 
     with mock_aws() as account, pytest.MonkeyPatch.context() as patch:

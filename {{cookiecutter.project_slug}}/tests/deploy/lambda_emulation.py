@@ -53,8 +53,9 @@ class LambdaEmulation:
 
     def _PublishVersion(self, params: dict[str, Any], moto: Call) -> Any:
         response, name = moto(), params["FunctionName"]
-        for values in (self._settings, self._images):
-            values.setdefault((name, response["Version"]), copy.deepcopy(values[name, "$LATEST"]))  # type: ignore[index,attr-defined]
+        latest, published = (name, "$LATEST"), (name, response["Version"])
+        self._settings.setdefault(published, copy.deepcopy(self._settings[latest]))
+        self._images.setdefault(published, self._images[latest])
         return response
 
     def _GetFunction(self, params: dict[str, Any], moto: Call) -> Any:

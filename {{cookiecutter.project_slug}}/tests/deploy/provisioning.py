@@ -40,4 +40,6 @@ class Provisioning:
         """Delete the scheduled actions of a target that was deregistered."""
         for account in applicationautoscaling_backends.values():
             for backend in account.values():
-                backend.scheduled_actions = [action for action in backend.scheduled_actions if action.resource_id != resource]
+                backend.scheduled_actions = [
+                    action for action in backend.scheduled_actions if action.resource_id != resource
+                ]

@@ -149,7 +149,7 @@ def test_destroy_asks_and_deletes_everything(
     account: AwsAccount, capsys: pytest.CaptureFixture[str], stdin: str, code: int
 ) -> None:
     account.run("--image", account.push_image())
-    assert account.run("destroy", stdin=typed) == code
+    assert account.run("destroy", stdin=stdin) == code
     assert capsys.readouterr().out.endswith("\n0 left\n") == (code == 0)
     assert (account.mutations == []) == (code != 0)
     assert (account.client("lambda").list_functions()["Functions"] == []) == (code == 0)

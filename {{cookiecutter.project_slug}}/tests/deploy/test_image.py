@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from deploy.config import Config
-from deploy.image import build_context, check_media_type, content_tag
 from deploy.errors import DeployError
+from deploy.image import build_context, check_media_type, content_tag
 from deploy.stage import Stage
 
 CONFIG = Config(stage="prod", name="my-api", region="us-east-1")

@@ -32,7 +32,7 @@ TIMEOUT = {
 
 
 def test_records_become_readable_lines() -> None:
-    assert format_record(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"  # type: ignore[union-attr]
+    assert format_record(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"
     failure, timeout = format_record(json.dumps(FAILURE)), format_record(json.dumps(TIMEOUT))
     assert failure
     assert failure.is_error
