@@ -1,4 +1,4 @@
-"""deploy.toml as a checked model: everything about the deployment that is not a secret."""
+"""The content of deploy.toml: everything about the deployment that is not a secret."""
 
 import difflib
 import re
@@ -9,262 +9,268 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 {% endif %}
 
-from pydantic import {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}AfterValidator, {% endif %}BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deploy.errors import UsageError
 
-# The values that PutRetentionPolicy takes (CloudWatch Logs API reference).
+# The values that PutRetentionPolicy accepts (CloudWatch Logs API reference).
 RetentionDays = Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
 ]
-FORMS: dict[str, str] = {}  # by pattern: what a person would call text that matches it
-
-
-def like(form: str, pattern: str) -> Any:
-    """Text that looks so, in words and as a regular expression."""
-    FORMS[pattern] = form
-    return Field(pattern=pattern)
-
-
-SecretName = Annotated[
-    str, like("capitals, digits and underscores, such as API_KEY", r"^[A-Z][A-Z0-9_]*$"), Field(max_length=64)
-]
-VariableName = Annotated[str, like("letters, digits and underscores, such as PAGE_SIZE", r"^[a-zA-Z][a-zA-Z0-9_]+$")]
-{% if cookiecutter.endpoint == 'http_api' %}
-DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
-{% endif %}
-UrlPath = Annotated[str, like("a path, such as /health", r"^/[^\s?#]*$")]
-
 {% if cookiecutter.secrets == 'ssm' %}
-OUR_VARIABLES = {"STAGE", "SECRETS_PATH", "SECRET_NAMES", "SECRETS_CHANGED"}
+SECRETS_SERVICE, SECRETS_LOCATION = "ssm", "SECRETS_PATH"
 {% else %}
-OUR_VARIABLES = {"STAGE", "SECRET_ID", "SECRET_NAMES", "SECRETS_CHANGED"}
+SECRETS_SERVICE, SECRETS_LOCATION = "secretsmanager", "SECRET_ID"
 {% endif %}
+RESERVED_VARIABLES = {"STAGE", SECRETS_LOCATION, "SECRET_NAMES", "SECRETS_CHANGED"}  # set by the deploy tool
+
+
+def pattern(regex: str, description: str) -> AfterValidator:
+    """Return a validator for text that matches `regex`. The error message contains the description."""
+
+    def validate(text: str) -> str:
+        if not re.fullmatch(regex, text):
+            raise ValueError(f"must be {description}")
+        return text
+
+    return AfterValidator(validate)
+
+
+SECRET_NAME = r"[A-Z][A-Z0-9_]{0,63}"
+SECRET_NAME_DESCRIPTION = "1 to 64 capital letters, digits and underscores, such as API_KEY"
+SecretName = Annotated[str, pattern(SECRET_NAME, SECRET_NAME_DESCRIPTION)]
+VariableName = Annotated[str, pattern(r"[a-zA-Z][a-zA-Z0-9_]+", "letters, digits and underscores, such as PAGE_SIZE")]
+UrlPath = Annotated[str, pattern(r"/[^\s?#]*", "a path, such as /health")]
 
 
 class Table(BaseModel):
-    """A table of deploy.toml: unknown keys are mistakes, and so is text where a number belongs."""
+    """A table of deploy.toml. Unknown keys are errors, and so is text in place of a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Vpc(Table):
+    """The network that the function is connected to."""
+
+    subnet_ids: Annotated[list[Annotated[str, pattern(r"subnet-[0-9a-f]+", "the ID of a subnet")]], Field(min_length=1)]
+    security_group_ids: Annotated[
+        list[Annotated[str, pattern(r"sg-[0-9a-f]+", "the ID of a security group")]], Field(min_length=1)
+    ]
+
+
 {% if cookiecutter.endpoint == 'http_api' %}
+DNS_NAME = r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]"
+
+
 class Throttling(Table):
-    """For all callers together; what is over it is answered 429."""
+    """Limits for all clients together. Requests above them get status 429."""
 
     requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 100
     burst: Annotated[int, Field(ge=1, le=5_000)] = 200
 
 
 class CustomDomain(Table):
-    """A name of the service's own. With a hosted zone of Route 53 its records are made, otherwise they are told."""
+    """A custom domain name. Its DNS records are created in the hosted zone, or printed if there is none."""
 
-    name: Annotated[str, like("a DNS name, such as api.example.com", f"^{DNS_NAME}$")]
-    hosted_zone: Annotated[str, like("the DNS name of a zone, such as example.com", f"^$|^{DNS_NAME}$")] = ""
+    name: Annotated[str, pattern(DNS_NAME, "a DNS name, such as api.example.com")]
+    hosted_zone: Annotated[str, pattern(f"|{DNS_NAME}", "the DNS name of a zone, such as example.com")] = ""
+
+    @model_validator(mode="after")
+    def _check_zone(self) -> Self:
+        if self.hosted_zone and not f".{self.name}".endswith(f".{self.hosted_zone}"):
+            raise ValueError(f"{self.name} is not in the zone {self.hosted_zone}")
+        return self
 
 
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-# Of the two fields for a day, one is ? (docs.aws.amazon.com/autoscaling/application/userguide).
+# One of the two fields for the day must be ? (docs.aws.amazon.com/autoscaling/application/userguide).
 CRON = r"cron\(\S+ \S+ (\? \S+ [^?\s]+|[^?\s]+ \S+ \?) \S+\)"
-SCHEDULE = rf"^({CRON}|rate\([1-9]\d* (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\))$"
+SCHEDULE = rf"{CRON}|rate\([1-9]\d* (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
 
 
-class Scheduled(Table):
-    """From this time on, so many executions."""
-
-    at: Annotated[str, like("a schedule, such as cron(0 8 ? * MON-FRI *)", SCHEDULE)]
-    executions: Annotated[int, Field(ge=0)]
-
-
-def _is_a_time_zone(name: str) -> str:
-    known = available_timezones()  # none on a machine that has no list of them
+def _check_time_zone(name: str) -> str:
+    known = available_timezones()  # empty on a machine without a list of time zones
     if known and name not in known:
-        raise ValueError(f"provisioned_concurrency.timezone: there is no time zone {name!r}, such as Europe/Berlin")
+        raise ValueError("must be a time zone, such as Europe/Berlin")
     return name
 
 
+class Scheduled(Table):
+    """A change of the number of environments at a certain time."""
+
+    at: Annotated[str, pattern(SCHEDULE, "a schedule, such as cron(0 8 ? * MON-FRI *)")]
+    executions: Annotated[int, Field(ge=0)]
+
+
 class ProvisionedConcurrency(Table):
-    """How many environments of what is live are ready at any time; 0: none."""
+    """The number of execution environments that the live version keeps ready."""
 
     executions: Annotated[int, Field(ge=0)] = 0
     schedule: list[Scheduled] = []
-    timezone: Annotated[str, AfterValidator(_is_a_time_zone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(_check_time_zone)] = "UTC"
 
     @property
     def most(self) -> int:
-        """The most that are ready at once."""
+        """The largest number that is ready at any time."""
         return max([self.executions, *(entry.executions for entry in self.schedule)])
 
 
 {% endif %}
-{% if cookiecutter.migrations == 'alembic' %}
-class Vpc(Table):
-    """The network that the database is in."""
-
-    subnet_ids: Annotated[list[Annotated[str, like("a subnet's id", r"^subnet-[0-9a-f]+$")]], Field(min_length=1)]
-    security_group_ids: Annotated[
-        list[Annotated[str, like("a security group's id", r"^sg-[0-9a-f]+$")]], Field(min_length=1)
-    ]
-
-
-{% endif %}
 class Config(Table):
-    """One stage of the service: deploy.toml with that stage's overrides applied."""
+    """The configuration of one stage: deploy.toml with the changes in that stage's table applied."""
 
-    stage: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$")]
-    name: Annotated[str, like("3 to 40 lower-case letters, digits and hyphens", r"^[a-z][a-z0-9-]{1,38}[a-z0-9]$")]
-    region: Annotated[str, like("a Region, such as us-east-1", r"^[a-z]{2,4}(-[a-z]+)+-\d$")]
+    stage: Annotated[str, pattern(r"[a-z]([a-z0-9-]{0,13}[a-z0-9])?", "a stage name")]
+    name: Annotated[str, pattern(r"[a-z][a-z0-9-]{1,38}[a-z0-9]", "3 to 40 lower-case letters, digits and hyphens")]
+    region: Annotated[str, pattern(r"[a-z]{2,4}(-[a-z]+)+-\d", "a Region, such as us-east-1")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
 {% if cookiecutter.endpoint == 'function_url' %}
     timeout_s: Annotated[int, Field(ge=1, le=900)] = 30
+    auth: Literal["none", "iam"] = "none"
 {% else %}
-    timeout_s: Annotated[int, Field(ge=1, le=30)] = 30  # API Gateway waits no longer
+    timeout_s: Annotated[int, Field(ge=1, le=30)] = 30  # API Gateway does not wait longer
+    throttling: Throttling = Throttling()
+    domain: CustomDomain | None = None
 {% endif %}
     log_level: Literal["DEBUG", "INFO", "WARN", "ERROR", "FATAL"] = "INFO"
     log_retention_days: RetentionDays = 30
-    alarm_email: Annotated[str, like("an e-mail address", r"^$|^[^@\s]+@[^@\s]+$")] = ""
-{% if cookiecutter.endpoint == 'function_url' %}
-    auth: Literal["none", "iam"] = "none"
-{% endif %}
+    alarm_email: Annotated[str, pattern(r"|[^@\s]+@[^@\s]+", "an e-mail address")] = ""
     smoke_path: UrlPath = "/health"
     check_path: UrlPath = "/"
     keep_releases: Annotated[int, Field(ge=2, le=50)] = 5
     reserved_concurrency: Annotated[int, Field(ge=0)] | None = None
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     provisioned_concurrency: ProvisionedConcurrency = ProvisionedConcurrency()
-{% endif %}
-{% if cookiecutter.cold_starts == 'snapstart' %}
+{% elif cookiecutter.cold_starts == 'snapstart' %}
     snapstart: bool = True
 {% endif %}
     secrets: list[SecretName] = []
     environment: dict[VariableName, str] = {}
-{% if cookiecutter.endpoint == 'http_api' %}
-    throttling: Throttling = Throttling()
-    domain: CustomDomain | None = None
-{% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
     migration_timeout_s: Annotated[int, Field(ge=30, le=900)] = 900
-    vpc: Vpc | None = None
 {% endif %}
+    vpc: Vpc | None = None
 
     @model_validator(mode="after")
-    def _names_are_free(self) -> Self:
-        environment, secrets = [*self.environment], self.secrets
-        for key in [f"environment.{name}" for name in environment] + [f"secrets.{name}" for name in secrets]:
-            name = key.partition(".")[2].upper()
-            if name in OUR_VARIABLES or name.startswith(("AWS_", "LAMBDA_")):
-                raise ValueError(f"{key}: this name is taken by Lambda or by the deploy tool")
-        if both := sorted({name.upper() for name in environment} & {*secrets}):
-            raise ValueError(f"environment: {both[0]} is listed in secrets too")
-        if len({*secrets}) < len(secrets):
+    def _check_variable_names(self) -> Self:
+        keys = {f"environment.{name}": name for name in self.environment} | {f"secrets.{name}": name for name in self.secrets}
+        for key, name in keys.items():
+            if name.upper() in RESERVED_VARIABLES or name.upper().startswith(("AWS_", "LAMBDA_")):
+                raise ValueError(f"{key}: this name is reserved for Lambda or the deploy tool")
+        if both := sorted({name.upper() for name in self.environment} & {*self.secrets}):
+            raise ValueError(f"environment: {both[0]} is also listed in secrets")
+        if len({*self.secrets}) < len(self.secrets):
             raise ValueError("secrets: a name is listed twice")
-{% if cookiecutter.endpoint == 'http_api' %}
-        if self.domain and not f".{self.domain.name}".endswith(f".{self.domain.hosted_zone}".rstrip(".")):
-            raise ValueError(f"domain.name: {self.domain.name} is not in the zone {self.domain.hosted_zone}")
-{% endif %}
         return self
 
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     @model_validator(mode="after")
-    def _a_release_needs_twice_as_many(self) -> Self:
-        both = 2 * self.provisioned_concurrency.most
-        if self.reserved_concurrency is not None and self.reserved_concurrency < both:
-            why = "during a release the old version and the new one are both provisioned"
-            raise ValueError(f"reserved_concurrency: must be at least {both}: {why}")
+    def _check_reserved_concurrency(self) -> Self:
+        needed = self.concurrency_needed
+        if self.reserved_concurrency is not None and self.reserved_concurrency < needed:
+            reason = "during a release, both the old and the new version have provisioned concurrency"
+            raise ValueError(f"reserved_concurrency: must be at least {needed}: {reason}")
         return self
+
+    @property
+    def concurrency_needed(self) -> int:
+        """The concurrent executions that the account must have for this stage."""
+        return max(self.reserved_concurrency or 0, 2 * self.provisioned_concurrency.most)
+
+{% else %}
+    @property
+    def concurrency_needed(self) -> int:
+        """The concurrent executions that the account must have for this stage."""
+        return self.reserved_concurrency or 0
 
 {% endif %}
     @property
-    def full_name(self) -> str:
-        """The name of the function and of nearly everything else in AWS."""
-        return f"{self.name}-{self.stage}"
-
-    @property
-    def command(self) -> str:
-        """What calls this tool for this stage."""
-        return "./deploy.sh" if self.stage == "prod" else f"./deploy.sh --stage {self.stage}"
+    def secrets_service(self) -> str:
+        """The AWS service that stores the secrets, as in its endpoint."""
+        return SECRETS_SERVICE
 
     @property
     def log_group(self) -> str:
-        return f"/aws/lambda/{self.full_name}"
-
-    @property
-{% if cookiecutter.secrets == 'ssm' %}
-    def secrets_path(self) -> str:
-        return f"/{self.name}/{self.stage}/"
-{% else %}
-    def secret_id(self) -> str:
-        return f"{self.name}/{self.stage}"
-{% endif %}
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """On everything that can hold tags; what lacks them was not made by this tool and is never touched."""
-        return {"service": self.name, "stage": self.stage, "managed-by": "deploy.sh"}
-
-    @property
-    def tag_list(self) -> list[Any]:
-        """The same in the way that half of AWS's services take them."""
-        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        """The log group of the function."""
+        return f"/aws/lambda/{self.name}-{self.stage}"
 
 
 def load(path: Path, stage: str) -> Config:
-    """The service as deploy.toml describes it for this stage; raises UsageError that names the key."""
+    """Return the configuration of a stage. Raise UsageError, which names the key, for a mistake in the file."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{path.name} cannot be read: {error.strerror}.", "Put it beside deploy.sh.") from None
+        raise UsageError(
+            f"{path.name} cannot be read: {error.strerror}.", "Put it into the same folder as deploy.sh."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not valid TOML: {error}.", f"Correct that line of {path.name}.") from None
     stages = data.pop("stages", {})
     if not isinstance(stages, dict) or not all(isinstance(overrides, dict) for overrides in stages.values()):
-        raise UsageError(f"{path.name}: stages must be tables.", "Write [stages.dev] and the keys that differ below.")
-    for other, overrides in stages.items():  # a mistake in a stage shows before that stage is needed
-        _check(path, other, data, overrides)
-    table = "pr" if re.fullmatch(r"pr-\d+", stage) and stage not in stages else stage
-    return _check(path, stage, data, stages.get(table, {}))
+        raise UsageError(
+            f"{path.name}: stages must be tables.", "Write [stages.dev] and, below it, the keys that differ in that stage."
+        )
+    for name, overrides in stages.items():  # report a mistake before its stage is needed
+        _load_stage(path.name, name, data, overrides)
+    is_preview = re.fullmatch(r"pr-\d+", stage) and stage not in stages
+    return _load_stage(path.name, stage, data, stages.get("pr" if is_preview else stage, {}))
 
 
-def _check(path: Path, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Config:
-    for key, meant in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():
+def stage_names(path: Path) -> list[str]:
+    """Return prod and the stages that have a table in the file, for shell completion. Never raise."""
+    try:
+        stages = tomllib.loads(path.read_text(encoding="utf-8")).get("stages")
+    except (OSError, ValueError):
+        stages = None
+    return [*dict.fromkeys(["prod", *(stages if isinstance(stages, dict) else [])])]
+
+
+def _load_stage(file: str, stage: str, data: dict[str, Any], overrides: dict[str, Any]) -> Config:
+    for key, reason in {"name": "the service has one name in all stages", "stage": "use --stage"}.items():
         if key in overrides or (key == "stage" and key in data):
-            where = f"stages.{stage}." if key in overrides else ""
-            raise UsageError(f"{path.name}: {where}{key}: cannot be set here: {meant}.", "Remove that line.")
-    merged = data | overrides
+            full_key = f"stages.{stage}.{key}" if key in overrides else key
+            raise UsageError(f"{file}: {full_key}: cannot be set here: {reason}.", "Remove that line.")
+    merged = data | overrides | {"stage": stage}
 {% if cookiecutter.endpoint == 'http_api' %}
     if stage != "prod" and "domain" not in overrides:
-        merged.pop("domain", None)  # one name cannot lead to two stages
+        merged.pop("domain", None)  # a domain name can only lead to one stage
 {% endif %}
     if isinstance(data.get("environment"), dict) and isinstance(overrides.get("environment"), dict):
         merged["environment"] = data["environment"] | overrides["environment"]
     try:
-        return Config.model_validate(merged | {"stage": stage})
+        return Config.model_validate(merged)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        first: Any = error.errors(include_url=False)[0]
+    if first["loc"] == ("stage",):
+        raise UsageError(
+            f"{stage!r} is not a valid stage name.", "Use at most 15 lower-case letters, digits and hyphens, such as dev."
+        )
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    where = f"stages.{stage}.{key}" if first["loc"][:1] and first["loc"][0] in overrides else key
-    wanted = re.sub(r"^(Input|String|List) should ", "must ", first["msg"].removeprefix("Value error, "))
-    match first["type"]:
-        case _ if key == "stage":
-            what = f"{stage!r} cannot be a stage's name."
-            raise UsageError(what, "Use at most 15 lower-case letters and digits, with dashes between them.")
+    if first["loc"] and first["loc"][0] in overrides:
+        key = f"stages.{stage}.{key}"
+    message, hint = _describe(file, key, first)
+    raise UsageError(f"{file}: {message}.", hint)
+
+
+def _describe(file: str, key: str, error: dict[str, Any]) -> tuple[str, str]:
+    """Return the message and the hint for an error of pydantic."""
+    message = re.sub(r"^(Input|String|List) should ", "must ", error["msg"].removeprefix("Value error, "))
+    hint = f"Correct {key} in {file}."
+    match error["type"]:
         case "extra_forbidden":
-            names = [name for table in Table.__subclasses__() for name in table.model_fields]
-            near = difflib.get_close_matches(str(first["loc"][-1]), names, 1)
-            told, fix = "unknown key", f"Did you mean {near[0]}?" if near else f"Remove {where}."
-        case "model_type" | "dict_type":
-            told, fix = "must be a table", f"Write [{where}] in {path.name}, and its keys below."
-        case "string_pattern_mismatch":
-            told = f"must be {FORMS[first['ctx']['pattern']]}; it is {first['input']!r}"
-            fix = f"Correct {where} in {path.name}."
-        case "string_type":
-            told, fix = f"must be text; it is {first['input']!r}", "Put it in quotes."
+            known = [name for table in Table.__subclasses__() for name in table.model_fields]
+            similar = difflib.get_close_matches(str(error["loc"][-1]), known, 1)
+            return f"{key}: unknown key", f"Did you mean {similar[0]}?" if similar else f"Remove {key}."
         case "missing":
-            told, fix = "is missing", f"Add {where} to {path.name}."
-        case "value_error":  # from a validator above, which names the key itself
-            raise UsageError(f"{path.name}: {wanted}.", f"Correct that key in {path.name}.")
+            return f"{key}: is missing", f"Add {key} to {file}."
+        case "model_type" | "dict_type":
+            return f"{key}: must be a table", f"Write [{key}] in {file} and, below it, the keys of the table."
+        case "string_type":
+            return f"{key}: must be text; it is {error['input']!r}", "Put the value in quotes."
+        case "value_error" if not key:  # the message of a validator of the whole configuration contains the key
+            return message, f"Correct that key in {file}."
+        case "value_error" if not isinstance(error["input"], str):  # the message of a validator of a table
+            return f"{key}: {message}", hint
         case _:
-            told, fix = f"{wanted}; it is {first['input']!r}", f"Correct {where} in {path.name}."
-    raise UsageError(f"{path.name}: {where}: {told}.", fix)
+            return f"{key}: {message}; it is {error['input']!r}", hint

@@ -1,90 +1,69 @@
-"""./deploy.sh destroy: take everything of a stage down, after asking, and look again whether it is gone."""
+"""./deploy.sh destroy: delete all resources of a stage."""
 
-from argparse import ArgumentParser, Namespace
+from __future__ import annotations
 
-from deploy.aws import Aws
-from deploy.config import Service
-from deploy.problem import Problem, UsageProblem
-from deploy.resource import Resource, read_all
-from deploy.resources import Stack
-{% if cookiecutter.secrets == 'secrets_manager' %}
-from deploy.resources.json_secret import RECOVERY_DAYS, Secrets
-{% endif %}
+from collections.abc import Sequence
+from typing import Annotated
 
+import typer
 
-{% if cookiecutter.secrets == 'secrets_manager' %}
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    parser.add_argument("--purge", action="store_true", help="delete the secret so that nobody can bring it back")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+from deploy.errors import DeployError, UsageError
+from deploy.options import DebugOption, StageOption, open_stage
+from deploy.plan import read_states
+from deploy.resource import Resource
+from deploy.stack import Stack
+
+app = typer.Typer()
 
 
-def run(service: Service, aws: Aws, given: Namespace) -> None:
-    """Lists, asks for the name, deletes; raises Problem when something is still there afterwards.
-
-    A secret that can be brought back does not count as there, except when it is to be purged.
-    """
-{% else %}
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def run(service: Service, aws: Aws, given: Namespace) -> None:
-    """Lists, asks for the name, deletes; raises Problem when something is still there afterwards."""
-{% endif %}
-    print(f"{service.name} · {service.stage} · {service.region}")
-    stack = Stack(service, aws)
-{% if cookiecutter.secrets == 'secrets_manager' %}
-    secrets = stack.secrets
-    secrets.purge = given.purge
-{% endif %}
-    every = stack.everything()
-    there = _present(every)
-    if not there:
-{% if cookiecutter.secrets == 'secrets_manager' %}
-        _tell_recoverable(secrets)
-{% endif %}
-        print("Nothing is there: 0 left")
-        return
-    print("This deletes, for good:")
-    for resource in there:
-{% if cookiecutter.secrets == 'secrets_manager' %}
-        kept = f" (for {RECOVERY_DAYS} days it can be brought back)" if resource is secrets and not given.purge else ""
-        print(f"  {resource.kind:23} {resource.name}{kept}")
-{% else %}
-        print(f"  {resource.kind:23} {resource.name}")
-{% endif %}
-    if not given.yes:
-        _confirm(service.full_name)
-    for resource in reversed(there):
-        resource.delete()
+@app.command("destroy")
+def destroy_command(
+    context: typer.Context,
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete for good what could be restored.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    stage: StageOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Delete all resources of a stage, after confirmation, and verify that they are gone."""
+    opened = open_stage(context)
+    print(opened)
+    resources = [*Stack(opened).resources_to_destroy()]
+    existing = _existing(resources, purge=purge)
+    if existing:
+        print("This permanently deletes:")
+    else:
+        print("Nothing to delete.")
+    for resource in existing:
+        note = f" ({resource.recovery_note})" if resource.recovery_note and not purge else ""
+        print(f"  {resource.kind:23} {resource.name}{note}")
+    if existing and not yes:
+        _confirm(opened.name)
+    for resource in reversed(existing):
+        if purge:
+            resource.purge()
+        else:
+            resource.delete()
         print(f"deleted {resource.kind} {resource.name}")
-    left = _present(every)
-{% if cookiecutter.secrets == 'secrets_manager' %}
-    _tell_recoverable(secrets)
-{% endif %}
-    print(f"{len(left)} left")
-    if left:
-        raise Problem("Not everything is gone yet.", "Run ./deploy.sh destroy again.")
+    remaining = _existing(resources, purge=purge) if existing else []
+    for resource in resources:
+        if until := resource.recoverable_until():
+            print(f"{resource.name} can be restored until {until:%Y-%m-%d}. To delete it now: {opened.command} destroy --purge")
+    print(f"{len(remaining)} left")
+    if remaining:
+        raise DeployError("Some resources still exist.", "Run ./deploy.sh destroy again.")
 
 
-def _present(every: list[Resource]) -> list[Resource]:
-    return [resource for resource, state in read_all(every).items() if state is not None]
+def _existing(resources: Sequence[Resource], *, purge: bool) -> list[Resource]:
+    """Return the resources that exist. With `purge`, include deleted ones that could be restored."""
+    states = read_states(resources)
+    return [resource for resource in resources if states[resource] or (purge and resource.can_be_purged())]
 
 
-{% if cookiecutter.secrets == 'secrets_manager' %}
-def _tell_recoverable(secrets: Secrets) -> None:
-    if until := secrets.recoverable_until():
-        stage = secrets.service.stage
-        print(f"{secrets.name} can be brought back until {until:%Y-%m-%d}: ./deploy.sh --stage {stage} secret set NAME")
-        print(f"To delete it at once: ./deploy.sh --stage {stage} destroy --purge")
-
-
-{% endif %}
 def _confirm(name: str) -> None:
     try:
-        typed = input(f"Type {name} to go on: ")
+        typed = input(f"Type {name} to continue: ")
     except EOFError:
         typed = ""
         print()
     if typed.strip() != name:
-        raise UsageProblem("Nothing was deleted.", f"To delete it, answer with {name}.")
+        raise UsageError("Nothing was deleted.", f"To delete these resources, type {name} when asked.")

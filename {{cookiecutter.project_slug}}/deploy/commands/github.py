@@ -1,65 +1,83 @@
-"""./deploy.sh github: let a GitHub repository's workflows deploy, without keys that could be stolen.
+"""./deploy.sh github: let the workflows of a GitHub repository deploy, without stored keys."""
 
-The roles that it makes trust GitHub's OpenID Connect tokens.
-"""
+from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import Annotated, Any
 
-from deploy.aws import Aws
-from deploy.config import Service
-from deploy.problem import UsageProblem
-from deploy.resource import apply, compare, read_all
-from deploy.resources.github_role import GithubRole, Provider
+import typer
+
+from deploy.errors import UsageError
+from deploy.options import DebugOption, StageOption, open_stage
+from deploy.plan import apply_changes, compare, read_states
+from deploy.resource import Resource
+from deploy.resources.github_role import GithubRole, OidcProvider
+from deploy.stage import Stage
+
+app = typer.Typer()
 
 REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 PREVIEW = "preview"  # the environment of all pull requests
 
 
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    parser.add_argument("repository", metavar="OWNER/REPO", nargs="?", default="", help="as GitHub writes it")
-    parser.add_argument("--branch", default="main", help="which alone may deploy the stage (default: main)")
-    parser.add_argument("--environment", help="of the jobs that deploy the stage (default: the stage's name)")
-    parser.add_argument("--remove", action="store_true", help="take the roles away again")
+@app.command("github")
+def github_command(
+    context: typer.Context,
+    repository: Annotated[str, typer.Argument(metavar="OWNER/REPO", help="The repository.", show_default=False)] = "",
+    branch: Annotated[str, typer.Option(help="The only branch that may deploy the stage.")] = "main",
+    environment: Annotated[
+        str | None, typer.Option(help="The environment of the jobs that deploy (default: the name of the stage).")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Delete the roles.")] = False,
+    stage: StageOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Create the IAM roles with which the workflows of a GitHub repository deploy.
+
+    They trust GitHub's OpenID Connect tokens. For prod, one of them deploys and destroys previews.
+    """
+    opened = open_stage(context)
+    environment = environment or opened.config.stage
+    if not remove:
+        _check_names(repository, environment, branch)
+    roles = [GithubRole(opened, _claims(repository, environment, ref=f"refs/heads/{branch}"))]
+    if opened.config.stage == "prod":
+        roles.append(GithubRole(opened, _claims(repository, PREVIEW), previews=True))
+    print(opened)
+    if remove:
+        _delete(opened, roles)
+        return
+    resources: list[Resource] = [OidcProvider(opened), *roles]
+    changes = compare(resources, read_states(resources), {})
+    print(f"Roles and OIDC provider: {apply_changes(changes, resources, {})}")
+    print(f"Jobs in the environment {environment} on the branch {branch} may deploy the stage {opened.config.stage}.")
+    if opened.config.stage == "prod":
+        print(f"Jobs in the environment {PREVIEW} may deploy and destroy the stages pr-….")
+    print(f"Set these two variables in {repository} (Settings, Secrets and variables, Actions, Variables):")
+    suffix = "" if opened.config.stage == "prod" else f"-{opened.config.stage}"  # the workflow appends it
+    for name, value in (("AWS_ROLE_ARN", roles[0].arn.removesuffix(suffix)), ("AWS_REGION", opened.config.region)):
+        print(f"  gh variable set {name} --repo {repository} --body {value}")
 
 
-def run(service: Service, aws: Aws, given: Namespace) -> None:
-    """Makes the roles, or what differs in them, and says what to set on GitHub. For prod, also that of previews."""
-    environment = given.environment or service.stage
-    if not given.remove:
-        _check(given.repository, environment, given.branch)
-    roles = [GithubRole(service, aws, _claims(given.repository, environment, ref=f"refs/heads/{given.branch}"))]
-    if service.stage == "prod":
-        roles.append(GithubRole(service, aws, _claims(given.repository, PREVIEW), previews=True))
-    print(f"{service.name} · {service.stage} · {service.region}")
-    if given.remove:
-        for role in [role for role, state in read_all(roles).items() if state is not None]:
+def _delete(stage: Stage, roles: list[GithubRole]) -> None:
+    for role, state in read_states(roles).items():
+        if state is not None:
             role.delete()
             print(f"deleted {role.kind} {role.name}")
-        print(f"Nobody at GitHub can deploy {service.full_name}. The account's OIDC provider stays: others may use it.")
-        return
-    resources = [Provider(service, aws), *roles]
-    print(f"Roles and OIDC provider: {apply(compare(resources, read_all(resources)))}")
-    print(f"May deploy the stage {service.stage}: jobs in the environment {environment}, on the branch {given.branch}.")
-    if service.stage == "prod":
-        print(f"May deploy and destroy the stages pr-…: jobs in the environment {PREVIEW}.")
-    print(f"Set these two variables in {given.repository} (Settings, Secrets and variables, Actions, Variables):")
-    suffix = "" if service.stage == "prod" else f"-{service.stage}"
-    for name, value in (("AWS_ROLE_ARN", roles[0].arn.removesuffix(suffix)), ("AWS_REGION", service.region)):
-        print(f"  gh variable set {name} --repo {given.repository} --body {value}")
+    print(f"GitHub Actions can no longer deploy {stage.name}.")
+    print("The account's OIDC provider was kept, because other roles may use it.")
 
 
-def _check(repository: str, environment: str, branch: str) -> None:
+def _check_names(repository: str, environment: str, branch: str) -> None:
     if not re.fullmatch(REPOSITORY, repository):
-        raise UsageProblem(f"{repository!r} is not a GitHub repository.", "Give it as ./deploy.sh github OWNER/REPO")
-    for what, name in (("an environment", environment), ("a branch", branch)):
-        if not re.fullmatch(r"[\w./-]+", name):  # a * would let in others, too
-            raise UsageProblem(f"{name!r} cannot be {what}.", "Use letters, digits, and . _ - /")
+        raise UsageError(f"{repository!r} is not a GitHub repository.", "Run ./deploy.sh github OWNER/REPO")
+    for noun, name in (("environment", environment), ("branch", branch)):
+        if not re.fullmatch(r"[\w./-]+", name):  # a * would match other names, too
+            raise UsageError(f"{name!r} is not a valid {noun} name.", "Use letters, digits, and . _ - /")
 
 
-def _claims(repository: str, environment: str, **more: str) -> dict[str, Any]:
-    """What GitHub's token says. Since July 2026, new repositories' subjects have ids: owner@1/name@2."""
+def _claims(repository: str, environment: str, **others: str) -> dict[str, Any]:
+    """Return the claims of GitHub's token. Since July 2026, new repositories have IDs in it: owner@1/name@2."""
     owner, _, name = repository.partition("/")
-    subjects = [f"repo:{one}:environment:{environment}" for one in (repository, f"{owner}@*/{name}@*")]
-    return {"sub": subjects, **more}
+    subjects = [f"repo:{form}:environment:{environment}" for form in (repository, f"{owner}@*/{name}@*")]
+    return {"sub": subjects, **others}

@@ -1,54 +1,65 @@
-"""./deploy.sh logs: what the service wrote, as readable lines."""
+"""./deploy.sh logs: print the service's log as readable lines."""
+
+from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, Namespace
+from typing import Annotated
 
+import typer
 from botocore.exceptions import ClientError
 
-from deploy.aws import Aws, error_code
-from deploy.config import Service
-from deploy.log_lines import written
-from deploy.problem import Problem
+from deploy.errors import DeployError, error_code
+from deploy.logs import read_logs
+from deploy.options import DebugOption, StageOption, open_stage
+from deploy.stage import Stage
+
+app = typer.Typer()
 
 HOUR_S = 3600
-LATE_S = 15  # records reach CloudWatch Logs out of order, some seconds late
+MAX_HOURS = 100_000
+MAX_DELAY_S = 15  # records reach CloudWatch Logs some seconds late and out of order
+POLL_S = 2.0
 
 
-def hours(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 100_000:
-        raise ValueError
-    return number
+def _check_hours(hours: float) -> float:
+    if not 0 < hours < MAX_HOURS:  # also False for nan
+        raise typer.BadParameter(f"{hours} is not more than 0 and less than {MAX_HOURS:,}.")
+    return hours
 
 
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
-    parser.add_argument("--errors", action="store_true", help="errors only")
-    parser.add_argument("--hours", type=hours, default=1.0, help="how far back (default: 1)")
-
-
-def run(service: Service, aws: Aws, given: Namespace) -> None:
-    """The last hours; with `--follow`, goes on until Ctrl-C."""
-    since_s = time.time() - given.hours * HOUR_S
-    seen: set[str] = set()
+@app.command("logs")
+def logs_command(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new records until Ctrl-C.")] = False,
+    errors: Annotated[bool, typer.Option("--errors", help="Print only errors.")] = False,
+    hours: Annotated[float, typer.Option(callback=_check_hours, help="How many hours back to start.")] = 1.0,
+    stage: StageOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the service's log as readable lines."""
+    opened = open_stage(context)
+    since_s = time.time() - hours * HOUR_S
+    printed: set[str] = set()
     while True:
-        asked_s = time.time()
-        _print_since(service, aws, since_s, seen, given.errors)
-        if not given.follow:
+        started_s = time.time()
+        _print_since(opened, since_s, printed, errors_only=errors)
+        if not follow:
             break
-        since_s = max(since_s, asked_s - LATE_S)
-        aws.sleep(2.0)
+        since_s = max(since_s, started_s - MAX_DELAY_S)
+        opened.sleep(POLL_S)
 
 
-def _print_since(service: Service, aws: Aws, since_s: float, seen: set[str], errors_only: bool) -> None:
+def _print_since(stage: Stage, since_s: float, printed: set[str], *, errors_only: bool) -> None:
+    """Print the records since a Unix time whose IDs are not in `printed`."""
     try:
-        for event, line in written(service, aws, since_s, errors_only=errors_only):
-            if event not in seen:
-                seen.add(event)
+        for event_id, line in read_logs(stage, since_s, errors_only=errors_only):
+            if event_id not in printed:
+                printed.add(event_id)
                 print(line.text, flush=True)
     except ClientError as error:
         if error_code(error) != "ResourceNotFoundException":
             raise
-        raise Problem(
-            f"{service.name} has no logs in stage {service.stage}: it was not deployed there.", "Deploy it: ./deploy.sh"
+        raise DeployError(
+            f"{stage.config.name} has no logs in stage {stage.config.stage}: it has not been deployed.",
+            "Deploy it: ./deploy.sh",
         ) from None

@@ -1,92 +1,113 @@
-"""./deploy.sh plan: what the next deploy would change, drift included; changes nothing."""
+"""./deploy.sh plan: show what a deploy would change."""
 
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
+from typing import Annotated, Any
 
-from deploy import image as images
-from deploy.aws import Aws, at_once
-from deploy.config import Service
-from deploy.release import live
-from deploy.resource import Change, compare, is_same
-from deploy.resources import Stack
-{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-from deploy.resources.provisioned_concurrency import planned
-{% endif %}
-from deploy.verbs import deploy
-from deploy.verbs.cost import DAYS, change_a_month
+import typer
+from typer.core import TyperCommand
+
+from deploy.cost import DAYS, monthly_totals
+from deploy.errors import DeployError
+from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, open_stage
+from deploy.plan import Change, make_plan
+from deploy.stack import Stack
+from deploy.state import is_equal
+
+app = typer.Typer()
 
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
+DETAILED = "--detailed-exitcode"
+CHANGES_FOUND = 2  # the exit code with --detailed-exitcode; all errors have exit code 1 then
 
 
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    deploy.arguments(parser, common)
-    parser.add_argument("--json", action="store_true", help="the same as data")
-    parser.add_argument("--detailed-exitcode", action="store_true", help="exit with 2 when something would change")
+class PlanCommand(TyperCommand):
+    """A command whose mistakes in the arguments have exit code 1 with --detailed-exitcode."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raise DeployError or TyperException for a mistake."""
+        is_detailed = DETAILED in args
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            if not is_detailed:
+                raise
+            raise DeployError(f"{error.format_message().rstrip('.')}.", "See ./deploy.sh plan --help") from None
 
 
-def run(service: Service, aws: Aws, given: Namespace) -> int:
-    """The exit code."""
-    stack = Stack(service, aws)
-    tag = images.content_tag(given.project, service)
-    states, (now, found) = at_once(
-        stack.read, lambda: at_once(lambda: live(stack.function), lambda: images.find(aws, service, tag, given.image))
-    )
-    stack.function.image = found or f"{service.full_name}:{tag}, to be built"
-{% if cookiecutter.endpoint == 'http_api' %}
-    changes = compare([*stack.before, *stack.after, stack.domain], states)
-{% else %}
-    changes = compare([*stack.before, *stack.after], states)
-{% endif %}
-{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-    if now:
-        changes += planned(service, aws, now.version, live=now.version)
-{% endif %}
-    new_version = not (now and now.is_up_to_date(stack.function))
-    count = len(changes) + new_version
-    bill, next_bill = change_a_month(stack, states, now)
-    code = 2 if count and given.detailed_exitcode else 0
-    if given.json:
-        dollars = {"is": round(bill, 2), "should_be": round(next_bill, 2)}
-        data = {"new_version": new_version, "changes": [_data(one) for one in changes], "dollars_a_month": dollars}
-        print(json.dumps(data, indent=2))
-        return code
-    print(f"{service.name} · {service.stage} · {service.region}")
+@app.command("plan", cls=PlanCommand)
+def plan_command(
+    context: typer.Context,
+    image: ImageOption = None,
+    rebuild: RebuildOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    detailed_exitcode: Annotated[bool, typer.Option(DETAILED, help="Exit with 2 if there are changes.")] = False,
+    stage: StageOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show what a deploy would change. Nothing is changed."""
+    try:
+        change_count = _show_plan(Stack(open_stage(context)), image, rebuild=rebuild, as_json=as_json)
+    except DeployError as error:
+        if detailed_exitcode:
+            error.exit_code = 1
+        raise
+    if change_count and detailed_exitcode:
+        raise typer.Exit(CHANGES_FOUND)
+
+
+def _show_plan(stack: Stack, image: str | None, *, rebuild: bool, as_json: bool) -> int:
+    """Print the plan and return the number of changes."""
+    plan = make_plan(stack, image, rebuild=rebuild)
+    changes = [*plan.changes]
+    if plan.live:
+        for release_step in stack.release_steps:
+            changes += release_step.planned_changes(plan.live.version)
+    change_count = len(changes) + plan.new_version
+    before, after = (round(dollars, 2) for dollars in monthly_totals(stack, plan))
+    if as_json:
+        dollars = {"is": before, "should_be": after}
+        data = {"new_version": plan.new_version, "changes": [_as_data(change) for change in changes]}
+        print(json.dumps(data | {"dollars_a_month": dollars}, indent=2, default=str))
+        return change_count
+    print(stack.stage)
     for change in changes:
-        print(f"{SIGNS[change.action]} {change.resource.kind} {change.resource.name}")
-        for field, was, wanted in _leaves(change):
-            print(f"    {field}: {_text(wanted) if change.action == 'create' else f'{_text(was)} → {_text(wanted)}'}")
-    if new_version:
-        print(f"~ live: {f'version {now.version}' if now else 'nothing'} → a new version")
-    if f"{bill:.2f}" != f"{next_bill:.2f}":
-        print(f"$ a month: {bill:.2f} → {next_bill:.2f}, with as many requests as in the last {DAYS} days")
-    print(f"{count} to change." if count else "Nothing to change.")
-    return code
+        print(f"{SIGNS[change.action]} {change.kind} {change.name}")
+        for key, current, desired in _differing_values(change):
+            print(f"    {key}: {'' if change.action == 'create' else f'{_text(current)} → '}{_text(desired)}")
+    if plan.new_version:
+        print(f"~ live version: {plan.live.version if plan.live else 'none'} → a new version")
+    if before != after:
+        print(f"~ cost: ${before:.2f} → ${after:.2f} a month, with as many requests as in the last {DAYS} days")
+    print(f"{change_count} {'change' if change_count == 1 else 'changes'}." if change_count else "Nothing to change.")
+    return change_count
 
 
-def _data(change: Change) -> dict[str, object]:
-    fields = {field: {"is": was, "should_be": wanted} for field, was, wanted in _leaves(change)}
-    return {"action": change.action, "kind": change.resource.kind, "name": change.resource.name, "fields": fields}
+def _as_data(change: Change) -> dict[str, Any]:
+    fields = {key: {"is": current, "should_be": desired} for key, current, desired in _differing_values(change)}
+    return {"action": change.action, "kind": change.kind, "name": change.name, "fields": fields}
 
 
-def _leaves(change: Change) -> Iterator[tuple[str, object, object]]:
-    for key, (was, wanted) in change.fields.items():
-        if isinstance(wanted, dict):  # AWS may tell more than was asked for
-            for part, value in wanted.items():
-                yield from _differing(f"{key}.{part}", was.get(part) if isinstance(was, dict) else None, value)
+def _differing_values(change: Change) -> Iterator[tuple[str, Any, Any]]:
+    """Yield key, current value and desired value of each property that differs, down to the keys of dictionaries."""
+    for key, (current, desired) in change.fields.items():
+        if isinstance(desired, dict):  # AWS may return additional keys, which are not compared
+            known = {part: current.get(part) for part in desired} if isinstance(current, dict) else {}
+            for part, value in desired.items():
+                yield from _compare(f"{key}.{part}", known.get(part), value)
         else:
-            yield from _differing(key, was, wanted)
+            yield from _compare(key, current, desired)
 
 
-def _differing(key: str, was: object, wanted: object) -> Iterator[tuple[str, object, object]]:
-    if isinstance(was, dict) and isinstance(wanted, dict):
-        for part in {**was, **wanted}:
-            yield from _differing(f"{key}.{part}", was.get(part), wanted.get(part))
-    elif not is_same(was, wanted):
-        yield key, was, wanted
+def _compare(key: str, current: Any, desired: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(current, dict) and isinstance(desired, dict):
+        for part in {**current, **desired}:
+            yield from _compare(f"{key}.{part}", current.get(part), desired.get(part))
+    elif not is_equal(current, desired):
+        yield key, current, desired
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str).strip('"')

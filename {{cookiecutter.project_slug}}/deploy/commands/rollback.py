@@ -1,65 +1,68 @@
-"""./deploy.sh rollback: make the release before this one live again, in seconds and without a build."""
+"""./deploy.sh rollback: make the previous version live again, in seconds and without a build."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from typing import Annotated
 
-from deploy.aws import Aws
-from deploy.check import check_url, smoke_test
-from deploy.config import Service
-from deploy.problem import Problem
-from deploy.release import describe, live, move_alias, versions
-from deploy.resources import Stack
-{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-from deploy.resources.provisioned_concurrency import keep_ready, release_all_but
-{% endif %}
+import typer
 
+from deploy.errors import DeployError
+from deploy.options import DebugOption, StageOption, open_stage
+from deploy.public_url import check_url
+from deploy.release import Live, describe, move_alias, require_live, versions
+from deploy.smoke_test import smoke_test
+from deploy.stack import Stack
 
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    parser.add_argument("version", nargs="?", help="that one instead of the release before this one")
-    parser.add_argument("--force", action="store_true", help="also when it fails its smoke test")
+app = typer.Typer()
 
 
-def run(service: Service, aws: Aws, given: Namespace) -> None:
-    """Goes to the recorded release, or to the version named; raises Problem when that one does not work."""
-    print(f"{service.name} · {service.stage} · {service.region}")
-    stack = Stack(service, aws)
-    now = live(stack.function)
-    if now is None:
-        raise Problem(f"{service.name} has no release in stage {service.stage}.", "Deploy it: ./deploy.sh")
-    kept = versions(service, aws)
-    version = given.version or now.previous
-    if version not in kept:
-        told = f"There is no version {version}." if version else "No release before this one is recorded."
-        others = [one for one in reversed(kept) if one != now.version]
-        raise Problem(
-            told,
-            f"Name one of those above: ./deploy.sh rollback {others[0]}" if others else "No other is kept.",
-            details="\n".join(describe(held) for one in others if (held := stack.function.read_version(one))),
-        )
-    if version == now.version:
-        print(f"Version {version} is live already.")
+@app.command("rollback")
+def rollback_command(
+    context: typer.Context,
+    version: Annotated[str | None, typer.Argument(help="Make this version live instead of the previous one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Continue if the version fails its smoke test.")] = False,
+    stage: StageOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make the previous version, or the given one, live again."""
+    opened = open_stage(context)
+    print(opened)
+    stack = Stack(opened)
+    live = require_live(stack.function)
+    target = _choose_version(stack, live, version)
+    if target == live.version:
+        print(f"Version {target} is already live.")
     else:
         try:
-            smoke_test(service, aws, version)
-        except Problem as problem:
-            if not given.force:
-                problem.fix = f"Version {now.version} still is live. Name another version, or go there with --force."
+            smoke_test(opened, target)
+        except DeployError as error:
+            if not force:
+                error.hint = f"Version {live.version} is still live. Choose another version, or use --force."
                 raise
-            print(problem.what)
-{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-        keep_ready(service, aws, version, live=now.version)
-{% endif %}
-        # Nothing to go back to is recorded: what was live until now is hardly it.
-        move_alias(service, aws, version, previous=None, now=now)
-        undo = f"{service.command} rollback {now.version}"
-        print(f"Version {version} is live instead of {now.version}. To undo it: {undo}")
-{% if cookiecutter.migrations == 'alembic' %}
-        print(f"The database stays as it is; see {service.command} migrate downgrade.")
-{% endif %}
-{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
-    release_all_but(service, aws, version)
-{% endif %}
-    url = stack.endpoint.url()
-    _, warm_ms = check_url(service, aws, url, is_new=False)
-    print(f"{url} answers in {warm_ms:,.0f} ms.")
+            print(error.message)
+        for release_step in stack.release_steps:
+            release_step.before_live(target, live.version)
+        # The replaced version is not recorded as the previous one: it is probably broken.
+        move_alias(opened, target, previous=None, replacing=live)
+        print(f"Version {target} is live instead of {live.version}. To undo this: {opened.command} rollback {live.version}")
+        for note in filter(None, (release_step.rollback_note() for release_step in stack.release_steps)):
+            print(note)
+    for release_step in stack.release_steps:
+        release_step.after_live(target)
+    url = stack.endpoint.outputs(stack.endpoint.read())["endpoint.url"]
+    print(f"{url} answers in {check_url(stack.endpoint, url, is_new=False).warm_ms:,.0f} ms.")
+
+
+def _choose_version(stack: Stack, live: Live, requested: str | None) -> str:
+    """Return the requested version, or the previous one. Raise DeployError, with a list, if it does not exist."""
+    existing = versions(stack.stage)
+    version = requested or live.previous
+    if version in existing:
+        return version
+    others = [other for other in reversed(existing) if other != live.version]
+    states = [stack.function.read_version(other) for other in others]
+    raise DeployError(
+        f"Version {version} does not exist." if version else "No previous version is recorded.",
+        f"Choose one of the versions above: ./deploy.sh rollback {others[0]}" if others else "There is no other version.",
+        details="\n".join(describe(state) for state in states if state),
+    )

@@ -1,84 +1,87 @@
-"""./deploy.sh secret: set, list or remove the service's secrets.
+"""./deploy.sh secret: set, list or remove the service's secrets."""
 
-Values come from standard input or a hidden prompt and are never shown.
-"""
+from __future__ import annotations
 
 import getpass
 import re
 import sys
-from argparse import ArgumentParser, Namespace
+from typing import Annotated
 
-from deploy.aws import Aws
-from deploy.config import Service
-from deploy.problem import Problem, UsageProblem
-from deploy.release import live
-from deploy.resources import Stack
+import typer
 
+from deploy.config import SECRET_NAME, SECRET_NAME_DESCRIPTION
+from deploy.errors import DeployError, UsageError
+from deploy.options import DebugOption, StageOption, open_stage
+from deploy.release import read_live
+from deploy.stack import Stack
 
-def arguments(parser: ArgumentParser, common: ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="set|list|remove", required=True)
-    for action, told in (("set", "read its value from standard input or a hidden prompt"), ("remove", "delete it")):
-        actions.add_parser(action, parents=[common], help=told).add_argument("name")
-    actions.add_parser("list", parents=[common], help="names, versions and dates, never values")
+app = typer.Typer(name="secret")
 
-
-def run(service: Service, aws: Aws, given: Namespace) -> None:
-    match given.action:
-        case "set":
-            set_(service, aws, given.name)
-        case "remove":
-            remove(service, aws, given.name)
-        case _:
-            list_(service, aws)
+NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as API_KEY.")]
 
 
-def set_(service: Service, aws: Aws, name: str) -> None:
-    """Reads the value, stores it and says what is needed for it to take effect."""
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
-        raise UsageProblem(f"{name!r} cannot be a secret's name.", "Use capitals, digits and underscores: API_KEY")
-    version = Stack(service, aws).secrets.set(name, _value(name))
-    print(f"{name} is set for stage {service.stage} (version {version}).")
-    if name not in service.secrets:
-        print(f'Next: add "{name}" to secrets in deploy.toml, a field {name.lower()} to app/settings.py, and deploy.')
+@app.callback()
+def secret_group(stage: StageOption = None, debug: DebugOption = False) -> None:
+    """Set, list or remove the service's secrets. Their values are never shown."""
+
+
+@app.command("set")
+def set_command(
+    context: typer.Context, name: NameArgument, stage: StageOption = None, debug: DebugOption = False
+) -> None:
+    """Read a value from standard input or a hidden prompt, and store it."""
+    opened = open_stage(context)
+    if not re.fullmatch(SECRET_NAME, name):
+        raise UsageError(f"{name!r} is not a valid secret name.", f"Use {SECRET_NAME_DESCRIPTION}.")
+    version = Stack(opened).secrets.set_value(name, _read_value(name))
+    print(f"{name} is set for stage {opened.config.stage} (version {version}).")
+    if name in opened.config.secrets:
+        print(f"The running service keeps the old value until the next {opened.command}")
     else:
-        print("What is running keeps the old value until the next ./deploy.sh")
+        print(f'Next: add "{name}" to secrets in deploy.toml and a field {name.lower()} to app/settings.py, and deploy.')
 
 
-def _value(name: str) -> str:
+def _read_value(name: str) -> str:
     try:
         value = getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
     except EOFError:
         value = ""
     except UnicodeDecodeError:
-        raise UsageProblem(f"The value of {name} is not text.", "Encode it first, such as with base64.") from None
+        raise UsageError(f"The value of {name} is not text.", "Encode it first, for example with base64.") from None
     if not value:
-        raise UsageProblem(f"The value of {name} is empty.", "Give it at the prompt or on standard input.")
+        raise UsageError(f"The value of {name} is empty.", "Enter it at the prompt, or pass it on standard input.")
     return value
 
 
-def list_(service: Service, aws: Aws) -> None:
-    """Names, versions and dates; of values, nothing."""
-    known = {secret.name: secret for secret in Stack(service, aws).secrets.known()}
-    for secret in known.values():
-        unused = "" if secret.name in service.secrets else "  (not in deploy.toml)"
-        print(f"{secret.name:24} version {secret.version:<4} set {secret.changed:%Y-%m-%d %H:%M}{unused}")
-    missing = [name for name in service.secrets if name not in known]
+@app.command("list")
+def list_command(context: typer.Context, stage: StageOption = None, debug: DebugOption = False) -> None:
+    """Print names, versions and dates, but not the values."""
+    opened = open_stage(context)
+    existing = {secret.name: secret for secret in Stack(opened).secrets.list_secrets()}
+    for secret in existing.values():
+        note = "" if secret.name in opened.config.secrets else "  (not in deploy.toml)"
+        print(f"{secret.name:24} version {secret.version:<4} set {secret.changed:%Y-%m-%d %H:%M}{note}")
+    missing = [name for name in opened.config.secrets if name not in existing]
     for name in missing:
-        print(f"{name:24} has no value: ./deploy.sh --stage {service.stage} secret set {name}")
-    if not known and not missing:
-        print(f"No secrets in stage {service.stage}.")
+        print(f"{name:24} has no value: {opened.command} secret set {name}")
+    if not existing and not missing:
+        print(f"No secrets in stage {opened.config.stage}.")
 
 
-def remove(service: Service, aws: Aws, name: str) -> None:
-    """Raises Problem while the live version or deploy.toml needs it: the next cold start would fail."""
-    stack = Stack(service, aws)
-    now = live(stack.function)
-    variables = now.holds.get("Environment", {}).get("Variables", {}) if now else {}
-    if name in [*service.secrets, *variables.get("SECRET_NAMES", "").split(",")]:
-        raise Problem(
+@app.command("remove")
+def remove_command(
+    context: typer.Context, name: NameArgument, stage: StageOption = None, debug: DebugOption = False
+) -> None:
+    """Delete a secret that neither deploy.toml nor the live version uses."""
+    opened = open_stage(context)
+    stack = Stack(opened)
+    live = read_live(stack.function)
+    variables = live.settings.get("Environment", {}).get("Variables", {}) if live else {}
+    if name in [*opened.config.secrets, *variables.get("SECRET_NAMES", "").split(",")]:
+        raise DeployError(
             f"{name} is in use: the service reads it at every cold start.",
-            "Take it out of secrets in deploy.toml, deploy, and then remove it.",
+            "Remove it from secrets in deploy.toml and deploy. Then run this command again.",
         )
     if not stack.secrets.remove(name):
-        raise Problem(f"There is no secret {name} in stage {service.stage}.", "See ./deploy.sh secret list")
-    print(f"{name} is removed from stage {service.stage}.")
+        raise DeployError(f"There is no secret {name} in stage {opened.config.stage}.", "See ./deploy.sh secret list")
+    print(f"{name} was removed from stage {opened.config.stage}.")
