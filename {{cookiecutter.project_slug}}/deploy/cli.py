@@ -14,6 +14,7 @@ from deploy import commands
 from deploy.commands.deploy import deploy
 from deploy.errors import DeployError, UsageError, explain
 from deploy.options import (
+    COMPLETION_VARIABLE,
     DebugOption,
     ImageOption,
     RebuildOption,
@@ -23,7 +24,6 @@ from deploy.options import (
 from deploy.stage import Stage
 
 INTERRUPTED = 130
-COMPLETION_VARIABLE = "_DEPLOY_SH_COMPLETE"  # the default name would contain a dot, which not every shell passes on
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for module in pkgutil.iter_modules(commands.__path__):

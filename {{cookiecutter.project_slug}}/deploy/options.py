@@ -11,6 +11,7 @@ from deploy import config
 from deploy.stage import Stage
 
 PROJECT = Path(__file__).resolve().parent.parent
+COMPLETION_VARIABLE = "_DEPLOY_SH_COMPLETE"  # the default name would contain a dot, which not every shell passes on
 
 
 def _stage_names(incomplete: str) -> list[str]:

@@ -58,6 +58,14 @@ def read_live(function: Function) -> Live | None:
     return None
 
 
+def require_live(function: Function) -> Live:
+    """Return the live version. Raise DeployError before the first release."""
+    if live := read_live(function):
+        return live
+    config = function.stage.config
+    raise DeployError(f"{config.name} has no release in stage {config.stage}.", "Deploy it: ./deploy.sh")
+
+
 def publish(function: Function, settings: State) -> str:
     """Publish a version with these settings and wait until it can be invoked. Return its number.
 

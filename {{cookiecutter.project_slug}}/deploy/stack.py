@@ -60,7 +60,7 @@ class Stack:
         self.endpoint: Endpoint = HttpApi(stage)
 {% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
-        migration_function = MigrationFunction(stage, used_by_function)
+        self.migration_function = MigrationFunction(stage, used_by_function)
 {% endif %}
         self.components: list[Component] = [
             Topic(stage),
@@ -70,7 +70,7 @@ class Stack:
             Role(stage, used_by_function),
             self.function,
 {% if cookiecutter.migrations == 'alembic' %}
-            migration_function,
+            self.migration_function,
 {% endif %}
 {% if cookiecutter.endpoint == 'http_api' %}
             AccessLogGroup(stage),
@@ -81,7 +81,7 @@ class Stack:
             Domain(stage),
 {% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
-            Migrations(stage, migration_function),
+            Migrations(stage, self.migration_function),
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
             ProvisionedConcurrency(stage),

@@ -56,7 +56,7 @@ def destroy_command(
 def _existing(resources: Sequence[Resource], *, purge: bool) -> list[Resource]:
     """Return the resources that exist. With `purge`, include deleted ones that could be restored."""
     states = read_states(resources)
-    return [resource for resource in resources if states[resource] or (purge and resource.can_be_purged())]
+    return [resource for resource in resources if states[resource] is not None or (purge and resource.can_be_purged())]
 
 
 def _confirm(name: str) -> None:
