@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import typer
 
 from deploy import image as images
@@ -13,8 +15,8 @@ from deploy.options import (
     StageOption,
     open_stage,
 )
-from deploy.plan import UP_TO_DATE, apply, make_plan
-from deploy.progress import Progress
+from deploy.plan import UP_TO_DATE, Plan, apply, make_plan
+from deploy.progress import Progress, Step
 from deploy.public_url import UrlCheck, check_url
 from deploy.release import Live, move_alias, prune, publish, read_live
 from deploy.resource import Endpoint, Phase
@@ -43,10 +45,10 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
     print(stage)
     stack = Stack(stage)
     plan = make_plan(stack, image, rebuild=rebuild)
-    live, values, cold_start = plan.live, dict(plan.values), None
-    own_steps = [release_step for release_step in stack.release_steps if release_step.title]
-    late_resources = [resource for resource in stack.in_phase(Phase.AFTER_CHECK) if plan.concerns(resource)]
-    progress = Progress(6 + len(own_steps) + len(late_resources))
+    values = dict(plan.values)
+    before_publish = [release_step for release_step in stack.release_steps if release_step.title]
+    after_check = [resource for resource in stack.in_phase(Phase.AFTER_CHECK) if plan.concerns(resource)]
+    progress = Progress(6 + len(before_publish) + len(after_check))
 
     with progress.step("Building image") as step:
         if "image" in values:
@@ -65,7 +67,7 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
     with progress.step("Preparing resources") as step:
         step.outcome = apply(plan, stack.in_phase(Phase.BEFORE_RELEASE), values)
 
-    for release_step in own_steps:
+    for release_step in before_publish:
         with progress.step(release_step.title) as step:
             if plan.new_version:
                 step.outcome = release_step.before_publish()
@@ -73,22 +75,7 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
                 step.skip("nothing to do")
 
     with progress.step("Releasing") as step:
-        if live and not plan.new_version:
-            version, previous = live.version, live.previous
-            step.title = f"Releasing version {version}"
-            step.skip("already live")
-            if live.is_inactive:
-                smoke_test(stage, version)  # reactivates it
-        else:
-            version = publish(stack.function, resolve(plan.version_settings, values))
-            step.title = f"Releasing version {version}"
-            step.outcome = "smoke test passed, live"
-            cold_start = smoke_test(stage, version)
-            previous = live.previous_of(version) if live else None
-        live_version = live.version if live else None
-        adjusted = [release_step.before_live(version, live_version) for release_step in stack.release_steps]
-        if plan.new_version:
-            move_alias(stage, version, previous=previous, replacing=live)
+        release = _release(stack, plan, values, step)
         connected = apply(plan, stack.in_phase(Phase.AFTER_RELEASE), values)
 
     with progress.step("Checking the URL") as step:
@@ -96,12 +83,12 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
         try:
             check = check_url(stack.endpoint, values["endpoint.url"], is_new=connected != UP_TO_DATE)
         except DeployError as error:
-            if live and _move_back(stack, live, version):
-                error.hint += f" (version {live.version} is live again)."
+            if plan.live and _move_back(stack, plan.live, release.version):
+                error.hint += f" (version {plan.live.version} is live again)."
             raise
-        step.lines = _describe_check(stack.endpoint, values["endpoint.url"], check, cold_start)
+        step.lines = _describe_check(stack.endpoint, values["endpoint.url"], check, release.cold_start)
 
-    for resource in late_resources:
+    for resource in after_check:
         with progress.step(resource.step_title) as step:
             step.outcome = apply(plan, [resource], values)
             if resource.waiting_for:
@@ -109,20 +96,50 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
 
     with progress.step("Cleaning up") as step:
         for release_step in stack.release_steps:
-            release_step.after_live(version)
-        step.skip(prune(stack.function, keep=(version, previous)))
+            release_step.after_live(release.version)
+        step.skip(prune(stack.function, keep=(release.version, release.previous)))
 
-    result = "Deployed" if plan.changes or plan.new_version or any(adjusted) else "Nothing to deploy:"
+    result = "Deployed" if plan.changes or release.changed else "Nothing to deploy:"
     print(f"{result} {stage.config.name} in {progress.elapsed_s:.0f}s.  {stack.public_url(values)}")
-    for resource in late_resources:
+    for resource in after_check:
         if resource.waiting_for:
             print(f"{resource.name} is not ready yet, see above. When that is done, run ./deploy.sh again.")
+
+
+class Release(NamedTuple):
+    """The version that is live now, the one before it, and the new version's cold start."""
+
+    version: str
+    previous: str | None
+    cold_start: ColdStart | None
+    changed: bool
+
+
+def _release(stack: Stack, plan: Plan, values: dict[str, str], step: Step) -> Release:
+    """Publish a version, test it, and move the alias to it, unless the live version is up to date."""
+    live = plan.live
+    if live and not plan.new_version:
+        step.title = f"Releasing version {live.version}"
+        step.skip("already live")
+        changed = [release_step.before_live(live.version, live.version) for release_step in stack.release_steps]
+        if live.is_inactive:
+            smoke_test(stack.stage, live.version)  # reactivates it
+        return Release(live.version, live.previous, None, any(changed))
+    version = publish(stack.function, resolve(plan.version_settings, values))
+    step.title = f"Releasing version {version}"
+    cold_start = smoke_test(stack.stage, version)
+    for release_step in stack.release_steps:
+        release_step.before_live(version, live.version if live else None)
+    previous = live.previous_of(version) if live else None
+    move_alias(stack.stage, version, previous=previous, replacing=live)
+    step.outcome = "smoke test passed, live"
+    return Release(version, previous, cold_start, changed=True)
 
 
 def _move_back(stack: Stack, live: Live, version: str) -> bool:
     """Make the previous version live again. Return False if there is none, or if somebody else deployed meanwhile."""
     current = read_live(stack.function)
-    if current is None or not live.version != version == current.version:
+    if current is None or live.version == version or current.version != version:
         return False
     move_alias(stack.stage, live.version, previous=live.previous, replacing=current)
     for release_step in stack.release_steps:

@@ -32,8 +32,9 @@ TIMEOUT = {
 
 
 def test_records_become_readable_lines() -> None:
-    assert format_record(json.dumps(ACCESS)).text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"
-    failure, timeout = format_record(json.dumps(FAILURE)), format_record(json.dumps(TIMEOUT))
+    access, failure, timeout = (format_record(json.dumps(record)) for record in (ACCESS, FAILURE, TIMEOUT))
+    assert access
+    assert access.text == "2026-01-02 03:04:05 INFO  GET /items/1 200 12.3 ms  (cold start)"
     assert failure
     assert failure.is_error
     assert failure.text.splitlines()[-1] == "    KeyError: 'id'"
