@@ -154,10 +154,10 @@ class Config(Table):
 
     @model_validator(mode="after")
     def _check_variable_names(self) -> Self:
-        keys = {f"environment.{name}": name for name in self.environment} | {f"secrets.{name}": name for name in self.secrets}
-        for key, name in keys.items():
-            if name.upper() in RESERVED_VARIABLES or name.upper().startswith(("AWS_", "LAMBDA_")):
-                raise ValueError(f"{key}: this name is reserved for Lambda or the deploy tool")
+        for table, names in {"environment": self.environment, "secrets": self.secrets}.items():
+            for name in names:
+                if name.upper() in RESERVED_VARIABLES or name.upper().startswith(("AWS_", "LAMBDA_")):
+                    raise ValueError(f"{table}.{name}: this name is reserved for Lambda or the deploy tool")
         if both := sorted({name.upper() for name in self.environment} & {*self.secrets}):
             raise ValueError(f"environment: {both[0]} is also listed in secrets")
         if len({*self.secrets}) < len(self.secrets):
@@ -209,7 +209,7 @@ def load(path: Path, stage: str) -> Config:
     stages = data.pop("stages", {})
     if not isinstance(stages, dict) or not all(isinstance(overrides, dict) for overrides in stages.values()):
         raise UsageError(
-            f"{path.name}: stages must be tables.", "Write [stages.dev] and, below it, the keys that differ in that stage."
+            f"{path.name}: stages must be tables.", "Write [stages.dev] and, below it, the keys that differ there."
         )
     for name, overrides in stages.items():  # report a mistake before its stage is needed
         _load_stage(path.name, name, data, overrides)
@@ -244,7 +244,7 @@ def _load_stage(file: str, stage: str, data: dict[str, Any], overrides: dict[str
         first: Any = error.errors(include_url=False)[0]
     if first["loc"] == ("stage",):
         raise UsageError(
-            f"{stage!r} is not a valid stage name.", "Use at most 15 lower-case letters, digits and hyphens, such as dev."
+            f"{stage!r} is not a valid stage name.", "Use up to 15 lower-case letters, digits and hyphens."
         )
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["loc"] and first["loc"][0] in overrides:

@@ -198,9 +198,7 @@ def check_engine(stage: Stage) -> str:
     """Return what Docker can build. Raise DeployError if it cannot build for the architecture in deploy.toml."""
     if not shutil.which("docker"):
         raise DeployError("Docker is not installed.", "Install Docker, or deploy existing images with --image.")
-    info = subprocess.run(
-        ["docker", "info", "--format", "{% raw %}{{.Architecture}}{% endraw %}"], capture_output=True, text=True
-    )
+    info = subprocess.run(["docker", "info", "--format", "{% raw %}{{.Architecture}}{% endraw %}"], capture_output=True, text=True)
     if info.returncode:
         raise DeployError("Docker is installed, but its engine does not respond.", "Start Docker.")
     machine = info.stdout.strip().replace("aarch64", "arm64")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,10 +32,10 @@ RebuildOption = Annotated[bool, typer.Option("--rebuild", help="Build a new imag
 
 def open_stage(context: typer.Context) -> Stage:
     """Return the stage that --stage selects, before or after the command. Raise UsageError for a mistake in deploy.toml."""
-    scopes = [context]
+    scopes: list[Any] = [context]  # typer does not declare the type of a parent
     while parent := scopes[-1].parent:
         scopes.append(parent)
-    names = [scope.params["stage"] for scope in scopes if scope.params.get("stage")]
+    names = [scope.params["stage"] for scope in scopes if scope.params.get("stage") is not None]  # "" is not prod
     debug = any(scope.params.get("debug") for scope in scopes)
     stage = Stage(config.load(PROJECT / "deploy.toml", [*names, "prod"][0]), PROJECT, debug=debug)
     context.obj["stage"] = stage

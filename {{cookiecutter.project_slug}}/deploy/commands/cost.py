@@ -41,8 +41,8 @@ def cost_command(
     costs = fixed_costs(stack, versions=max(count_versions(opened), 1))
     for label, dollars in [*costs, ("total", sum(cost.dollars for cost in costs))]:
         print(f"  {label:50} {dollars:8.2f}")
-    headings = [*request_costs(stack, TYPICAL[0]), "total"]
-    print(f"\n{'Costs of requests:':52}" + "".join(f"{heading:>13}" for heading in headings) + f"{'with free tier':>16}")
+    headings = "".join(f"{heading:>13}" for heading in [*request_costs(stack, TYPICAL[0]), "total"])
+    print(f"\n{'Costs of requests:':52}{headings}{'with free tier':>16}")
     for workload in TYPICAL:
         _print_workload(stack, workload)
     for component in stack.components:

@@ -47,7 +47,8 @@ def destroy_command(
     remaining = _existing(resources, purge=purge) if existing else []
     for resource in resources:
         if until := resource.recoverable_until():
-            print(f"{resource.name} can be restored until {until:%Y-%m-%d}. To delete it now: {opened.command} destroy --purge")
+            purge_command = f"{opened.command} destroy --purge"
+            print(f"{resource.name} can be restored until {until:%Y-%m-%d}. To delete it for good: {purge_command}")
     print(f"{len(remaining)} left")
     if remaining:
         raise DeployError("Some resources still exist.", "Run ./deploy.sh destroy again.")

@@ -44,7 +44,8 @@ def rollback_command(
             release_step.before_live(target, live.version)
         # The replaced version is not recorded as the previous one: it is probably broken.
         move_alias(opened, target, previous=None, replacing=live)
-        print(f"Version {target} is live instead of {live.version}. To undo this: {opened.command} rollback {live.version}")
+        undo = f"{opened.command} rollback {live.version}"
+        print(f"Version {target} is live instead of {live.version}. To undo this: {undo}")
         for note in filter(None, (release_step.rollback_note() for release_step in stack.release_steps)):
             print(note)
     for release_step in stack.release_steps:
@@ -63,6 +64,6 @@ def _choose_version(stack: Stack, live: Live, requested: str | None) -> str:
     states = [stack.function.read_version(other) for other in others]
     raise DeployError(
         f"Version {version} does not exist." if version else "No previous version is recorded.",
-        f"Choose one of the versions above: ./deploy.sh rollback {others[0]}" if others else "There is no other version.",
+        f"Choose one of those above: ./deploy.sh rollback {others[0]}" if others else "There is no other version.",
         details="\n".join(describe(state) for state in states if state),
     )

@@ -38,7 +38,7 @@ def set_command(
     if name in opened.config.secrets:
         print(f"The running service keeps the old value until the next {opened.command}")
     else:
-        print(f'Next: add "{name}" to secrets in deploy.toml and a field {name.lower()} to app/settings.py, and deploy.')
+        print(f'Next, add "{name}" to secrets in deploy.toml and {name.lower()} to app/settings.py, and deploy.')
 
 
 def _read_value(name: str) -> str:

@@ -38,8 +38,8 @@ def status_command(
     for label, text in _rows(stack, live):
         print(f"{label:10} {text}")
     errors = _recent_errors(stack.stage)
-    see_all = f"see all with {stack.stage.command} logs --errors --hours 24"
-    print(f"{'errors':10} {f'{len(errors)} in the last 24 hours, {see_all}' if errors else 'none in the last 24 hours'}")
+    see_all = f" (see all with {stack.stage.command} logs --errors --hours 24)" if errors else ""
+    print(f"{'errors':10} {len(errors) or 'none'} in the last 24 hours{see_all}")
     for lines in errors[-ERRORS_SHOWN:]:
         print(f"  {lines[0]}" + (f": {lines[-1].strip()}" if len(lines) > 1 else ""))
 

@@ -194,7 +194,7 @@ class Function(Resource):
         return {"memory_mb": live.settings["MemorySize"], "architecture": live.settings["Architectures"][0]}
 
     def checks(self) -> list[Check]:
-        """The account's quota for concurrent executions."""
+        """Return the check of the account's quota for concurrent executions."""
         return [Check("concurrency", self._check_concurrency)]
 
     def _check_concurrency(self) -> str:

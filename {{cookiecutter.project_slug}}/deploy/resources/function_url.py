@@ -105,7 +105,7 @@ class FunctionUrl(Endpoint):
         self.stage.client("lambda").delete_function_url_config(**self._target)
 
     def is_propagating(self, status: int, body: str) -> bool:
-        """A new URL, or one with a new permission, returns 403 at first."""
+        """Return True for status 403, with which a new URL, or one with a new permission, responds at first."""
         return status == 403
 
     def sign(self, request: AWSRequest) -> None:

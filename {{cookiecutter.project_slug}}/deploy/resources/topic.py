@@ -57,7 +57,7 @@ class Topic(Resource):
         return [allow("sns", actions, topic_arn(self.stage)), allow("sns", "Unsubscribe", "*")]
 
     def checks(self) -> list[Check]:
-        """Has the address been confirmed?"""
+        """Return the check whether the address has been confirmed."""
         return [Check("alarm_email", self._check_confirmed)]
 
     def _check_confirmed(self) -> str:

@@ -55,11 +55,14 @@ class Vpc(Component):
         return [allow("ec2", "DescribeSecurityGroups DescribeSubnets DescribeVpcs", "*")] if self.config.vpc else []
 
     def checks(self) -> list[Check]:
-        """The route from the subnets to the service that holds the secrets."""
+        """Return the check of the route from the subnets to the service that stores the secrets."""
         return [Check("network", self._check_network)]
 
     def _check_network(self) -> str:
-        """A function in a VPC has no internet access. Without a route to its secrets, it times out when it starts."""
+        """Return how the function reaches the service that stores its secrets. Raise DeployError if it cannot.
+
+        A function in a VPC has no internet access. Without such a route it times out when it starts.
+        """
         if self.config.vpc is None:
             return "no VPC"
         ec2: Any = self.stage.client("ec2")
