@@ -1,94 +1,102 @@
-"""What the service wrote, Lambda's JSON log records, as lines for a person."""
+"""The logs of the service: Lambda's JSON records as lines of text."""
 
 from __future__ import annotations
 
 import json
-{% if cookiecutter.cold_starts == 'snapstart' %}
 import time
-{% endif %}
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.aws import Aws
-from deploy.config import Service
+from deploy.errors import ACCESS_DENIED, suppress_errors
+from deploy.stage import Stage
 
-# For FilterLogEvents: every record that may be an error, and few others.
-MAYBE_ERRORS = "?ERROR ?CRITICAL ?FATAL ?error ?failure ?timeout"
+ERROR_FILTER = "?ERROR ?CRITICAL ?FATAL ?error ?failure ?timeout"  # matches every error and few other records
 ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
-{% if cookiecutter.cold_starts == 'snapstart' %}
-JUST_NOW_S = 60  # this machine's clock and AWS's may differ
-{% endif %}
+REPORTS = {"platform.report", "platform.initReport", "platform.restoreReport"}
+CLOCK_DIFFERENCE_S = 60  # how far the clock of this machine may differ from AWS's
 
 
 @dataclass(frozen=True)
 class Line:
+    """A log record as text. It has several lines if the record contains a traceback."""
+
     text: str
     is_error: bool
 
 
-def written(service: Service, aws: Aws, since_s: float, *, errors_only: bool) -> Iterator[tuple[str, Line]]:
-    """The lines since then (Unix time), oldest first, each with its id; some seconds after they were written."""
-    pages = aws.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=service.log_group,
-        startTime=int(since_s * 1000),
-        filterPattern=MAYBE_ERRORS if errors_only else "",
+def read_logs(stage: Stage, since_s: float, *, errors_only: bool = False) -> Iterator[tuple[str, Line]]:
+    """Yield the ID and the text of each record since a Unix time, oldest first.
+
+    A record can be read some seconds after it was written.
+    """
+    pages = (
+        stage.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=stage.config.log_group,
+            startTime=int(since_s * 1000),
+            filterPattern=ERROR_FILTER if errors_only else "",
+        )
     )
     for page in pages:
         for event in page["events"]:
-            line = readable(event["message"])
+            line = format_record(event["message"])
             if line and (line.is_error or not errors_only):
                 yield event["eventId"], line
 
 
-{% if cookiecutter.cold_starts == 'snapstart' %}
-def recent_errors(service: Service, aws: Aws, since_s: float) -> str:
-    """For a snapshot that could not be taken or restored, of which Lambda says little: the lines that explain it."""
-    errors = written(service, aws, min(since_s, time.time() - JUST_NOW_S), errors_only=True)
-    return "\n".join(line.text for _, line in errors)
+def recent_errors(stage: Stage, since_s: float) -> str:
+    """Return the errors since a Unix time, for a failure that Lambda itself does not explain.
+
+    Return an empty string without the permission to read logs, so that the failure is reported and not this.
+    """
+    since_s = min(since_s, time.time() - CLOCK_DIFFERENCE_S)
+    with suppress_errors(*ACCESS_DENIED, "ResourceNotFoundException"):
+        return "\n".join(line.text for _, line in read_logs(stage, since_s, errors_only=True))
+    return ""
 
 
-{% endif %}
-def readable(message: str) -> Line | None:
-    """One record as text (more lines when it carries a traceback); None for Lambda's uneventful bookkeeping."""
+def format_record(message: str) -> Line | None:
+    """Return a log record as text, or None if it is empty or only says that Lambda worked as usual.
+
+    Source: docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
+    """
     try:
         record = json.loads(message)
     except ValueError:
         record = None
-    if not isinstance(record, dict):  # something printed
+    if not isinstance(record, dict):  # the output of print()
         return Line(message.rstrip(), is_error=False) if message.strip() else None
     if str(record.get("type", "")).startswith("platform."):
-        return _platform(record["type"], str(record.get("time", "")), record.get("record", {}))
+        return _format_platform_event(record["type"], record.get("time"), record.get("record", {}))
     level = str(record.get("level") or record.get("log_level") or "INFO")
-    text = f"{_when(record.get('timestamp', ''))} {level:5} {_what(record)}".rstrip()
+    text = f"{_format_time(record.get('timestamp'))} {level:5} {_format_message(record)}".rstrip()
     if record.get("errorType"):
-        trace = "".join(record.get("stackTrace") or []).rstrip()
-        text += (f"\n{trace}" if trace else "") + f"\n{record['errorType']}: {record.get('errorMessage', '')}"
+        traceback = "".join(record.get("stackTrace") or []).rstrip()
+        text += (f"\n{traceback}" if traceback else "") + f"\n{record['errorType']}: {record.get('errorMessage', '')}"
     return Line(text.replace("\n", "\n    "), is_error=level in ERROR_LEVELS)
 
 
-def _what(record: dict[str, Any]) -> str:
+def _format_message(record: dict[str, Any]) -> str:
+    """Return the message, with status and duration if the record belongs to the access log."""
     if "status" in record and "duration_ms" in record:
-        cold = "  (cold start)" if record.get("cold_start") else ""
-        return f"{record.get('message', '')} {record['status']} {record['duration_ms']} ms{cold}"
+        cold_start = "  (cold start)" if record.get("cold_start") else ""
+        return f"{record.get('message', '')} {record['status']} {record['duration_ms']} ms{cold_start}"
     return str(record.get("message", "")).rstrip()
 
 
-def _platform(kind: str, when: str, record: dict[str, Any]) -> Line | None:
+def _format_platform_event(event: str, timestamp: object, record: dict[str, Any]) -> Line | None:
+    """Return a line if Lambda reports a failure, such as a timeout."""
     status = record.get("status", "success")
-{% if cookiecutter.cold_starts == 'snapstart' %}
-    reports = ("platform.report", "platform.initReport", "platform.restoreReport")
-    if kind not in reports or status == "success":
-{% else %}
-    if kind not in ("platform.report", "platform.initReport") or status == "success":
-{% endif %}
+    if event not in REPORTS or status == "success":
         return None
     metrics = record.get("metrics", {})
     reason = f": {record['errorType']}" if record.get("errorType") else ""
+    duration = f" after {metrics['durationMs']:,.0f} ms" if "durationMs" in metrics else ""
     memory = f", {metrics['maxMemoryUsedMB']} of {metrics['memorySizeMB']} MB" if "maxMemoryUsedMB" in metrics else ""
-    ran = f" after {metrics['durationMs']:,.0f} ms" if "durationMs" in metrics else ""
-    return Line(f"{_when(when)} ERROR Lambda: {status}{reason}{ran}{memory}", is_error=True)
+    return Line(f"{_format_time(timestamp)} ERROR Lambda: {status}{reason}{duration}{memory}", is_error=True)
 
 
-def _when(timestamp: object) -> str:
-    return str(timestamp)[:19].replace("T", " ")
+def _format_time(timestamp: object) -> str:
+    return str(timestamp or "")[:19].replace("T", " ")

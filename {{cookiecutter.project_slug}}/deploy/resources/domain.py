@@ -1,272 +1,235 @@
-"""The service's own name: a certificate, a custom domain of API Gateway, and the DNS records that lead there."""
+"""The domain of the service: a certificate, a custom domain name of API Gateway, and the DNS records that lead to it."""
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from deploy import dns
-from deploy.aws import Aws, absent_is_none
-from deploy.config import Service
-from deploy.dns import HostedZone, Record
-from deploy.problem import Problem
-from deploy.resource import Resource, State, tag_dict
-from deploy.resources.http_api import DEFAULT, HttpApi
+from deploy.errors import DeployError
+from deploy.iam import Statement, allow
+from deploy.resource import Check, Cost, Outputs, Phase, Prices, Resource
+from deploy.resources.certificate import ISSUED, Certificate, Certificates, validation_record
+from deploy.resources.domain_name import DomainName
+from deploy.resources.hosted_zone import HostedZone, alias_records, find_zone, require_zone
+from deploy.resources.http_api import find_apis, gateway_arn
+from deploy.stage import Stage
+from deploy.state import Reference, State, differences, resolve
 
-ISSUE_S = 600  # ACM mostly looks within minutes; botocore's own waiter gives up after five
-USABLE = ("ISSUED", "PENDING_VALIDATION")
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+PREVIEWS = "pr-*"  # previews have no domain, because a name leads to one stage only
+CONNECTED = "leads to the API"
+
+
+class Connection(NamedTuple):
+    """The API, and what its tags contain: the name and the hosted zone that it was connected to, or empty strings."""
+
+    api_id: str
+    name: str
+    hosted_zone: str
 
 
 class Domain(Resource):
-    """The API's tags remember its name and zone, so that it can be taken down when deploy.toml has forgotten them.
+    """The domain, if deploy.toml has a [domain] table. Without a hosted zone, the user creates the DNS records.
 
-    `waiting` is what must happen outside this tool before the name works: nothing is lost, the next run goes on.
+    The tags of the API contain the name and its hosted zone, so that the domain can be removed once deploy.toml does not
+    contain it any more.
     """
 
     kind = "domain"
+    phase = Phase.AFTER_CHECK
 
-    def __init__(self, service: Service, aws: Aws, api: HttpApi) -> None:
-        super().__init__(service, aws)
-        self.api = api
-        self.waiting: list[str] = []
-        self.zone = cache(lambda name: HostedZone(aws, name))
-        self._was = ""
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._connected_name = ""  # in the tags of the API, when they were last read or changed
 
     @property
     def name(self) -> str:
-        return self._was or (self.service.domain.name if self.service.domain else "")
+        return self._connected_name or (self.config.domain.name if self.config.domain else "")
 
     @property
-    def _remembered(self) -> tuple[str, str]:
-        """Name and hosted zone that an earlier run began with; empty when there is none."""
-        tags = self.api.api().get("Tags", {})
-        return tags.get("domain", ""), tags.get("hosted-zone", "")
+    def step_title(self) -> str:
+        return f"Connecting {self.config.domain.name}" if self.config.domain else f"Removing {self.name}"
 
     def desired(self) -> State | None:
-        if self.service.domain is None:
+        if self.config.domain is None:
             return None
-        wanted = self.service.domain
         return {
-            "name": wanted.name,
-            "hosted_zone": wanted.hosted_zone,
-            "certificate": "ISSUED",
-            "api": self.api.id,
-            "dns": True,
+            "name": self.config.domain.name,
+            "hosted_zone": self.config.domain.hosted_zone,
+            "certificate": ISSUED,
+            "api": Reference("http_api.id"),
+            "dns": CONNECTED,
         }
 
     def read(self) -> State | None:
-        name, zone = self._remembered
-        self._was = name
-        if not name:
+        connection = self._read_connection()
+        if connection is None or not connection.name:
             return None
-        target = self._target(name)
+        api_id, name, hosted_zone = connection
+        domain_name, certificates = DomainName(self.stage, name), Certificates(self.stage, name).read()
+        target = domain_name.read()
         return {
             "name": name,
-            "hosted_zone": zone,
-            "certificate": next((one["Status"] for one in self._certificates(name)), None),
-            "api": next((one["ApiId"] for one in self._mappings(name)), None) if target else None,
-            "dns": bool(target) and self._leads_there(name, zone, target),
+            "hosted_zone": hosted_zone,
+            "certificate": certificates[0]["Status"] if certificates else None,
+            "api": api_id if target and api_id in domain_name.mapped_apis() else None,
+            "dns": CONNECTED if target and self._leads_to(target, name, hosted_zone) else None,
         }
 
-    def create(self) -> None:
-        self.update({})
+    def outputs(self, state: State | None) -> Outputs:
+        """Return the public URL if every part of the connection is complete."""
+        desired = self.desired()
+        if desired is None or state is None or not state["api"]:
+            return {}
+        is_complete = not differences(resolve(desired, {"http_api.id": state["api"]}), state)
+        return {"public_url": f"https://{state['name']}/"} if is_complete else {}
 
-    def update(self, changed: State) -> None:
-        """Goes as far as it can: each step is left out when it is done already."""
-        if self.service.domain is None:
-            return
-        name, zone = self.service.domain.name, self.service.domain.hosted_zone
-        if zone:
-            self.zone(zone)  # raises Problem when there is none, before anything is made or remembered
-        if self._remembered != (name, zone):
-            if self._remembered[0]:
+    def _read_connection(self) -> Connection | None:
+        """Return the connection that an earlier deploy started, or None before the API exists."""
+        apis = find_apis(self.stage)
+        if not apis:
+            return None
+        tags = apis[0]["Tags"]
+        self._connected_name = tags.get("domain", "")
+        return Connection(apis[0]["ApiId"], self._connected_name, tags.get("hosted-zone", ""))
+
+    def create(self, desired: State) -> Outputs:
+        return self.update(desired)
+
+    def update(self, changed: State) -> Outputs:
+        """Do every step that is not done yet, up to the first one that has to wait, see `waiting_for`."""
+        previous = self._read_connection()
+        if previous is None:
+            raise DeployError(f"{self.stage.name} has no HTTP API any more.", "Run ./deploy.sh again to create it.")
+        api_id = changed.get("api", previous.api_id)
+        name = changed.get("name", previous.name)
+        hosted_zone = changed.get("hosted_zone", previous.hosted_zone)
+        zone = require_zone(self.stage, hosted_zone) if hosted_zone else None  # before anything is changed
+        if (name, hosted_zone) != (previous.name, previous.hosted_zone):
+            if previous.name:
                 self.delete()
-            self._remember({"domain": name, "hosted-zone": zone})
-        self.waiting = []
-        certificate = next((one for one in self._certificates(name) if one["Status"] in USABLE), None)
-        certificate = certificate or self._request(name)
-        if certificate["Status"] != "ISSUED" and not self._validated(certificate, zone):
-            return
-        target = self._target(name) or self._make(name, certificate["CertificateArn"])
-        if [one["ApiId"] for one in self._mappings(name)] != [self.api.id]:
-            self._unmap(name)
-            self.aws.apigatewayv2.create_api_mapping(DomainName=name, ApiId=self.api.id, Stage=DEFAULT)
-        if zone:
-            self._point(name, zone, target)
-        elif not self._leads_there(name, zone, target):
-            self.waiting = [
-                f"for {name} to lead here, this DNS record (no proxy before it; at a zone's apex an ALIAS or ANAME):",
-                f"  {name}  CNAME  {target['ApiGatewayDomainName']}",
-            ]
+            self._remember(Connection(api_id, name, hosted_zone))
+        certificates, domain_name = Certificates(self.stage, name), DomainName(self.stage, name)
+        certificate = certificates.find_or_request(api_id)
+        self.waiting_for = self._validate(certificates, certificate, zone)
+        if self.waiting_for:
+            return {}
+        target = domain_name.read() or domain_name.create(certificate["CertificateArn"])
+        domain_name.map_to(api_id)
+        self.waiting_for = self._point(target, name, zone)
+        return {} if self.waiting_for else {"public_url": f"https://{name}/"}
 
-    def delete(self) -> None:
-        name, zone = self._remembered
-        certificates, target = self._certificates(name), self._target(name)
-        if hosted := self._hosted(zone):
-            ours = [_validation(one) for one in certificates if "ResourceRecord" in str(one)]
-            hosted.remove(ours + (_aliases(name, target) if target else []))
-        if target:
-            self._unmap(name)
-            self.aws.apigatewayv2.delete_domain_name(DomainName=name)
-        for certificate in certificates:
-            self._delete_certificate(certificate["CertificateArn"])
-        self._remember({})
-
-    def _remember(self, tags: dict[str, str]) -> None:
-        arn = f"arn:{self.aws.partition}:apigateway:{self.aws.region}::/apis/{self.api.id}"
-        if tags:
-            self.aws.apigatewayv2.tag_resource(ResourceArn=arn, Tags=tags)
-        else:
-            self.aws.apigatewayv2.untag_resource(ResourceArn=arn, TagKeys=["domain", "hosted-zone"])
-        self.api.api(again=True)
-
-    def _certificates(self, name: str) -> list[Any]:
-        """Ours for this name, the one in use first."""
-        pages = self.aws.acm.get_paginator("list_certificates").paginate()
-        named = [one for page in pages for one in page["CertificateSummaryList"] if one["DomainName"] == name]
-        ours = []
-        for arn in [one["CertificateArn"] for one in named]:
-            tags = self.aws.acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
-            if self.service.tags.items() <= tag_dict(tags).items():
-                ours.append(self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"])
-        return sorted(ours, key=lambda one: (one["Status"] in USABLE, one["CreatedAt"]), reverse=True)
-
-    def _request(self, name: str) -> Any:
-        arn = self.aws.acm.request_certificate(
-            DomainName=name,
-            ValidationMethod="DNS",
-            IdempotencyToken=hashlib.sha256(f"{self.api.id} {name}".encode()).hexdigest()[:32],
-            Tags=self.service.tag_list,
-        )["CertificateArn"]
-        told: list[Any] = []
-
-        def record_is_told() -> bool:
-            """Some seconds later."""
-            told[:] = [self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]]
-            return any("ResourceRecord" in one for one in told[0].get("DomainValidationOptions", []))
-
-        self.aws.wait(f"making a certificate for {name}", record_is_told)
-        return told[0]
-
-    def _validated(self, certificate: Any, zone: str) -> bool:
-        """Whether ACM has seen the record that proves whose name it is; where we can make it, it is made."""
-        record = _validation(certificate)
-        if not zone:
-            self.waiting = [
-                "for ACM to issue the certificate, this DNS record (no proxy before it), wherever your DNS is:",
+    def _validate(self, certificates: Certificates, certificate: Certificate, zone: HostedZone | None) -> list[str]:
+        """Create the record that validates the certificate, and wait for ACM. Return what to wait for, if anything."""
+        record = validation_record(certificate)
+        if certificate["Status"] == ISSUED or record is None:
+            return []
+        if zone is None:
+            return [
+                "Create this DNS record (not proxied), so that ACM can issue the certificate:",
                 f"  {record['Name']}  CNAME  {record['ResourceRecords'][0]['Value']}",
             ]
-            return False
-        self.zone(zone).put([record])
-        asked = dns.name_servers(zone)
-        if not self.zone(zone).is_delegated(asked):  # waiting for ACM would be in vain
-            theirs, ours = ", ".join(sorted(asked or ())), ", ".join(sorted(self.zone(zone).name_servers))
-            self.waiting = [
-                f"for {zone} to be delegated to Route 53; its name servers are {theirs or 'none'}.",
-                f"Where {zone} is registered, set them to: {ours}",
+        zone.put([record])
+        if not zone.is_delegated:  # ACM cannot find the record
+            public = ", ".join(sorted(zone.public_name_servers or ()))
+            return [
+                f"{zone.name} is not delegated to Route 53: its name servers are {public or 'none'}.",
+                f"Set them, where {zone.name} is registered, to: {', '.join(sorted(zone.name_servers))}",
             ]
-            return False
-        deadline = self.aws.clock() + ISSUE_S
-        while not self._issued(certificate["CertificateArn"]):
-            if self.aws.clock() >= deadline:
-                self.waiting = ["for ACM to issue the certificate: its DNS record is in place"]
-                return False
-            self.aws.sleep(5)
-        return True
+        if certificates.wait_until_issued(certificate["CertificateArn"]):
+            return []
+        return ["ACM has not issued the certificate yet. Its DNS record exists."]
 
-    def _issued(self, arn: str) -> bool:
-        now: Any = self.aws.acm.describe_certificate(CertificateArn=arn)["Certificate"]
-        if now["Status"] not in USABLE:
-            raise Problem(
-                f"ACM did not issue a certificate for {now['DomainName']}: {now['Status']}, "
-                f"{now.get('FailureReason', 'no reason given')}.",
-                "Correct what it names and run ./deploy.sh again. The service itself is live.",
-            )
-        return bool(now["Status"] == "ISSUED")
-
-    def _target(self, name: str) -> State:
-        """What the name must lead to; empty when API Gateway has no such domain. Raises Problem when it is not ours."""
-        with absent_is_none("NotFoundException"):
-            found = self.aws.apigatewayv2.get_domain_name(DomainName=name)
-            if not self.service.tags.items() <= found.get("Tags", {}).items():
-                raise Problem(
-                    f"API Gateway has a domain {name} already that was not made by this tool, or by another stage.",
-                    "Choose another name under [domain] in deploy.toml, or remove it.",
-                )
-            return {**found["DomainNameConfigurations"][0]}
-        return {}
-
-    def _make(self, name: str, certificate: str) -> State:
-        made = self.aws.apigatewayv2.create_domain_name(
-            DomainName=name,
-            DomainNameConfigurations=[
-                {
-                    "CertificateArn": certificate,
-                    "EndpointType": "REGIONAL",
-                    "SecurityPolicy": "TLS_1_2",
-                    "IpAddressType": "dualstack",  # AAAA records need it
-                }
-            ],
-            Tags=self.service.tags,
-        )
-        return {**made["DomainNameConfigurations"][0]}
-
-    def _mappings(self, name: str) -> list[Any]:
-        return [*self.aws.apigatewayv2.get_api_mappings(DomainName=name)["Items"]]
-
-    def _unmap(self, name: str) -> None:
-        for mapping in self._mappings(name):
-            self.aws.apigatewayv2.delete_api_mapping(DomainName=name, ApiMappingId=mapping["ApiMappingId"])
-
-    def _leads_there(self, name: str, zone: str, target: State) -> bool:
-        if zone:
-            hosted = self._hosted(zone)
-            there = hosted.records(name) if hosted else []
-            return all(record in there for record in _aliases(name, target))
-        here, aim = dns.addresses(name), dns.addresses(target["ApiGatewayDomainName"])
-        return here is None or aim is None or bool(here & aim)
-
-    def _hosted(self, zone: str) -> HostedZone | None:
-        """None when it is gone since: then there are no records of ours, and nothing to take down."""
-        with suppress(Problem):
-            return self.zone(zone) if zone else None
-        return None
-
-    def _point(self, name: str, zone: str, target: State) -> None:
-        for record in self.zone(zone).records(name):
+    def _point(self, target: State, name: str, zone: HostedZone | None) -> list[str]:
+        """Create the records that lead to the API. Return what to wait for, if anything."""
+        if zone is None:
+            if self._leads_to(target, name, ""):
+                return []
+            return [
+                f"Create this DNS record (not proxied; at the apex of a zone, ALIAS or ANAME), so that {name} leads here:",
+                f"  {name}  CNAME  {target['ApiGatewayDomainName']}",
+            ]
+        for record in zone.records(name):
             alias = record.get("AliasTarget", {}).get("DNSName", "")
             if record["Type"] in ("A", "AAAA", "CNAME") and ".execute-api." not in alias:
-                raise Problem(
-                    f"{name} leads somewhere else already: there is a record of type {record['Type']} in {zone}.",
+                raise DeployError(
+                    f"{name} already has a DNS record of type {record['Type']} in {zone.name}, which leads elsewhere.",
                     "Delete that record, or choose another name under [domain] in deploy.toml.",
                 )
-        self.zone(zone).put(_aliases(name, target))
+        zone.put(alias_records(name, target))
+        return []
 
-    def _delete_certificate(self, arn: str) -> None:
-        def deleted() -> bool:
-            """API Gateway gives it back some time after the domain is gone."""
-            try:
-                with absent_is_none("ResourceNotFoundException"):
-                    self.aws.acm.delete_certificate(CertificateArn=arn)
-            except self.aws.acm.exceptions.ResourceInUseException:
-                return False
-            return True
+    def _leads_to(self, target: State, name: str, hosted_zone: str) -> bool:
+        """Return True if DNS leads to the API, or if DNS cannot be queried from here."""
+        if hosted_zone:
+            zone = find_zone(self.stage, hosted_zone)
+            return zone is not None and all(zone.contains(record) for record in alias_records(name, target))
+        current, expected = dns.addresses(name), dns.addresses(target["ApiGatewayDomainName"])
+        return current is None or expected is None or bool(current & expected)
 
-        self.aws.wait("releasing the certificate", deleted)
+    def delete(self) -> None:
+        connection = self._read_connection()
+        if connection is None or not connection.name:
+            return
+        domain_name, certificates = DomainName(self.stage, connection.name), Certificates(self.stage, connection.name)
+        target, requested = domain_name.read(), certificates.read()
+        zone = find_zone(self.stage, connection.hosted_zone) if connection.hosted_zone else None
+        if zone:  # else somebody deleted it, with its records
+            records = [record for certificate in requested if (record := validation_record(certificate))]
+            zone.remove(records + (alias_records(connection.name, target) if target else []))
+        if target:
+            domain_name.delete()
+        for certificate in requested:
+            certificates.delete(certificate["CertificateArn"])
+        arn = gateway_arn(self.stage, f"/apis/{connection.api_id}")
+        self.stage.client("apigatewayv2").untag_resource(ResourceArn=arn, TagKeys=["domain", "hosted-zone"])
 
+    def _remember(self, connection: Connection) -> None:
+        """Write the connection to the tags of the API."""
+        arn = gateway_arn(self.stage, f"/apis/{connection.api_id}")
+        tags = {"domain": connection.name, "hosted-zone": connection.hosted_zone}
+        self.stage.client("apigatewayv2").tag_resource(ResourceArn=arn, Tags=tags)
+        self._connected_name = connection.name
 
-def _validation(certificate: Any) -> Record:
-    """The record that proves to ACM whose name it is."""
-    told = certificate["DomainValidationOptions"][0]["ResourceRecord"]
-    return {"Name": told["Name"], "Type": "CNAME", "TTL": 300, "ResourceRecords": [{"Value": told["Value"]}]}
+    def deploy_permissions(self) -> list[Statement]:
+        """Include what removes the domain: a deploy does that once deploy.toml does not contain it any more."""
+        domain = self.config.domain
+        if domain is None or self.config.stage == PREVIEWS:
+            return []
+        statements = [
+            *Certificates(self.stage, domain.name).permissions(),
+            *DomainName(self.stage, domain.name).permissions(),
+            allow("apigateway", "DELETE", gateway_arn(self.stage, "/tags/*")),
+        ]
+        return statements + (require_zone(self.stage, domain.hosted_zone).permissions() if domain.hosted_zone else [])
 
+    def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
+        zone = self.config.domain.hosted_zone if self.config.domain else ""
+        return [Cost(f"the hosted zone {zone}", prices["route_53"]["hosted_zone"])] if zone else []
 
-def _aliases(name: str, target: State) -> list[Record]:
-    alias = {
-        "HostedZoneId": target["HostedZoneId"],
-        "DNSName": f"{target['ApiGatewayDomainName']}.",
-        "EvaluateTargetHealth": False,
-    }
-    return [{"Name": f"{name}.", "Type": kind, "AliasTarget": alias} for kind in ("A", "AAAA")]
+    def checks(self) -> list[Check]:
+        return [Check("domain", self._check_delegation)]
+
+    def _check_delegation(self) -> str:
+        domain = self.config.domain
+        if domain is None:
+            return "not set"
+        if not domain.hosted_zone:
+            return f"{domain.name}, whose DNS records you create yourself"
+        zone = require_zone(self.stage, domain.hosted_zone)
+        if not zone.is_delegated:
+            raise DeployError(
+                f"{zone.name} is not delegated to Route 53.",
+                f"Set its name servers, where it is registered, to: {', '.join(sorted(zone.name_servers))}",
+            )
+        return f"{domain.name}, delegated to Route 53"
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        state = self.read()
+        if state is None:
+            return []
+        is_connected = bool(self.outputs(state))
+        text = "is connected" if is_connected else f"is not connected yet: run {self.stage.command}"
+        return [("domain", f"{state['name']} {text}")]

@@ -1,18 +1,24 @@
-"""The public HTTPS endpoint: an API Gateway HTTP API whose one route leads to the alias `live`."""
+"""The HTTP API of API Gateway: a public HTTPS address whose only route leads to the alias."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deploy.aws import absent_is_none
-from deploy.resource import Resource, State
+from deploy.errors import suppress_errors
+from deploy.iam import Statement, allow, allow_linked_role, tag_condition
+from deploy.resource import Endpoint, Outputs, Phase, Prices
 from deploy.resources.function import ALIAS
 from deploy.resources.log_group import LogGroup
+from deploy.stage import Stage
+from deploy.state import Reference, State
 
-DEFAULT = "$default"  # as a stage it adds nothing to the path, as a route it takes every request
-STATEMENT = "http-api"
-LOGGED = {
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+DEFAULT = "$default"  # the stage of the API that adds nothing to the path, and the route that matches every request
+STATEMENT_ID = "http-api"
+ACCESS_LOG_FIELDS = {
     "requestId": "requestId",
     "requestTime": "requestTime",
     "ip": "identity.sourceIp",
@@ -23,29 +29,61 @@ LOGGED = {
     "responseLatency": "responseLatency",
     "error": "integrationErrorMessage",
 }
+# What API Gateway itself answers until a new API or permission is known everywhere.
+PROPAGATION_BODIES = ('{"message":"Not Found"}', '{"message":"Internal Server Error"}')
+# API Gateway sets up the access log with the permissions of the caller
+# (docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html).
+LOG_DELIVERY_ACTIONS = """
+    CreateLogDelivery DeleteLogDelivery DescribeResourcePolicies GetLogDelivery ListLogDeliveries PutResourcePolicy
+    UpdateLogDelivery
+"""
+
+
+def server_error_metric(stage: Stage) -> State:
+    """Return the metric that counts responses with status 5xx."""
+    dimensions = [{"Name": "ApiId", "Value": Reference("http_api.id")}]
+    return {"Namespace": "AWS/ApiGateway", "MetricName": "5xx", "Dimensions": dimensions}
+
+
+def find_apis(stage: Stage) -> list[State]:
+    """Return the APIs that this tool created for the stage, oldest first; the oldest one is used.
+
+    There may be several because their names are not unique: a repeated request creates another API with the same name.
+    """
+    pages = stage.client("apigatewayv2").get_paginator("get_apis").paginate()
+    named: list[State] = [{**api} for page in pages for api in page["Items"] if api["Name"] == stage.name]
+    created = [api for api in named if stage.tags.items() <= api.get("Tags", {}).items()]
+    return sorted(created, key=lambda api: (api["CreatedDate"], api["ApiId"]))
+
+
+def gateway_arn(stage: Stage, path: str) -> str:
+    """Return the ARN of a resource in API Gateway, such as /apis/a1b2c3. It contains no account."""
+    return stage.arn("apigateway", path, account=False)
 
 
 class AccessLogGroup(LogGroup):
-    """Every request, those included that never reach the function."""
+    """The log group of the API. It also contains the requests that never reach the function."""
+
+    phase = Phase.AFTER_RELEASE
+    log_kb_per_request = 0.4
 
     @property
     def name(self) -> str:
-        return f"/aws/apigateway/{self.service.full_name}"
+        return f"/aws/apigateway/{self.stage.name}"
 
 
-class HttpApi(Resource):
-    """API, integration, route, stage and permission, each of which may be missing after an interruption."""
+class HttpApi(Endpoint):
+    """The API with its integration, route, stage and permission. After an interrupted deploy, some of them may be missing."""
 
     kind = "HTTP API"
-    _api: State | None = None  # as last read: its id, endpoint and tags
 
     def desired(self) -> State:
-        throttling = self.service.throttling
+        throttling = self.config.throttling
         return {
             "copies": 1,
             "integration": {
                 "IntegrationType": "AWS_PROXY",
-                "IntegrationUri": self.aws.arn("lambda", f"function:{self.name}:{ALIAS}"),
+                "IntegrationUri": self._alias_arn,
                 "PayloadFormatVersion": "2.0",
             },
             "stage": {
@@ -55,121 +93,150 @@ class HttpApi(Resource):
                     "ThrottlingBurstLimit": throttling.burst,
                 },
                 "AccessLogSettings": {
-                    "DestinationArn": AccessLogGroup(self.service, self.aws).arn,
-                    "Format": json.dumps({key: f"$context.{value}" for key, value in LOGGED.items()}),
+                    "DestinationArn": AccessLogGroup(self.stage).arn,
+                    "Format": json.dumps({key: f"$context.{value}" for key, value in ACCESS_LOG_FIELDS.items()}),
                 },
             },
-            "permission": "exact",
+            "permission": "for this API only",
         }
 
     def read(self) -> State | None:
-        found = self._found()
-        if not found:
+        apis = find_apis(self.stage)
+        if not apis:
             return None
+        api_id = apis[0]["ApiId"]
         return {
-            "copies": len(found),
-            "integration": self._integration(),
-            "stage": self._stage(),
-            "permission": self._permission(),
-            "tags": found[0]["Tags"],
+            "copies": len(apis),
+            "integration": self._read_integration(api_id),
+            "stage": self._read_stage(api_id),
+            "permission": self._read_permission(api_id),
+            "tags": apis[0]["Tags"],
+            "api": apis[0],
         }
 
-    def _found(self) -> list[State]:
-        """Ours, oldest first. Names of APIs are not unique: a repeated request makes another one of the same name."""
-        pages = self.aws.apigatewayv2.get_paginator("get_apis").paginate()
-        named: list[State] = [{**api} for page in pages for api in page["Items"] if api["Name"] == self.name]
-        ours = [api for api in named if self.service.tags.items() <= api.get("Tags", {}).items()]
-        ours.sort(key=lambda api: (api["CreatedDate"], api["ApiId"]))
-        self._api = ours[0] if ours else {}
-        return ours
+    def outputs(self, state: State | None) -> Outputs:
+        return _outputs(state["api"]) if state else {}
 
-    def api(self, *, again: bool = False) -> State:
-        """As AWS tells it; empty when there is none."""
-        if again or self._api is None:
-            self._found()
-        return self._api or {}
-
-    @property
-    def id(self) -> str:
-        """Empty when there is no API."""
-        return str(self.api().get("ApiId", ""))
-
-    def url(self) -> str:
-        """What clients call, ending in a slash; empty before the first release."""
-        return f"{self.api()['ApiEndpoint']}/" if self.api() else ""
-
-    def _route(self) -> str:
-        """The id of the integration that the route leads to; empty when there is no route."""
-        routes = self.aws.apigatewayv2.get_routes(ApiId=self.id)["Items"]
+    def _integration_id(self, api_id: str) -> str:
+        """Return the ID of the integration that the route leads to, or an empty string if the route is missing."""
+        routes = self.stage.client("apigatewayv2").get_routes(ApiId=api_id)["Items"]
         targets = [route.get("Target", "") for route in routes if route["RouteKey"] == DEFAULT]
         return targets[0].removeprefix("integrations/") if targets else ""
 
-    def _integration(self) -> State | None:
-        if route := self._route():
-            return {**self.aws.apigatewayv2.get_integration(ApiId=self.id, IntegrationId=route)}
+    def _read_integration(self, api_id: str) -> State | None:
+        if integration_id := self._integration_id(api_id):
+            client = self.stage.client("apigatewayv2")
+            return {**client.get_integration(ApiId=api_id, IntegrationId=integration_id)}
         return None
 
-    def _stage(self) -> State | None:
-        with absent_is_none("NotFoundException"):
-            stage: State = {**self.aws.apigatewayv2.get_stage(ApiId=self.id, StageName=DEFAULT)}
-            limits = stage.get("DefaultRouteSettings", {})
-            stage["DefaultRouteSettings"] = {key: limits[key] for key in limits if key.startswith("Throttling")}
+    def _read_stage(self, api_id: str) -> State | None:
+        with suppress_errors("NotFoundException"):
+            stage: State = {**self.stage.client("apigatewayv2").get_stage(ApiId=api_id, StageName=DEFAULT)}
+            settings = stage.get("DefaultRouteSettings", {})
+            stage["DefaultRouteSettings"] = {key: settings[key] for key in settings if key.startswith("Throttling")}
             return stage
         return None
 
-    @property
-    def _on_alias(self) -> dict[str, Any]:
-        return {"FunctionName": self.name, "Qualifier": ALIAS}
+    def _read_permission(self, api_id: str) -> str:
+        """Return the desired text if only this API may call the alias, or "modified", or an empty string if it may not.
 
-    @property
-    def _source_arn(self) -> str:
-        return self.aws.arn("execute-api", f"{self.id}/*/{DEFAULT}")
-
-    def _permission(self) -> str:
-        """Whether it lets in this API alone. With no condition any API of any account could call the function."""
-        exact = {
-            "Sid": STATEMENT,
+        Without the condition, any API of any AWS account could call the function.
+        """
+        expected = {
+            "Sid": STATEMENT_ID,
             "Effect": "Allow",
             "Principal": {"Service": "apigateway.amazonaws.com"},
             "Action": "lambda:InvokeFunction",
-            "Resource": self.aws.arn("lambda", f"function:{self.name}:{ALIAS}"),
-            "Condition": {"ArnLike": {"AWS:SourceArn": self._source_arn}},
+            "Resource": self._alias_arn,
+            "Condition": {"ArnLike": {"AWS:SourceArn": self._source_arn(api_id)}},
         }
-        with absent_is_none("ResourceNotFoundException"):
-            policy = json.loads(self.aws.lambda_.get_policy(**self._on_alias)["Policy"])
-            there = [statement for statement in policy["Statement"] if statement["Sid"] == STATEMENT]
-            return "exact" if there == [exact] else "other" if there else ""
+        with suppress_errors("ResourceNotFoundException"):
+            policy = json.loads(self.stage.client("lambda").get_policy(**self._alias)["Policy"])
+            existing = [statement for statement in policy["Statement"] if statement["Sid"] == STATEMENT_ID]
+            return "for this API only" if existing == [expected] else "modified" if existing else ""
         return ""
 
-    def create(self) -> None:
-        self.aws.apigatewayv2.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.service.tags)
-        self.update(self.desired())
+    @property
+    def _alias(self) -> dict[str, Any]:
+        return {"FunctionName": self.name, "Qualifier": ALIAS}
 
-    def update(self, changed: State) -> None:
-        gateway = self.aws.apigatewayv2
+    @property
+    def _alias_arn(self) -> str:
+        return self.stage.arn("lambda", f"function:{self.name}:{ALIAS}")
+
+    def _source_arn(self, api_id: str) -> str:
+        return self.stage.arn("execute-api", f"{api_id}/*/{DEFAULT}")
+
+    def create(self, desired: State) -> Outputs:
+        self.stage.client("apigatewayv2").create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)
+        return self.update(desired)
+
+    def update(self, changed: State) -> Outputs:
+        client, (api, *copies) = self.stage.client("apigatewayv2"), find_apis(self.stage)
+        api_id = api["ApiId"]
         if "copies" in changed:
-            self._delete(self._found()[1:])
+            self._delete(copies)
         if integration := changed.get("integration"):
-            if route := self._route():
-                gateway.update_integration(ApiId=self.id, IntegrationId=route, **integration)
+            if integration_id := self._integration_id(api_id):
+                client.update_integration(ApiId=api_id, IntegrationId=integration_id, **integration)
             else:
-                made = gateway.create_integration(ApiId=self.id, **integration)["IntegrationId"]
-                gateway.create_route(ApiId=self.id, RouteKey=DEFAULT, Target=f"integrations/{made}")
+                integration_id = client.create_integration(ApiId=api_id, **integration)["IntegrationId"]
+                client.create_route(ApiId=api_id, RouteKey=DEFAULT, Target=f"integrations/{integration_id}")
         if stage := changed.get("stage"):
-            put = gateway.update_stage if self._stage() else gateway.create_stage
-            put(ApiId=self.id, StageName=DEFAULT, **stage)
+            put_stage = client.update_stage if self._read_stage(api_id) else client.create_stage
+            put_stage(ApiId=api_id, StageName=DEFAULT, **stage)
         if "permission" in changed:
-            if self._permission():
-                self.aws.lambda_.remove_permission(**self._on_alias, StatementId=STATEMENT)
-            grant: State = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
-            self.aws.lambda_.add_permission(
-                **self._on_alias, StatementId=STATEMENT, SourceArn=self._source_arn, **grant
-            )
+            self._set_permission(api_id)
+        return _outputs(api)
+
+    def _set_permission(self, api_id: str) -> None:
+        if self._read_permission(api_id):
+            self.stage.client("lambda").remove_permission(**self._alias, StatementId=STATEMENT_ID)
+        self.stage.client("lambda").add_permission(
+            **self._alias,
+            StatementId=STATEMENT_ID,
+            Action="lambda:InvokeFunction",
+            Principal="apigateway.amazonaws.com",
+            SourceArn=self._source_arn(api_id),
+        )
 
     def delete(self) -> None:
-        self._delete(self._found())
+        self._delete(find_apis(self.stage))
 
     def _delete(self, apis: list[State]) -> None:
         for api in apis:
-            self.aws.apigatewayv2.delete_api(ApiId=api["ApiId"])
-        self._api = None
+            self.stage.client("apigatewayv2").delete_api(ApiId=api["ApiId"])
+
+    def is_propagating(self, status: int, body: str) -> bool:
+        return body in PROPAGATION_BODIES
+
+    def deploy_permissions(self) -> list[Statement]:
+        """Return statements that tags restrict to this stage, because API Gateway chooses the IDs.
+
+        A deploy also deletes surplus copies of the API. The parts of an API have no tags.
+        """
+        stage, function = self.stage, self.stage.arn("lambda", f"function:{self.name}")
+        parts = [gateway_arn(stage, f"/apis/*/{part}") for part in ("integrations*", "routes", "stages*")]
+        apis, each_api = gateway_arn(stage, "/apis"), gateway_arn(stage, "/apis/*")
+        linked_role = "role/aws-service-role/ops.apigateway.amazonaws.com/*"
+        return [
+            allow("lambda", "AddPermission GetPolicy RemovePermission", function, f"{function}:*"),
+            allow("apigateway", "GET", apis, each_api),
+            allow("apigateway", "POST", apis, when=tag_condition("Request", stage.tags)),
+            allow("apigateway", "PATCH POST", *parts),
+            allow("apigateway", "DELETE", each_api, when=tag_condition("Resource", stage.tags)),
+            allow("apigateway", "POST", gateway_arn(stage, "/tags/*")),
+            allow("logs", LOG_DELIVERY_ACTIONS, "*"),
+            allow_linked_role(stage.arn("iam", linked_role, region=False), "ops.apigateway.amazonaws.com"),
+        ]
+
+    def request_price(self, prices: Prices) -> dict[str, float]:
+        return {"API Gateway": prices["api_gateway"]["million_requests"]}
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        apis = find_apis(self.stage)
+        return [("URL", _outputs(apis[0])["endpoint.url"] if apis else f"none yet: run {self.stage.command}")]
+
+
+def _outputs(api: State) -> Outputs:
+    return {"http_api.id": api["ApiId"], "endpoint.url": f"{api['ApiEndpoint']}/"}

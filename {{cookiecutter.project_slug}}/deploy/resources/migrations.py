@@ -1,31 +1,114 @@
-"""The function that migrates the database: the image of the service with another command."""
+"""Database migrations: a function that runs Alembic, which a release invokes before it publishes a version."""
 
-from deploy.aws import Aws
-from deploy.config import Service
-from deploy.resource import State
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from deploy.errors import DeployError, error_code
+from deploy.iam import Statement, allow
+from deploy.invoke import invoke
+from deploy.resource import Check, ReleaseStep
 from deploy.resources.function import Function
+from deploy.stage import Stage
+from deploy.state import State
+
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+LOG_LINES = 30  # the last ones, which explain a failure
 
 
 class MigrationFunction(Function):
-    """Has no versions: it is what the last deploy made it, with the service's role, secrets, network and log group."""
+    """The image of the service with another command. It has the role, the variables and the network of the service.
 
-    def __init__(self, service: Service, aws: Aws, function: Function) -> None:
-        super().__init__(service, aws)
-        self.function = function
+    It has no versions. The database makes sure that two migrations do not run at the same time.
+    """
 
     @property
     def name(self) -> str:
-        return f"{self.service.full_name}-migrate"
+        return f"{self.stage.name}-migrate"
 
     def desired(self) -> State:
-        """No reserved concurrency: that two runs do not interleave is the database's to see to."""
-        return self.released() | {"Failure": None}
+        settings = super().desired() | {
+            "ImageConfig": {"Command": ["aws_lambda.migrate.handler"]},
+            "Timeout": self.config.migration_timeout_s,
+        }
+        del settings["ReservedConcurrentExecutions"]
+        return settings
 
-    def released(self) -> State:
-        command = {"Command": ["app.migrate.handler"]}
-{% if cookiecutter.cold_starts == 'snapstart' %}
-        own = {"ImageConfig": command, "Timeout": self.service.migration_timeout_s, "SnapStart": {"ApplyOn": "None"}}
-        return self.function.released() | own
-{% else %}
-        return self.function.released() | {"ImageConfig": command, "Timeout": self.service.migration_timeout_s}
-{% endif %}
+    def deploy_permissions(self) -> list[Statement]:
+        actions = """
+            CreateFunction GetFunction GetFunctionConfiguration InvokeFunction ListTags TagResource UpdateFunctionCode
+            UpdateFunctionConfiguration
+        """
+        return [allow("lambda", actions, self.arn, f"{self.arn}:*")]
+
+    def live_config(self, live: Live) -> dict[str, Any]:
+        return {}
+
+    def checks(self) -> list[Check]:
+        return []
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        return []
+
+
+@dataclass(frozen=True)
+class MigrationResult:
+    """The revision of the database before and after a command, or None without any, and the output of Alembic."""
+
+    before: str | None
+    after: str | None
+    output: str
+
+    def __str__(self) -> str:
+        """Return a summary, such as "0001 → 0002"."""
+        if self.before == self.after:
+            return f"at {self.after or 'no revision'}, nothing to do"
+        return f"{self.before or 'empty'} → {self.after or 'empty'}"
+
+
+def run_migration(function: MigrationFunction, command: str = "upgrade", revision: str = "head") -> MigrationResult:
+    """Run an Alembic command and wait for it. Raise DeployError with the log lines that explain a failure."""
+    stage = function.stage
+    try:
+        function.wait_until_updated()
+        result = invoke(stage, function.name, {"command": command, "revision": revision})
+    except HTTPClientError as error:
+        raise DeployError(
+            f"The connection was lost during alembic {command}: {error}",
+            "It may still be running; another run waits for it. To see the revision, run ./deploy.sh migrate current",
+        ) from None
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        raise DeployError(
+            f"{stage.config.name} was not deployed in stage {stage.config.stage}, so its database cannot be reached.",
+            "Deploy it: ./deploy.sh",
+        ) from None
+    if result.error:
+        raise DeployError(
+            f"alembic {command} failed: {result.error.splitlines()[0]}",
+            "The live version did not change. A failed command is rolled back: fix it, then run the same command again.",
+            details=result.log_text(last=LOG_LINES),
+        )
+    return MigrationResult(result.response["from"], result.response["to"], result.response["output"])
+
+
+class Migrations(ReleaseStep):
+    """Upgrade the database before a version is published that may need the new schema."""
+
+    title = "Migrating database"
+
+    def __init__(self, stage: Stage, function: MigrationFunction) -> None:
+        super().__init__(stage)
+        self.function = function
+
+    def before_publish(self) -> str:
+        return str(run_migration(self.function))
+
+    def rollback_note(self) -> str:
+        return f"The database stays as it is; see {self.stage.command} migrate downgrade."

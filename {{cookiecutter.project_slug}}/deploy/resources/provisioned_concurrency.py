@@ -1,170 +1,240 @@
-"""Provisioned concurrency: execution environments of a version that are ready before requests come."""
+"""Provisioned concurrency: execution environments of a version that are started before requests arrive."""
 
-from typing import Any
+from __future__ import annotations
 
-from deploy.aws import Aws, absent_is_none
-from deploy.config import Service
-from deploy.problem import Problem
-from deploy.resource import Change, Resource, State, apply, compare
+from typing import TYPE_CHECKING, Any
 
-SCALED: dict[str, Any] = {"ServiceNamespace": "lambda", "ScalableDimension": "lambda:function:ProvisionedConcurrency"}
-READY_S = 900  # AWS starts the environments in about a minute, more of them in a few
+from deploy.errors import DeployError, suppress_errors
+from deploy.iam import Statement, allow, allow_linked_role, tag_condition
+from deploy.plan import Change, apply_changes, compare
+from deploy.resource import Cost, Phase, Prices, ReleaseStep, Resource
+from deploy.stage import Stage
+from deploy.state import State
+
+if TYPE_CHECKING:
+    from deploy.release import Live
+
+SERVICE = "application-autoscaling"  # changes the number of environments at the times in the schedule
+LINKED_ROLE = "lambda.application-autoscaling.amazonaws.com"
+NAMESPACE: Any = {"ServiceNamespace": "lambda"}
+DIMENSION: Any = {"ScalableDimension": "lambda:function:ProvisionedConcurrency"}
+READY_TIMEOUT_S = 900  # AWS starts the first environments in about a minute, many of them in some minutes
+MONTH_S = 30 * 24 * 3600
+ScheduledAction = tuple[str, str, str, int]  # name, schedule, time zone and number of environments
 
 
-class ProvisionedConcurrency(Resource):
-    """Of a version, and not of the alias: that would start the environments of a new version only once it is live.
+class VersionConcurrency(Resource):
+    """The provisioned concurrency of a version, and the schedule that changes it.
 
-    A schedule belongs to the version too, since Lambda refuses it on the alias of such a version. A new version starts
-    with what the schedule says of the one that is `live` now.
+    It belongs to a version and not to the alias, which would start the environments of a new version only once it is live.
+    Lambda then rejects a schedule on the alias, so the schedule belongs to the version, too. `executions` is the number
+    to start with.
     """
 
     kind = "provisioned concurrency"
+    phase = Phase.NEVER  # a release step creates and deletes it
 
-    def __init__(self, service: Service, aws: Aws, version: str, live: str | None = None) -> None:
-        super().__init__(service, aws)
+    def __init__(self, stage: Stage, version: str, executions: int = 0) -> None:
+        super().__init__(stage)
         self.version = version
-        self.live = live
+        self.executions = executions
 
     @property
     def name(self) -> str:
-        return f"{self.service.full_name}:{self.version}"
+        return f"{self.stage.name}:{self.version}"
 
     @property
-    def _version(self) -> dict[str, str]:
-        return {"FunctionName": self.service.full_name, "Qualifier": self.version}
+    def _qualified(self) -> dict[str, str]:
+        return {"FunctionName": self.stage.name, "Qualifier": self.version}
 
     @property
     def _target(self) -> dict[str, Any]:
-        return {**SCALED, "ResourceId": f"function:{self.name}"}
+        return {**NAMESPACE, **DIMENSION, "ResourceId": f"function:{self.name}"}
 
     def desired(self) -> State | None:
-        wanted = self.service.provisioned_concurrency
+        wanted = self.config.provisioned_concurrency
         if not wanted.most:
             return None
-        scheduled = self._scheduled(self.live) if wanted.schedule and self.live else None
-        return {
-            "executions": wanted.executions if scheduled is None else scheduled,
-            "schedule": sorted(
-                (f"{self.service.full_name}-{number}", entry.at, wanted.timezone, entry.executions)
-                for number, entry in enumerate(wanted.schedule, 1)
-            ),
-        }
-
-    def _scheduled(self, version: str) -> int | None:
-        """The number that this version's schedule has set last; None where it has no schedule."""
-        resource = f"function:{self.service.full_name}:{version}"
-        found = self.aws.application_autoscaling.describe_scalable_targets(
-            ServiceNamespace="lambda", ResourceIds=[resource]
-        )
-        return next((target["MinCapacity"] for target in found["ScalableTargets"]), None)
+        schedule: list[ScheduledAction] = [
+            (f"{self.stage.name}-{number}", entry.at, wanted.timezone, entry.executions)
+            for number, entry in enumerate(wanted.schedule, 1)
+        ]
+        return {"executions": self.executions, "schedule": sorted(schedule)}
 
     def read(self) -> State | None:
+        """Return None for `executions` if the environments are not ready."""
         executions: int | None = 0
-        with absent_is_none("ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundException"):
-            found = self.aws.lambda_.get_provisioned_concurrency_config(**self._version)
-            ready = found["Status"] == "READY"
-            executions = found["RequestedProvisionedConcurrentExecutions"] if ready else None
-        actions = self.aws.application_autoscaling.describe_scheduled_actions(**self._target)["ScheduledActions"]
-        schedule = sorted(
+        with suppress_errors("ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundException"):
+            config = self.stage.client("lambda").get_provisioned_concurrency_config(**self._qualified)
+            executions = config["RequestedProvisionedConcurrentExecutions"] if config["Status"] == "READY" else None
+        response = self.stage.client("application-autoscaling").describe_scheduled_actions(**self._target)
+        schedule: list[ScheduledAction] = sorted(
             (
                 action["ScheduledActionName"],
                 action["Schedule"],
                 action.get("Timezone", "UTC"),
                 action["ScalableTargetAction"]["MinCapacity"],
             )
-            for action in actions
+            for action in response["ScheduledActions"]
         )
         return {"executions": executions, "schedule": schedule} if executions != 0 or schedule else None
 
-    def create(self) -> None:
-        self.update({key: value for key, value in (self.desired() or {}).items() if value})
+    def create(self, desired: State) -> None:
+        self.update({key: value for key, value in desired.items() if value})
 
     def update(self, changed: State) -> None:
-        executions = (self.desired() or {})["executions"]  # as scheduled until now
         if changed.get("executions"):
-            self._provide(executions)
+            self._start(changed["executions"])
         elif "executions" in changed:
-            self._give_back()
+            self._stop()
         if "schedule" in changed:
-            self._unschedule()
-            self._schedule(executions, changed["schedule"])
+            self._delete_schedule()
+            self._create_schedule(changed["schedule"])
 
-    def _provide(self, executions: int) -> None:
-        """Raises Problem when AWS gives up; then nothing is left of it."""
-        self.aws.lambda_.put_provisioned_concurrency_config(**self._version, ProvisionedConcurrentExecutions=executions)
+    def _start(self, executions: int) -> None:
+        """Start this many environments and wait for them. Raise DeployError, and leave none, if Lambda cannot."""
+        client = self.stage.client("lambda")
+        client.put_provisioned_concurrency_config(**self._qualified, ProvisionedConcurrentExecutions=executions)
 
-        def ready() -> bool:
-            now = self.aws.lambda_.get_provisioned_concurrency_config(**self._version)
-            if now["Status"] == "FAILED":
-                reason = now.get("StatusReason", "no reason given")
-                self._give_back()
-                raise Problem(
+        def is_ready() -> bool:
+            config = client.get_provisioned_concurrency_config(**self._qualified)
+            if config["Status"] == "FAILED":
+                reason = config.get("StatusReason", "it gave no reason")
+                self._stop()
+                raise DeployError(
                     f"Lambda could not start {executions} environments of version {self.version} ahead of requests: "
                     f"{reason}",
-                    "INIT failed there, though not in the smoke test: see ./deploy.sh logs --errors"
+                    "The start failed, although the smoke test passed: see ./deploy.sh logs --errors"
                     if "INIT" in reason
-                    else "Correct what it names and deploy again.",
+                    else "Fix the cause, then deploy again.",
                 )
-            return now["Status"] == "READY"
+            return config["Status"] == "READY"
 
-        self.aws.wait(f"starting the environments of version {self.version}", ready, timeout_s=READY_S)
+        failure = f"The {executions} environments of version {self.version} were not ready"
+        self.stage.wait_until(is_ready, failure, timeout_s=READY_TIMEOUT_S)
 
-    def _schedule(self, executions: int, actions: list[tuple[str, str, str, int]]) -> None:
-        scaling = self.aws.application_autoscaling
+    def _stop(self) -> None:
+        self.stage.client("lambda").delete_provisioned_concurrency_config(**self._qualified)
+
+    def _create_schedule(self, actions: list[ScheduledAction]) -> None:
+        client = self.stage.client("application-autoscaling")
         if actions:
-            scaling.register_scalable_target(
-                **self._target, MinCapacity=executions, MaxCapacity=executions, Tags=self.service.tags
+            client.register_scalable_target(
+                **self._target, MinCapacity=self.executions, MaxCapacity=self.executions, Tags=self.stage.tags
             )
-        for name, at, timezone, executions in actions:
-            scaling.put_scheduled_action(
+        for name, schedule, timezone, executions in actions:
+            client.put_scheduled_action(
                 **self._target,
                 ScheduledActionName=name,
-                Schedule=at,
+                Schedule=schedule,
                 Timezone=timezone,
                 ScalableTargetAction={"MinCapacity": executions, "MaxCapacity": executions},
             )
 
-    def _unschedule(self) -> None:
-        """Scheduled actions go with their target."""
-        if self._scheduled(self.version) is not None:
-            self.aws.application_autoscaling.deregister_scalable_target(**self._target)
-
-    def _give_back(self) -> None:
-        self.aws.lambda_.delete_provisioned_concurrency_config(**self._version)
+    def _delete_schedule(self) -> None:
+        """Delete the target that is scaled, and with it the scheduled actions."""
+        if scheduled_executions(self.stage, self.version) is not None:
+            self.stage.client("application-autoscaling").deregister_scalable_target(**self._target)
 
     def delete(self) -> None:
-        self._unschedule()
-        self._give_back()
+        self._delete_schedule()
+        self._stop()
 
 
-def keep_ready(service: Service, aws: Aws, version: str, live: str | None) -> list[Change]:
-    """Gives this version what deploy.toml says, and waits until its environments are ready; raises Problem."""
-    changes = planned(service, aws, version, live)
-    apply(changes)
-    return changes
+def scheduled_executions(stage: Stage, version: str) -> int | None:
+    """Return the number that the schedule of a version has set last, or None if it has no schedule."""
+    response = stage.client("application-autoscaling").describe_scalable_targets(
+        **NAMESPACE, ResourceIds=[f"function:{stage.name}:{version}"]
+    )
+    return next((target["MinCapacity"] for target in response["ScalableTargets"]), None)
 
 
-def planned(service: Service, aws: Aws, version: str, live: str | None) -> list[Change]:
-    """What would give this version what deploy.toml says."""
-    concurrency = ProvisionedConcurrency(service, aws, version, live)
-    return compare([concurrency], {concurrency: concurrency.read()})
+class ProvisionedConcurrency(ReleaseStep):
+    """Start the environments of a new version before it is live, and stop those of other versions afterwards.
 
+    A new version starts with the number that the schedule has set for the live one.
+    """
 
-def release_all_but(service: Service, aws: Aws, version: str | None) -> None:
-    """Gives back what other versions hold: it is paid for whether it serves requests or not."""
-    for other in every_version(service, aws):
-        if other.version != version:
-            other.delete()
+    def before_live(self, version: str, live_version: str | None) -> bool:
+        resource = self._version(version, live_version)
+        changes = self._compare(resource)
+        apply_changes(changes, [resource], {})
+        return bool(changes)
 
+    def planned_changes(self, version: str) -> list[Change]:
+        return self._compare(self._version(version, version))
 
-def every_version(service: Service, aws: Aws) -> list[ProvisionedConcurrency]:
-    """The versions that hold any, or have a schedule."""
-    function, found = service.full_name, set()
-    with absent_is_none("ResourceNotFoundException"):
-        configs = aws.lambda_.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=function)
-        found = {one["FunctionArn"] for page in configs for one in page["ProvisionedConcurrencyConfigs"]}
-    targets = aws.application_autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace="lambda")
-    found |= {one["ResourceId"] for page in targets for one in page["ScalableTargets"]}
-    qualifiers = {name.rpartition(":")[2] for name in found if f"function:{function}:" in name}
-    versions = sorted((one for one in qualifiers if one.isdigit()), key=int)  # somebody may have put some on an alias
-    return [ProvisionedConcurrency(service, aws, version) for version in versions]
+    def _version(self, version: str, live_version: str | None) -> VersionConcurrency:
+        wanted = self.config.provisioned_concurrency
+        scheduled = scheduled_executions(self.stage, live_version) if wanted.schedule and live_version else None
+        return VersionConcurrency(self.stage, version, wanted.executions if scheduled is None else scheduled)
+
+    def _compare(self, resource: VersionConcurrency) -> list[Change]:
+        return compare([resource], {resource: resource.read()}, {})
+
+    def after_live(self, version: str | None) -> None:
+        """Stop the environments of other versions: they cost the same whether they serve requests or not."""
+        for resource in self._existing():
+            if resource.version != version:
+                resource.delete()
+
+    def resources(self) -> list[Resource]:
+        return [*self._existing()]
+
+    def _existing(self) -> list[VersionConcurrency]:
+        """Return a resource for each version that has provisioned concurrency or a schedule."""
+        client, scaling = self.stage.client("lambda"), self.stage.client("application-autoscaling")
+        names: set[str] = set()
+        with suppress_errors("ResourceNotFoundException"):
+            pages = client.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=self.stage.name)
+            names = {config["FunctionArn"] for page in pages for config in page["ProvisionedConcurrencyConfigs"]}
+        targets = scaling.get_paginator("describe_scalable_targets").paginate(**NAMESPACE)
+        names |= {target["ResourceId"] for page in targets for target in page["ScalableTargets"]}
+        qualifiers = {name.rpartition(":")[2] for name in names if f"function:{self.stage.name}:" in name}
+        versions = sorted((qualifier for qualifier in qualifiers if qualifier.isdigit()), key=int)  # no aliases
+        return [VersionConcurrency(self.stage, version) for version in versions]
+
+    def deploy_permissions(self) -> list[Statement]:
+        function = self.stage.arn("lambda", f"function:{self.stage.name}")
+        targets, tags = self.stage.arn(SERVICE, "scalable-target/*"), self.stage.tags
+        linked_role = self.stage.arn("iam", f"role/aws-service-role/{LINKED_ROLE}/*", region=False)
+        actions = """
+            DeleteProvisionedConcurrencyConfig GetProvisionedConcurrencyConfig ListProvisionedConcurrencyConfigs
+            PutProvisionedConcurrencyConfig
+        """
+        scheduling = "DeregisterScalableTarget PutScheduledAction"
+        return [
+            allow("lambda", actions, function, f"{function}:*"),
+            allow(SERVICE, "DescribeScalableTargets DescribeScheduledActions", "*"),
+            allow(SERVICE, "RegisterScalableTarget TagResource", targets, when=tag_condition("Request", tags)),
+            allow(SERVICE, scheduling, targets, when=tag_condition("Resource", tags)),
+            allow_linked_role(linked_role, LINKED_ROLE),
+        ]
+
+    def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
+        """Return the cost of the largest number of environments, as if they were ready all the time."""
+        wanted = self.config.provisioned_concurrency
+        if not wanted.most:
+            return []
+        price = prices["provisioned_concurrency"]["idle_gb_s"][self.config.architecture]
+        dollars = wanted.most * self.config.memory_mb / 1024 * MONTH_S * price
+        note = ", at most (depends on the schedule)" if wanted.schedule else ""
+        return [Cost(f"{wanted.most} environments that are ready{note}", dollars)]
+
+    def adjust_prices(self, prices: Prices) -> Prices:
+        """Return the prices for requests that find an environment ready, as if all of them did."""
+        if not self.config.provisioned_concurrency.most:
+            return prices
+        gb_s = prices["provisioned_concurrency"]["gb_s"]
+        return {**prices, "lambda": {**prices["lambda"], "gb_s": gb_s, "free_gb_s": 0}}
+
+    def live_config(self, live: Live) -> dict[str, Any]:
+        state = VersionConcurrency(self.stage, live.version).read() or {"executions": 0, "schedule": []}
+        most = max([state["executions"] or 0, *(executions for *_, executions in state["schedule"])])
+        wanted = self.config.provisioned_concurrency
+        return {"provisioned_concurrency": wanted.model_copy(update={"executions": most, "schedule": []})}
+
+    def status(self, live: Live) -> list[tuple[str, str]]:
+        state = VersionConcurrency(self.stage, live.version).read() or {"executions": 0, "schedule": []}
+        scheduled = f" · {len(state['schedule'])} scheduled changes" if state["schedule"] else ""
+        return [("ready", f"{state['executions'] or 0} environments{scheduled}")]
