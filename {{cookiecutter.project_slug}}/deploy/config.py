@@ -36,10 +36,12 @@ def pattern(regex: str, description: str) -> AfterValidator:
     return AfterValidator(validate)
 
 
-SECRET_NAME = r"[A-Z][A-Z0-9_]{0,63}"
-SECRET_NAME_DESCRIPTION = "1 to 64 capital letters, digits and underscores, such as API_KEY"
-SecretName = Annotated[str, pattern(SECRET_NAME, SECRET_NAME_DESCRIPTION)]
-VariableName = Annotated[str, pattern(r"[a-zA-Z][a-zA-Z0-9_]+", "letters, digits and underscores, such as PAGE_SIZE")]
+UPPER_CASE_NAME = r"[A-Z][A-Z0-9_]{0,63}"
+UPPER_CASE_DESCRIPTION = "1 to 64 capital letters, digits and underscores, such as API_KEY"
+SecretName = Annotated[str, pattern(UPPER_CASE_NAME, UPPER_CASE_DESCRIPTION)]
+VariableName = Annotated[
+    str, pattern(r"[a-zA-Z][a-zA-Z0-9_]+", "2 or more letters, digits and underscores, such as PAGE_SIZE")
+]
 UrlPath = Annotated[str, pattern(r"/[^\s?#]*", "a path, such as /health")]
 
 
@@ -86,7 +88,7 @@ class CustomDomain(Table):
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 # One of the two fields for the day must be ? (docs.aws.amazon.com/autoscaling/application/userguide).
 CRON = r"cron\(\S+ \S+ (\? \S+ [^?\s]+|[^?\s]+ \S+ \?) \S+\)"
-SCHEDULE = rf"{CRON}|rate\([1-9]\d* (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
+SCHEDULE = rf"{CRON}|rate\([1-9][0-9]* (minute|hour|day)s?\)|at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)"
 
 
 def _check_time_zone(name: str) -> str:
@@ -122,7 +124,7 @@ class Config(Table):
 
     stage: Annotated[str, pattern(r"[a-z]([a-z0-9-]{0,13}[a-z0-9])?", "a stage name")]
     name: Annotated[str, pattern(r"[a-z][a-z0-9-]{1,38}[a-z0-9]", "3 to 40 lower-case letters, digits and hyphens")]
-    region: Annotated[str, pattern(r"[a-z]{2,4}(-[a-z]+)+-\d", "a Region, such as us-east-1")]
+    region: Annotated[str, pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "a Region, such as us-east-1")]
     architecture: Literal["arm64", "x86_64"] = "arm64"
     memory_mb: Annotated[int, Field(ge=128, le=10_240)] = 512
 {% if cookiecutter.endpoint == 'function_url' %}
@@ -244,7 +246,7 @@ def _load_stage(file: str, stage: str, data: dict[str, Any], overrides: dict[str
         first: Any = error.errors(include_url=False)[0]
     if first["loc"] == ("stage",):
         raise UsageError(
-            f"{stage!r} is not a valid stage name.", "Use up to 15 lower-case letters, digits and hyphens."
+            f"{stage!r} is not a valid stage name.", "Use up to 15 lower-case letters, digits and hyphens; the first must be a letter."
         )
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["loc"] and first["loc"][0] in overrides:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.config import SECRET_NAME, SECRET_NAME_DESCRIPTION
+from deploy.config import UPPER_CASE_NAME, UPPER_CASE_DESCRIPTION
 from deploy.errors import DeployError, UsageError
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.release import read_live
@@ -31,8 +31,8 @@ def set_command(
 ) -> None:
     """Read a value from standard input or a hidden prompt, and store it."""
     opened = open_stage(context)
-    if not re.fullmatch(SECRET_NAME, name):
-        raise UsageError(f"{name!r} is not a valid secret name.", f"Use {SECRET_NAME_DESCRIPTION}.")
+    if not re.fullmatch(UPPER_CASE_NAME, name):
+        raise UsageError(f"{name!r} is not a valid secret name.", f"Use {UPPER_CASE_DESCRIPTION}.")
     version = Stack(opened).secrets.set_value(name, _read_value(name))
     print(f"{name} is set for stage {opened.config.stage} (version {version}).")
     if name in opened.config.secrets:

@@ -186,7 +186,7 @@ class Function(Resource):
         ]
 
     def destroy_permissions(self) -> list[Statement]:
-        """The function itself."""
+        """Include the deletion of the function itself."""
         return [allow("lambda", "DeleteFunction", self.arn)]
 
     def live_config(self, live: Live) -> dict[str, Any]:
