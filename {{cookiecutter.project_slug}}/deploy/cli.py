@@ -12,13 +12,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import commands
 from deploy.commands.deploy import deploy
-from deploy.errors import DeployError, UsageError, explain
+from deploy.errors import DeployError, explain
 from deploy.options import (
     COMPLETION_VARIABLE,
     DebugOption,
     ImageOption,
     RebuildOption,
     StageOption,
+    explain_usage,
     open_stage,
 )
 from deploy.stage import Stage
@@ -54,7 +55,11 @@ def main(args: list[str]) -> int:
             args, prog_name="./deploy.sh", complete_var=COMPLETION_VARIABLE, standalone_mode=False, obj=selected
         )
     except typer.TyperException as error:
-        return _report(UsageError(f"{error.format_message().rstrip('.')}.", "See ./deploy.sh --help"), selected)
+        return _report(explain_usage(error), selected)
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return 0  # the reader closed the pipe, as in ./deploy.sh logs | head
     except (BotoCoreError, ClientError, DeployError) as error:
         if "--debug" in args:
             traceback.print_exc()

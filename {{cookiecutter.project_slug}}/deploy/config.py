@@ -246,7 +246,7 @@ def _load_stage(file: str, stage: str, data: dict[str, Any], overrides: dict[str
         first: Any = error.errors(include_url=False)[0]
     if first["loc"] == ("stage",):
         raise UsageError(
-            f"{stage!r} is not a valid stage name.", "Use up to 15 lower-case letters, digits and hyphens; the first must be a letter."
+            f"{stage!r} is not a valid stage name.", "Use a letter and up to 14 lower-case letters, digits and hyphens."
         )
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["loc"] and first["loc"][0] in overrides:

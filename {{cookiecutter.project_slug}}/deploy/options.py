@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from deploy import config
+from deploy.errors import UsageError
 from deploy.stage import Stage
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -40,3 +41,11 @@ def open_stage(context: typer.Context) -> Stage:
     stage = Stage(config.load(PROJECT / "deploy.toml", [*names, "prod"][0]), PROJECT, debug=debug)
     context.obj["stage"] = stage
     return stage
+
+
+def explain_usage(error: typer.TyperException) -> UsageError:
+    """Return a mistake in the arguments as an error of one line, with the help that explains them."""
+    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "./deploy.sh"
+    return UsageError(message if message.endswith("?") else f"{message}.", f"See {command} --help")

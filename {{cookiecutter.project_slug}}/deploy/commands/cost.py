@@ -32,7 +32,7 @@ def cost_command(
     stage: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Show what the service costs a month: fixed costs, and those of requests."""
+    """Show what the service costs a month."""
     opened = open_stage(context)
     stack = Stack(opened)
     print(opened)

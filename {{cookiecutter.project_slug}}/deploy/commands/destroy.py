@@ -24,7 +24,10 @@ def destroy_command(
     stage: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Delete all resources of a stage, after confirmation, and verify that they are gone."""
+    """Delete all resources of a stage.
+
+    The command lists them and asks for confirmation. Afterwards it verifies that they are gone.
+    """
     opened = open_stage(context)
     print(opened)
     resources = [*Stack(opened).resources_to_destroy()]

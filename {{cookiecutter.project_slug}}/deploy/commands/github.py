@@ -32,9 +32,9 @@ def github_command(
     stage: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Create the IAM roles with which the workflows of a GitHub repository deploy.
+    """Let the workflows of a GitHub repository deploy.
 
-    They trust GitHub's OpenID Connect tokens. For prod, one of them deploys and destroys previews.
+    Create IAM roles that trust GitHub's OpenID Connect tokens. For prod, one of them deploys and destroys previews.
     """
     opened = open_stage(context)
     environment = environment or opened.config.stage

@@ -50,7 +50,7 @@ def downgrade_command(
 def stamp_command(
     context: typer.Context, revision: RevisionArgument, stage: StageOption = None, debug: DebugOption = False
 ) -> None:
-    """Record a revision as the current one without running migrations."""
+    """Record a revision without running migrations."""
     _run(context, "stamp", revision)
 
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from deploy.cost import DAYS, monthly_totals
 from deploy.errors import DeployError
-from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, open_stage
+from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, explain_usage, open_stage
 from deploy.plan import Change, make_plan
 from deploy.stack import Stack
 from deploy.state import is_equal
@@ -34,7 +34,9 @@ class PlanCommand(TyperCommand):
         except typer.TyperException as error:
             if not is_detailed:
                 raise
-            raise DeployError(f"{error.format_message().rstrip('.')}.", "See ./deploy.sh plan --help") from None
+            explained = explain_usage(error)
+            explained.exit_code = 1
+            raise explained from None
 
 
 @app.command("plan", cls=PlanCommand)

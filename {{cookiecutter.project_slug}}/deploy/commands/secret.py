@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.config import UPPER_CASE_NAME, UPPER_CASE_DESCRIPTION
+from deploy.config import UPPER_CASE_DESCRIPTION, UPPER_CASE_NAME
 from deploy.errors import DeployError, UsageError
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.release import read_live
@@ -72,7 +72,7 @@ def list_command(context: typer.Context, stage: StageOption = None, debug: Debug
 def remove_command(
     context: typer.Context, name: NameArgument, stage: StageOption = None, debug: DebugOption = False
 ) -> None:
-    """Delete a secret that neither deploy.toml nor the live version uses."""
+    """Delete a secret that is not in use."""
     opened = open_stage(context)
     stack = Stack(opened)
     live = read_live(stack.function)

@@ -28,7 +28,7 @@ def status_command(
     stage: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Show the live version, its URL, the alarms and the latest errors."""
+    """Show the live version, its URL, alarms and recent errors."""
     stack = Stack(open_stage(context))
     live = require_live(stack.function)
     if url:
