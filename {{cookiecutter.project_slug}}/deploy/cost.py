@@ -1,4 +1,4 @@
-"""What the service costs a month, at the prices in prices.toml."""
+"""The monthly cost of the service, at the prices in prices.toml."""
 
 from __future__ import annotations
 

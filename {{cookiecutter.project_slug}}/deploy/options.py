@@ -45,7 +45,8 @@ def open_stage(context: typer.Context) -> Stage:
 
 def explain_usage(error: typer.TyperException) -> UsageError:
     """Return a mistake in the arguments as an error of one line, with the help that explains them."""
-    message = " ".join(error.format_message().replace("Value error, ", "").split()).rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")
+    message = message.replace("Value error, ", "").replace("Input should be", "must be")  # pydantic's words
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "./deploy.sh"
     return UsageError(message if message.endswith("?") else f"{message}.", f"See {command} --help")

@@ -55,7 +55,7 @@ def cost_command(
     if measured.requests:
         _print_workload(stack, measured, f", in the last {DAYS} days")
     else:
-        print(f"  There were no requests in the last {DAYS} days.")
+        print(f"  Nothing was measured in the last {DAYS} days.")
 
 
 def _print_workload(stack: Stack, workload: Workload, note: str = "") -> None:

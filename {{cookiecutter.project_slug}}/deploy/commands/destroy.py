@@ -50,8 +50,8 @@ def destroy_command(
     remaining = _existing(resources, purge=purge) if existing else []
     for resource in resources:
         if until := resource.recoverable_until():
-            purge_command = f"{opened.command} destroy --purge"
-            print(f"{resource.name} can be restored until {until:%Y-%m-%d}. To delete it for good: {purge_command}")
+            print(f"{resource.name} {resource.recovery_note} (until {until:%Y-%m-%d}).")
+            print(f"To delete it for good: {opened.command} destroy --purge")
     print(f"{len(remaining)} left")
     if remaining:
         raise DeployError("Some resources still exist.", "Run ./deploy.sh destroy again.")

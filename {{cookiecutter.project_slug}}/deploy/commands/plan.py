@@ -82,7 +82,7 @@ def _show_plan(stack: Stack, image: str | None, *, rebuild: bool, as_json: bool)
     if plan.new_version:
         print(f"~ live version: {plan.live.version if plan.live else 'none'} → a new version")
     if before != after:
-        print(f"~ cost: ${before:.2f} → ${after:.2f} a month, with as many requests as in the last {DAYS} days")
+        print(f"Cost: ${before:.2f} → ${after:.2f} a month, with as many requests as in the last {DAYS} days")
     print(f"{change_count} {'change' if change_count == 1 else 'changes'}." if change_count else "Nothing to change.")
     return change_count
 

@@ -64,6 +64,6 @@ def _choose_version(stack: Stack, live: Live, requested: str | None) -> str:
     states = [stack.function.read_version(other) for other in others]
     raise DeployError(
         f"Version {version} does not exist." if version else "No previous version is recorded.",
-        f"Choose one of those above: ./deploy.sh rollback {others[0]}" if others else "There is no other version.",
+        f"Choose one of those above: ./deploy.sh rollback {others[0]}" if others else "No other version exists.",
         details="\n".join(describe(state) for state in states if state),
     )

@@ -76,7 +76,7 @@ class Secrets(SecretStore):
 
     @property
     def recovery_note(self) -> str:
-        return f"can be restored for {RECOVERY_DAYS} days"
+        return f"can be restored for {RECOVERY_DAYS} days with {self.stage.command} secret set"
 
     def can_be_purged(self) -> bool:
         return bool(self._describe())
