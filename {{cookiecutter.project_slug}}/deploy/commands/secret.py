@@ -83,5 +83,6 @@ def remove_command(
             "Remove it from secrets in deploy.toml and deploy. Then run this command again.",
         )
     if not stack.secrets.remove(name):
-        raise DeployError(f"The secret {name} does not exist in stage {opened.config.stage}.", "See ./deploy.sh secret list")
+        message = f"The secret {name} does not exist in stage {opened.config.stage}."
+        raise DeployError(message, "See ./deploy.sh secret list")
     print(f"{name} was removed from stage {opened.config.stage}.")
