@@ -1,0 +1,32 @@
+"""The Lambda handler. Lambda imports this module once per execution environment, during INIT."""
+
+from aws_lambda.cold_start import faster_imports
+
+with faster_imports():
+    from aws_lambda.http_adapter import LambdaHandler
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    from aws_lambda.restore import explain_import_errors, on_restore
+{% endif %}
+    from aws_lambda.secrets import load_secrets
+{% if cookiecutter.cold_starts != 'accept' %}
+    from aws_lambda.warm_up import warm_up
+{% endif %}
+
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    on_restore(load_secrets)  # after the restore, because a snapshot must not contain secrets
+    with explain_import_errors():
+        from app.main import app  # change this line if the application has another name or comes from a factory
+
+handler = LambdaHandler(app)
+warm_up(handler)
+on_restore(handler.start)
+{% else %}
+    load_secrets()  # before the application is imported, so that any settings library can read them
+    from app.main import app  # change this line if the application has another name or comes from a factory
+
+handler = LambdaHandler(app)
+handler.start()
+{% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+warm_up(handler)
+{% endif %}

@@ -1,0 +1,78 @@
+"""Start the application once per execution environment.
+
+Mangum can only start and stop it for each request (https://github.com/Kludex/mangum/issues/342).
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+ASGI_VERSION = {"version": "3.0", "spec_version": "2.0"}
+EXIT_TIMEOUT_S = 1  # for the application to raise its exception after it reported a failure
+
+logger = logging.getLogger(__name__)
+
+
+class LifespanError(Exception):
+    """The application reported that its start-up failed."""
+
+
+class Lifespan:
+    """ASGI middleware that sends the lifespan message and gives the state of the lifespan to each request.
+
+    The application is never stopped: Lambda does not reliably announce the end of an execution environment.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.state: dict[str, Any] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Run the application until its start-up is complete. Raise its exception, or LifespanError, if that fails."""
+        requested = False
+        failure: str | None = None
+        ready = asyncio.Event()
+
+        async def receive() -> Message:
+            nonlocal requested
+            if requested:
+                await asyncio.Event().wait()  # wait forever: there is no shutdown message
+            requested = True
+            return {"type": "lifespan.startup"}
+
+        async def send(message: Message) -> None:
+            nonlocal failure
+            if message["type"] == "lifespan.startup.failed":
+                failure = message.get("message", "")
+            ready.set()
+
+        async def run() -> None:
+            await self.app({"type": "lifespan", "asgi": ASGI_VERSION, "state": self.state}, receive, send)
+
+        # A TaskGroup or a connection pool of the lifespan lives as long as this task.
+        self.task = asyncio.create_task(run())
+        self.task._log_destroy_pending = False  # type: ignore[attr-defined]  # no warning when the process ends
+        self.task.add_done_callback(lambda task: ready.set())
+        await ready.wait()
+        if failure is not None:
+            await asyncio.wait([self.task], timeout=EXIT_TIMEOUT_S)
+        if self.task.done() and requested:
+            self.task.result()  # raise its exception
+        if failure is not None:
+            raise LifespanError(failure)
+        if not self.task.done():  # otherwise the application does not support the lifespan protocol
+            self.task.add_done_callback(log_error)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request to the application, with a copy of the state."""
+        scope["state"] = self.state.copy()
+        await self.app(scope, receive, send)
+
+
+def log_error(task: "asyncio.Task[None]") -> None:
+    """Log an exception that ends the lifespan after the start-up, such as one in its TaskGroup."""
+    if not task.cancelled() and (error := task.exception()):
+        logger.error("The lifespan of the application failed", exc_info=error)

@@ -1,0 +1,84 @@
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from aws_lambda import sigv4
+from aws_lambda.http_adapter import LambdaHandler
+from tests.aws_lambda.application import create_app
+from tests.aws_lambda.aws_server import AwsServer
+from tests.lambda_transport import LambdaTransport
+
+Start = Callable[[ASGIApp], LambdaHandler]
+
+
+def create_client(handler: LambdaHandler) -> httpx.Client:
+    return httpx.Client(transport=LambdaTransport(handler), base_url="https://abc123.example.com")
+
+
+def run_python(code: str, **environment: str) -> str:
+    """Run code in a new process, with additional environment variables. Return its output."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts an application like Lambda does and returns its handler."""
+    handlers = []
+
+    def start(app: ASGIApp) -> LambdaHandler:
+        handler = LambdaHandler(app)
+        handlers.append(handler)
+        handler.start()
+        return handler
+
+    yield start
+    for handler in handlers:
+        tasks = asyncio.all_tasks(handler.loop)
+        for task in tasks:
+            task.cancel()
+        handler.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        handler.loop.close()
+    asyncio.set_event_loop(None)
+
+
+@pytest.fixture
+def handler(start: Start) -> LambdaHandler:
+    return start(create_app())
+
+
+@pytest.fixture
+def client(handler: LambdaHandler) -> httpx.Client:
+    return create_client(handler)
+
+
+@pytest.fixture
+def access_log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """Return a function that returns the fields of all access log records of the test."""
+    caplog.set_level(logging.INFO)
+    return lambda: [vars(record) for record in caplog.records if record.name == "aws_lambda.access"]
+
+
+@pytest.fixture
+def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
+    """Start a fake AWS API for a service named "store". A test may set another service and respond function."""
+    with AwsServer("store", lambda request: {"Got": request["Name"]}) as server:
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setattr(sigv4, "TIMEOUT_S", 0.5)
+        monkeypatch.setattr(sigv4, "RETRY_DELAY_S", 0)
+        yield server
+        server.stopped.set()
+        server.shutdown()
