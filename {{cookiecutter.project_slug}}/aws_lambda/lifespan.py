@@ -59,11 +59,13 @@ class Lifespan:
         await ready.wait()
         if failure is not None:
             await asyncio.wait([self.task], timeout=EXIT_TIMEOUT_S)
-        if self.task.done() and requested:
-            self.task.result()  # raise its exception
+        if self.task.done():
+            error = self.task.exception()
+            if error and requested:  # otherwise the application does not support the lifespan protocol
+                raise error
         if failure is not None:
             raise LifespanError(failure)
-        if not self.task.done():  # otherwise the application does not support the lifespan protocol
+        if not self.task.done():
             self.task.add_done_callback(log_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

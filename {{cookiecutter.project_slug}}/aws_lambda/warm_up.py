@@ -8,6 +8,7 @@ import os
 import uuid
 
 from mangum import Mangum
+from mangum.types import LambdaCognitoIdentity, LambdaMobileClientContext
 
 PATH = "/health"  # if the service has no such route, its 404 response is as good
 {% if cookiecutter.cold_starts == 'snapstart' %}
@@ -28,8 +29,8 @@ class WarmUpContext:
         self.aws_request_id = str(uuid.uuid4())
         self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "")
         self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", "")
-        self.identity = None
-        self.client_context = None
+        self.identity: LambdaCognitoIdentity | None = None
+        self.client_context: LambdaMobileClientContext | None = None
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the time that INIT may take."""

@@ -22,7 +22,7 @@ class MigrationFunction(Function):
         return self.released() | {"Failure": None}
 
     def released(self) -> State:
-        command = {"Command": ["app.migrate.handler"]}
+        command = {"Command": ["aws_lambda.migrate.handler"]}
 {% if cookiecutter.cold_starts == 'snapstart' %}
         own = {"ImageConfig": command, "Timeout": self.service.migration_timeout_s, "SnapStart": {"ApplyOn": "None"}}
         return self.function.released() | own

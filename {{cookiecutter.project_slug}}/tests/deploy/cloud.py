@@ -18,7 +18,7 @@ from moto.awslambda.policy import Policy
 {% endif %}
 
 import deploy.command_line as command_line
-from app.main import handler
+from aws_lambda.handler import handler
 from deploy.check import http_event
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from tests.deploy.provisioning import Provisioning
