@@ -80,7 +80,7 @@ needs_a_secret = in_file("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    ap
         pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
         pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
         pytest.param(both(one_second, at_import(SLEEP)), "timeout", id="INIT takes too long"),
-        pytest.param(needs_a_secret, "api_key\n      Field required", id="secret that is not set"),
+        pytest.param(needs_a_secret, "api_key\n          Field required", id="secret that is not set"),
         pytest.param(both(one_second, in_health(SLEEP)), "timed out after 1.00 seconds", id="time-out"),
         pytest.param(in_health("raise KeyError('colour')"), "KeyError: 'colour'", id="500"),
         pytest.param(
