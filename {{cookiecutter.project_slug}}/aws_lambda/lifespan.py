@@ -39,7 +39,7 @@ class Lifespan:
         async def receive() -> Message:
             nonlocal requested
             if requested:
-                await asyncio.Event().wait()  # wait forever: there is no shutdown message
+                await asyncio.Event().wait()  # wait forever, because Lambda announces no shutdown
             requested = True
             return {"type": "lifespan.startup"}
 

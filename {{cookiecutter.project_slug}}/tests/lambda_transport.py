@@ -33,11 +33,7 @@ class LambdaTransport(httpx.BaseTransport):
 def create_event(request: httpx.Request) -> dict[str, Any]:
     """Return the event of a request in payload format 2.0.
 
-{% if cookiecutter.endpoint == 'function_url' %}
-    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
-{% else %}
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-{% endif %}
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads
     """
     path, _, query = request.url.raw_path.decode().partition("?")
 {% if cookiecutter.endpoint == 'http_api' %}
