@@ -24,6 +24,7 @@ FUNCTION_URL = (HERE / "events/function_url.json").read_bytes()
 REST_API = (HERE / "events/rest_api.json").read_bytes()
 # What a deploy sets for the generated service.
 OURS = {"STAGE": "prod", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+OUR_COMMAND = ("aws_lambda.handler.handler",)
 UNGUARDED = {"FAST_IMPORT": "false"}
 NO_ACCESS_LOG = {"AWS_LAMBDA_LOG_LEVEL": "WARN"}
 LARGEST = {
@@ -34,8 +35,8 @@ LARGEST = {
 }
 Edit = tuple[tuple[str, str, str], ...]  # file, what it says, what it is to say
 API_KEY: Edit = (
-    ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
-    ("app/settings.py", "docs: bool = True", "api_key: SecretStr\n    docs: bool = True"),
+    ("app/settings.py", "from pydantic_settings", "from pydantic import SecretStr\nfrom pydantic_settings"),
+    ("app/settings.py", '    stage: str = "local"', '    api_key: SecretStr\n    stage: str = "local"'),
 )
 SEED = "seed"  # what all ratios are relative to
 
@@ -99,7 +100,11 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
             {"command": ("zappa.handler.lambda_handler",)},
         ),
     ]
-    return {name: partial(made, name, title, root, options) for name, title, root, options in rows}
+    ours_only = {"command": OUR_COMMAND}
+    return {
+        name: partial(made, name, title, root, {**(ours_only if name.startswith("ours") else {}), **options})
+        for name, title, root, options in rows
+    }
 
 
 def made(name: str, title: str, root: Callable[[], Path], options: Mapping[str, Any]) -> Subject:
@@ -123,7 +128,14 @@ def installed(name: str, base: Path | None = None) -> Path:
             hidden = shutil.ignore_patterns("requirements.*")
             shutil.copytree(peer, draft, dirs_exist_ok=True, ignore=hidden)
             if base:  # as its Dockerfile does, for what has taken the place of its own
-                compiled = ["compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", str(draft / "app")]
+                compiled = [
+                    "compileall",
+                    "-q",
+                    "-f",
+                    "--invalidation-mode",
+                    "unchecked-hash",
+                    str(draft / "aws_lambda"),
+                ]
                 run([sys.executable, "-m", *compiled])
     return layers[key]
 

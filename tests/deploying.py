@@ -24,14 +24,16 @@ from tests.leftovers import leftovers
 
 CACHE = TEMPLATE / ".cache"
 MARK = """
+
 @app.get("/mark")
 async def mark() -> str:
     import hashlib
 
+    from app.settings import get_settings
+
     return hashlib.sha256(get_settings().api_key.get_secret_value().encode()).hexdigest()
-
-
 """
+SETTINGS_END = '    stage: str = "local"  # set by ./deploy.sh\n'
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,22 @@ def with_a_secret(project: Project) -> Project:
     """The project changed so that it needs API_KEY, and tells at /mark which value it has."""
     for file, old, new in (
         ("deploy.toml", "secrets = [", 'secrets = ["API_KEY", '),
-        ("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, "),
-        ("app/settings.py", 'is a SecretStr."""\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n'),
-        ("app/main.py", "\nhandler = ", MARK + "\nhandler = "),
+        (
+            "app/settings.py",
+            "from pydantic_settings import ",
+            "from pydantic import SecretStr\nfrom pydantic_settings import ",
+        ),
+        ("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: SecretStr\n"),
     ):
         project.edit(file, old, new)
+    append(project, "app/main.py", MARK)
     return project
+
+
+def append(project: Project, file: str, text: str) -> None:
+    """Append text to a file of the project."""
+    with (project.path / file).open("a", encoding="utf-8") as appended:
+        appended.write(text)
 
 
 def without_throttling(project: Project) -> Project:
@@ -197,8 +209,8 @@ _session = cache(_Session)
 
 def write_handler(folder: Path, source: str) -> Path:
     """A task root with a handler of a few lines, for tests that are about the deploy and not about the service."""
-    package = folder / "app"
+    package = folder / "aws_lambda"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "main.py").write_text(source, encoding="utf-8")
+    (package / "handler.py").write_text(source, encoding="utf-8")
     return folder

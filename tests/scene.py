@@ -136,7 +136,7 @@ def task_root(folder: Path, name: str, service: str = "", migrations: str = MIGR
     root = folder / name
     if not root.exists():
         write_handler(root, service or SERVICE.format(body=name))
-        (root / "app/migrate.py").write_text(migrations, encoding="utf-8")
+        (root / "aws_lambda/migrate.py").write_text(migrations, encoding="utf-8")
     return root
 
 

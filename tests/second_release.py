@@ -22,7 +22,7 @@ def downgrade() -> None:
 CHANGES = (
     ("migrations/versions/0002_price.py", "", MIGRATION),
     (
-        "app/models.py",
+        "app/tables.py",
         "    quantity: Mapped[int]\n",
         '    quantity: Mapped[int]\n    price: Mapped[int] = mapped_column(server_default="7")\n',
     ),

@@ -9,11 +9,11 @@ import pytest
 
 from tests.baking import Project
 from tests.conftest import Bake
-from tests.deploying import CACHE, Deployed, InProcess, Run, push
+from tests.deploying import CACHE, SETTINGS_END, Deployed, InProcess, Run, append, push
 from tests.embedded_aws import Delays, EmbeddedAws, ManualClock
 from tests.embedded_aws.task_root import build_task_root
 
-HEALTH = 'async def health() -> dict[str, str]:\n    return {"status": "healthy"}'
+HEALTH = '    return {"status": "healthy"}'
 SLEEP = "import time; time.sleep(60)"
 Break = Callable[[Project], None]
 
@@ -52,11 +52,11 @@ def in_file(name: str, old: str, new: str) -> Break:
 
 
 def at_import(line: str) -> Break:
-    return in_file("app/main.py", "\nhandler = ", f"\n{line}\nhandler = ")
+    return lambda project: append(project, "app/main.py", f"{line}\n")
 
 
 def in_health(lines: str) -> Break:
-    return in_file("app/routers/health.py", HEALTH, HEALTH.replace("    return", f"    {lines}\n    return"))
+    return in_file("app/routers/health.py", HEALTH, f"    {lines}\n{HEALTH}")
 
 
 def both(*changes: Break) -> Break:
@@ -71,7 +71,7 @@ def as_it_is(project: Project) -> None: ...
 
 
 one_second = in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1")
-needs_a_secret = in_file("app/settings.py", 'is a SecretStr."""\n', 'is a SecretStr."""\n\n    api_key: str\n')
+needs_a_secret = in_file("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: str\n")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ needs_a_secret = in_file("app/settings.py", 'is a SecretStr."""\n', 'is a Secret
         pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
         pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
         pytest.param(both(one_second, at_import(SLEEP)), "timeout", id="INIT takes too long"),
-        pytest.param(needs_a_secret, "API_KEY: Field required", id="secret that is not set"),
+        pytest.param(needs_a_secret, "api_key\n          Field required", id="secret that is not set"),
         pytest.param(both(one_second, in_health(SLEEP)), "timed out after 1.00 seconds", id="time-out"),
         pytest.param(in_health("raise KeyError('colour')"), "KeyError: 'colour'", id="500"),
         pytest.param(

@@ -30,7 +30,7 @@ OWNER = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Owner"), ("EMAIL", "owner@example.com"))
 } | {"GIT_CONFIG_GLOBAL": os.devnull}
-BEFORE = "@app.exception_handler(Exception)\n"
+BEFORE = "app.include_router(health.router)\n"
 ROUTE = """@app.get("/mine")
 async def mine() -> str:
     return "mine"
@@ -125,7 +125,7 @@ def test_a_project_of_one_release_follows_to_the_next(tmp_path: Path, template: 
     with (generated / "app/main.py").open("a", encoding="utf-8") as main:
         main.write("\n# of release 1.1\n")
     (generated / "app/added.py").write_text("ADDED = True\n", encoding="utf-8")
-    (generated / "app/model.json").unlink()
+    (generated / "app/iris.json").unlink()
     commit(releases)
     tag(releases, "v1.1.0")
     (generated / "app/unreleased.py").write_text("", encoding="utf-8")
@@ -144,7 +144,7 @@ def test_a_project_of_one_release_follows_to_the_next(tmp_path: Path, template: 
     assert "Next steps:" in baked.stdout
     assert "Next steps:" not in updated.stdout
     anew = with_a_route(Project(tmp_path / "anew" / project.path.name, {}, ()))
-    assert not (anew.path / "app/model.json").exists()
+    assert not (anew.path / "app/iris.json").exists()
     assert contents(project) == contents(anew)
 
 

@@ -34,7 +34,7 @@ from tests.embedded_aws.task_root import build_task_root
 
 USER, PASSWORD = "AWS", "a-password"
 NO_DATABASE = "postgresql://none.invalid/none"  # which is not asked before a request needs it
-OWN = ("app", "migrations", "alembic.ini")  # what an image holds of the project itself
+OWN = ("app", "aws_lambda", "migrations", "alembic.ini")  # what an image holds of the project itself
 LIKE_LAMBDA = ["--user", NOBODY, "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
 
 
@@ -132,7 +132,7 @@ def test_is_for_one_architecture_and_adds_only_the_task_root(
 ) -> None:
     (found,) = json.loads(docker("image", "inspect", image))
     (below,) = json.loads(docker("image", "inspect", base))
-    assert found["Config"]["Cmd"] == ["app.main.handler"]
+    assert found["Config"]["Cmd"] == ["aws_lambda.handler.handler"]
     assert found["Config"]["Entrypoint"] == below["Config"]["Entrypoint"]
     layers = len(below["RootFS"]["Layers"])
     assert found["RootFS"]["Layers"][:layers] == below["RootFS"]["Layers"]
@@ -193,10 +193,10 @@ def test_answers_under_awss_own_emulator(image: str) -> None:
 )
 def test_migrates_with_its_other_command_and_serves_from_that_database(image: str) -> None:
     with postgres() as database:
-        with emulator(image, "app.migrate.handler", database) as address:
+        with emulator(image, "aws_lambda.migrate.handler", database) as address:
             assert invoke(address, {})[0] == {"from": None, "to": "0001", "output": ""}
             assert invoke(address, {"command": "current"})[0]["output"] == "0001 (head)\n"
-        with emulator(image, "app.main.handler", database) as address:
+        with emulator(image, "aws_lambda.handler.handler", database) as address:
             (created, screw), _ = request(address, "POST", "/items", {"name": "screw", "quantity": 3})
             listed, _ = request(address, "GET", "/items")
         assert created == 201

@@ -140,13 +140,13 @@ def test_of_two_at_once_one_waits(scene: Scene) -> None:
         while not connection.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'").fetchone():
             assert not first.done(), first.result()
         second = pool.submit(scene.migrate, "upgrade")
-        while "another migration is running: waiting for it" not in messages(scene):
+        while "Waiting until another migration is finished" not in messages(scene):
             assert not second.done(), second.result()
         connection.execute("CREATE TABLE go_on ()")
     assert first.result().code == 0, first.result().err
     assert re.search(r"Migrating database\.\.\.      0001 → 0002", first.result().out)
     assert second.result().out == "my-api-prod: at 0002, nothing to do\n"
-    assert messages(scene).count("another migration is running: waiting for it") == 1
+    assert messages(scene).count("Waiting until another migration is finished") == 1
     assert messages(scene).count("Running upgrade 0001 -> 0002") == 1
 
 
@@ -158,8 +158,8 @@ def test_a_migration_that_takes_too_long_is_given_up(scene: Scene) -> None:
     """By the server, a little before Lambda would end it without a word."""
     file = scene.project.path / "deploy.toml"
     file.write_text(file.read_text("utf-8").replace("migration_timeout_s = 900", "migration_timeout_s = 30"), "utf-8")
-    short = scene.project.path / "app/migrate.py"
-    short.write_text(short.read_text("utf-8").replace("SPARE_S = 5.0", "SPARE_S = 28.0"), encoding="utf-8")
+    short = scene.project.path / "aws_lambda/migrate.py"
+    short.write_text(short.read_text("utf-8").replace("RESERVED_S = 5.0", "RESERVED_S = 28.0"), encoding="utf-8")
     scene.migration("0002", "0001", "op.execute('ALTER TABLE items ADD COLUMN price int; SELECT pg_sleep(60)')")
     failed = scene.release()
     assert failed.code == 1

@@ -15,7 +15,7 @@ import pytest
 
 from tests.baking import CHOICES
 from tests.conftest import Bake
-from tests.deploying import Deployed, InProcess, push
+from tests.deploying import Deployed, InProcess, append, push
 from tests.embedded_aws import EmbeddedAws, ManualClock
 from tests.scene import NAME
 
@@ -100,9 +100,9 @@ def behind(endpoint: str) -> pytest.MarkDecorator:
 def on(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
     project = bake(endpoint=request.param).copy(tmp_path_factory.mktemp("reported"))
     (project.path / "app/reported.py").write_text(REPORTED, encoding="utf-8")
-    project.edit("app/main.py", "from app.lifespan", "from app import reported\nfrom app.lifespan")
+    project.edit("app/main.py", "from app.routers", "from app import reported\nfrom app.routers")
     project.edit("app/main.py", "app = FastAPI(\n", "app = FastAPI(\n    lifespan=reported.lifespan,\n")
-    project.edit("app/main.py", "\nhandler = ", "\napp.include_router(reported.router)\nhandler = ")
+    append(project, "app/main.py", "\napp.include_router(reported.router)\n")
     with EmbeddedAws(ManualClock()) as aws:
         deploy, image = InProcess(project, aws), push(project, aws)
         first = deploy("--image", image)
@@ -187,7 +187,7 @@ def test_serverless_wsgi_74_text_of_an_unknown_type_travels_as_base64(on: Scene,
 def test_an_event_that_is_no_request_makes_mangum_raise(on: Scene) -> None:
     """Such as a scheduled one. The invocation fails, which `Errors` does see; the environment lives on."""
     on.next_period()
-    told = {"plain": "unable to infer a handler", f"{NAME}:live": "no HTTP request in payload format 2.0"}
+    told = {"plain": "unable to infer a handler", f"{NAME}:live": "not an HTTP request in payload format 2.0"}
     for function, match in told.items():
         with pytest.raises(AssertionError, match=match):
             on.invoke(function, {"source": "aws.events", "detail-type": "Scheduled Event"})

@@ -26,10 +26,10 @@ def handler(event, context):
     urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"], timeout=60)
 """
 ASKS_AS_OURS_DOES = """
-from app.aws import call
+from aws_lambda.sigv4 import call_aws
 
 request = {"Names": ["/my-api/prod/DATABASE_URL"], "WithDecryption": True}
-value = call("ssm", "AmazonSSM.GetParameters", request)["Parameters"][0]["Value"]
+value = call_aws("ssm", "AmazonSSM.GetParameters", request)["Parameters"][0]["Value"]
 
 def handler(event, context):
     return {"statusCode": 200, "body": value}
@@ -119,12 +119,12 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_where_nothing_leads_to_its_se
         )
         assert f"Nothing leads from {subnet} to com.amazonaws.us-east-1.ssm" in on.deploy("doctor").out
         root = task_root(tmp_path, "reads", ASKS_AS_OURS_DOES)
-        on.project.edit("app/aws.py", "TIMEOUT_S = 2", "TIMEOUT_S = 0.5")  # which INIT needs four times here
-        shutil.copy(on.project.path / "app/aws.py", root / "app/aws.py")
+        on.project.edit("aws_lambda/sigv4.py", "TIMEOUT_S = 2", "TIMEOUT_S = 0.5")  # which INIT needs four times here
+        shutil.copy(on.project.path / "aws_lambda/sigv4.py", root / "aws_lambda/sigv4.py")
         image = on.aws.push_image("built-elsewhere", root)
         lost = on.deploy("--image", image)
         assert lost.code == 1
-        assert "a function in a VPC reaches it through a NAT gateway or an interface endpoint for ssm" in lost.err
+        assert "A function in a VPC needs a NAT gateway or an interface endpoint for ssm" in lost.err
 
         service = "com.amazonaws.us-east-1.ssm"
         ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[subnet])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bake
-from tests.deploying import deploy_sh, push
+from tests.deploying import SETTINGS_END, deploy_sh, push
 from tests.embedded_aws import EmbeddedAws
 from tests.embedded_aws.docker import DockerAws, docker_aws, engine_architecture
 
@@ -72,11 +72,11 @@ def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Pat
     project = bake(cold_starts="snapstart", **architecture).copy(tmp_path)
 
     (project.path / "app/routers/health.py").write_text(PROBE, "utf-8")
-    project.edit("app/settings.py", 'is a SecretStr."""\n\n\n', 'is a SecretStr."""\n\n    api_key: SecretStr\n\n\n')
-    project.edit("app/settings.py", "from pydantic import ", "from pydantic import SecretStr, ")
+    project.edit("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: SecretStr\n")
+    project.edit("app/settings.py", "from functools", "from pydantic import SecretStr\nfrom functools")
     imports = "import socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
     imports += "from collections.abc import AsyncIterator\n"
-    project.edit("app/main.py", "import gc\n", f"import gc\n{imports}")
+    project.edit("app/main.py", "import os\n", f"import os\n{imports}")
     project.edit("app/main.py", "\napp = FastAPI(\n", LIFESPAN)
     project.edit("deploy.toml", "secrets = []", 'secrets = ["API_KEY"]')
 

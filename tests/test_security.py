@@ -50,7 +50,7 @@ def test_a_secret_is_in_its_store_and_nowhere_else(bake: Bake, tmp_path: Path, a
     assert first.code == 0, first.err
     service.project.edit("app/settings.py", "    api_key: SecretStr\n", "    api_key: int\n")  # which the value is not
     bad = service("--debug", "--image", push(service.project, aws))
-    assert "API_KEY: Input should be a valid integer" in bad.err
+    assert "api_key\n          Input should be a valid integer" in bad.err
     for arguments in (["plan", "--image", image], ["status"], ["logs"], ["secret", "list"], ["doctor"]):
         service(*arguments)
     with urllib.request.urlopen(first.url + "mark", timeout=30) as answer:

@@ -38,7 +38,7 @@ def test_the_migration_function_runs_the_image_that_is_released(scene: Scene) ->
     live = functions.get_function(FunctionName=NAME, Qualifier="live")
     migrate = functions.get_function(FunctionName=f"{NAME}-migrate")
     assert migrate["Code"]["ImageUri"] == live["Code"]["ImageUri"]
-    assert migrate["Configuration"]["ImageConfigResponse"]["ImageConfig"]["Command"] == ["app.migrate.handler"]
+    assert migrate["Configuration"]["ImageConfigResponse"]["ImageConfig"]["Command"] == ["aws_lambda.migrate.handler"]
     assert migrate["Configuration"]["Timeout"] == 900
     assert migrate["Configuration"]["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{NAME}"
     same = ("Role", "Environment", "MemorySize")

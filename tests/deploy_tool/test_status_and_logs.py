@@ -11,7 +11,8 @@ def handler(event, context):
         time.sleep(60)
     if path == "/broken":
         {}["id"]
-    record = {"level": "INFO", "logger": "app.access", "message": "GET " + path, "status": 200, "duration_ms": 12.3}
+    record = {"level": "INFO", "logger": "aws_lambda.access", "message": "GET " + path}
+    record |= {"status": 200, "duration_ms": 12.3}
     print(json.dumps({"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}))
     return {"statusCode": 200, "body": "{}"}
 """

@@ -185,7 +185,7 @@ class EmbeddedAws:
         region: str | None = None,
     ) -> str:
         """Puts an image that runs this task root into the embedded ECR. Returns its URI with the digest."""
-        command = command or ["app.main.handler"]
+        command = command or ["aws_lambda.handler.handler"]
         return self.registry.push(region or self.region, repository, task_root, command, architecture, tag, media_type)
 
     def run_schedule(self, name: str, scheduled_at: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs migrations in one transaction: on the connection that app/migrate.py hands over, or on one of their own."""
+"""Run the migrations in one transaction. Alembic executes this file for each of its commands."""
 
 import logging
 import os
@@ -8,13 +8,14 @@ import psycopg
 from alembic import context
 from sqlalchemy import Connection, NullPool, create_engine
 
-from app.models import Base
+from app.tables import Base
 
 
-def nothing_is_no_migration(context: Any, revision: Any, directives: list[Any]) -> None:
+def skip_empty_migration(context: Any, revision: Any, directives: list[Any]) -> None:
+    """Write no file if `make migration` finds no difference between the tables and the migrations."""
     if getattr(context.config.cmd_opts, "autogenerate", False) and directives[0].upgrade_ops.is_empty():
         directives.clear()
-        print("app/models.py says what the migrations make already: there is nothing to write.")
+        print("The migrations already create the tables in app/tables.py. No migration was written.")
 
 
 def migrate(connection: Connection) -> None:
@@ -22,16 +23,16 @@ def migrate(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         compare_server_default=True,
-        process_revision_directives=nothing_is_no_migration,
+        process_revision_directives=skip_empty_migration,
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 connection = context.config.attributes.get("connection")
-if connection is not None:
+if connection is not None:  # set by aws_lambda/migrate.py
     migrate(connection)
-else:  # `alembic` on the command line, which needs none of the service's other settings
+else:  # alembic was started from the command line
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     url = os.environ["DATABASE_URL"]
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)

@@ -1,15 +1,19 @@
-"""Nothing of this machine's own AWS account or service settings reaches a test."""
+"""Keep the AWS account and the environment variables of this machine away from the tests."""
 
 import os
 {% if cookiecutter.migrations == 'alembic' %}
+from collections.abc import Iterator
 
-from tests.postgres import NONE
+import pytest
+
+from tests.postgres import NO_DATABASE, new_database, server
 {% endif %}
 
-OURS = ("STAGE", "DOCS", "FAST_IMPORT")
-for name in [name for name in os.environ if name.startswith(("AWS_", "SECRET")) or name in OURS]:
-    del os.environ[name]
-os.environ.update(  # a variable or secret that Settings requires gets its value for the tests here too
+for name in list(os.environ):
+    if name.startswith(("AWS_", "SECRET")) or name in ("STAGE", "DOCS", "FAST_IMPORT"):
+        del os.environ[name]
+# If your settings require a variable or a secret, add a value for the tests here.
+os.environ.update(
     AWS_ACCESS_KEY_ID="testing",
     AWS_SECRET_ACCESS_KEY="testing",
     AWS_REGION="us-east-1",
@@ -17,8 +21,21 @@ os.environ.update(  # a variable or secret that Settings requires gets its value
     AWS_CONFIG_FILE=os.devnull,
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
     AWS_EC2_METADATA_DISABLED="true",
-    AWS_LAMBDA_FUNCTION_NAME="my-function",  # the service starts as on Lambda
 )
 {% if cookiecutter.migrations == 'alembic' %}
-os.environ.setdefault("DATABASE_URL", NONE)
+os.environ.setdefault("DATABASE_URL", NO_DATABASE)
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database(server_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Create a database for one test and set DATABASE_URL to its URL."""
+    with new_database(server_url) as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        yield url
 {% endif %}

@@ -1,25 +1,17 @@
-{% if cookiecutter.endpoint == 'function_url' %}
-"""An httpx transport to a Lambda handler: a request becomes the event that a function URL makes of it."""
-{% else %}
-"""An httpx transport to a Lambda handler: a request becomes the event that API Gateway makes of it."""
-{% endif %}
+"""An httpx transport that calls a Lambda handler with the event of each request, as AWS does."""
 
 import base64
 import json
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
-{% if cookiecutter.endpoint == 'function_url' %}
-from urllib.parse import parse_qs
-{% else %}
-from urllib.parse import parse_qs, unquote
-{% endif %}
 
 import httpx
 
-TEXT = ("text/", "application/json", "application/javascript", "application/xml")
+TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
 
 
 class LambdaTransport(httpx.BaseTransport):
@@ -28,30 +20,30 @@ class LambdaTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         context = SimpleNamespace(aws_request_id=str(uuid.uuid4()))
-        answer = json.loads(json.dumps(self.handler(event_of(request), context)))
-        content = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+        result = json.loads(json.dumps(self.handler(create_event(request), context)))
+        content = base64.b64decode(result["body"]) if result["isBase64Encoded"] else result["body"].encode()
+        headers = [*result["headers"].items(), *(("set-cookie", cookie) for cookie in result.get("cookies", []))]
         return httpx.Response(
-            answer["statusCode"],
-            headers=[*answer["headers"].items(), *(("set-cookie", cookie) for cookie in answer.get("cookies", []))],
+            result["statusCode"],
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
             content=b"" if request.method == "HEAD" else content,
         )
 
 
-def event_of(request: httpx.Request) -> dict[str, Any]:
-{% if cookiecutter.endpoint == 'function_url' %}
-    """The request in payload format 2.0, https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html."""
-{% else %}
-    """The request in payload format 2.0 (the API Gateway guide: http-api-develop-integrations-lambda.html)."""
-{% endif %}
+def create_event(request: httpx.Request) -> dict[str, Any]:
+    """Return the event of a request in payload format 2.0.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads
+    """
     path, _, query = request.url.raw_path.decode().partition("?")
 {% if cookiecutter.endpoint == 'http_api' %}
-    path = unquote(path)  # as API Gateway does
+    path = urllib.parse.unquote(path)
 {% endif %}
     headers = {"x-forwarded-for": "203.0.113.7", "x-forwarded-port": "443", "x-forwarded-proto": "https"}
     headers |= dict(request.headers)
     cookies = headers.pop("cookie", None)
     body = request.read()
-    is_text = headers.get("content-type", "").startswith(TEXT)
+    is_text = headers.get("content-type", "").startswith(TEXT_TYPES) and "content-encoding" not in headers
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -81,7 +73,7 @@ def event_of(request: httpx.Request) -> dict[str, Any]:
     if cookies:
         event["cookies"] = cookies.split("; ")
     if query:
-        parameters = parse_qs(query, keep_blank_values=True)
+        parameters = urllib.parse.parse_qs(query, keep_blank_values=True)
         event["queryStringParameters"] = {name: ",".join(values) for name, values in parameters.items()}
     if body:
         event["body"] = body.decode() if is_text else base64.b64encode(body).decode()

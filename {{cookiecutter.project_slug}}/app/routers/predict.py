@@ -1,4 +1,4 @@
-"""A prediction by a model that is loaded only when it is needed."""
+"""Predict the species of an iris."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ Centimetres = Annotated[float, Field(gt=0, lt=100)]
 
 
 class Flower(BaseModel):
-    model_config = ConfigDict(strict=True)  # "5.1" and true are no numbers
+    model_config = ConfigDict(strict=True)  # reject "5.1" and true
 
     sepal_length: Centimetres = Field(examples=[5.1])
     sepal_width: Centimetres = Field(examples=[3.5])
@@ -24,10 +24,10 @@ class Prediction(BaseModel):
     probability: float
 
 
-@router.post("/predict", responses={400: {"description": "The body cannot be read as JSON"}})
+@router.post("/predict", responses={400: {"description": "The body cannot be parsed"}})
 async def predict(flower: Flower) -> Prediction:
-    """The species of an iris, by the size of its sepals and petals in centimetres."""
-    from app.model import classify  # imported by the first prediction, so that no other request waits for it
+    """Predict the species of an iris from the size of its sepals and petals in centimetres."""
+    from app.iris import classify  # Import the model with the first prediction, so that no cold start waits for it.
 
     species, probability = classify(flower.sepal_length, flower.sepal_width, flower.petal_length, flower.petal_width)
     return Prediction(species=species, probability=probability)

@@ -1,0 +1,1 @@
+"""The adapter between AWS Lambda and the application in `app/`."""

@@ -1,0 +1,45 @@
+"""The Lambda handler. Lambda imports this module once per execution environment, during INIT."""
+
+from aws_lambda.cold_start import faster_imports
+
+with faster_imports():
+    from mangum import Mangum
+
+    from aws_lambda.access_log import AccessLog
+    from aws_lambda.errors import add_error_handlers
+    from aws_lambda.http_adapter import TEXT_MIME_TYPES, HttpEvent
+    from aws_lambda.lifespan import Lifespan
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    from aws_lambda.restore import explain_import_errors, on_restore
+{% endif %}
+    from aws_lambda.secrets import load_secrets
+{% if cookiecutter.cold_starts != 'accept' %}
+    from aws_lambda.warm_up import warm_up
+{% endif %}
+
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    on_restore(load_secrets)  # after the restore, because a snapshot must not contain secrets
+    with explain_import_errors():
+        from app.main import app  # change this line if the application has another name or comes from a factory
+{% else %}
+    load_secrets()  # before the application is imported, so that any settings library can read them
+    from app.main import app  # change this line if the application has another name or comes from a factory
+{% endif %}
+
+add_error_handlers(app)
+application = Lifespan(app)
+handler = Mangum(
+    AccessLog(application),
+    lifespan="off",  # Mangum would start and stop the application for each request; Lifespan starts it once
+    custom_handlers=[HttpEvent],
+    text_mime_types=TEXT_MIME_TYPES,
+)
+{% if cookiecutter.cold_starts == 'snapstart' %}
+warm_up(handler)
+on_restore(application.start)
+{% else %}
+application.start()
+{% endif %}
+{% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
+warm_up(handler)
+{% endif %}

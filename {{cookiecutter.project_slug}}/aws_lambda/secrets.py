@@ -1,0 +1,28 @@
+"""Load the secrets of the service into environment variables."""
+
+import os
+
+
+class SecretsError(Exception):
+    """A secret cannot be loaded. The message contains its name, but no value."""
+
+
+def load_secrets() -> None:
+    """Set an environment variable for each name in SECRET_NAMES, which the deploy tool sets on Lambda.
+
+    Do nothing if the service has no secrets. Raise SecretsError or AwsError if one cannot be loaded.
+    """
+    names = os.environ.get("SECRET_NAMES")
+    if not names:
+        return
+{% if cookiecutter.secrets == 'ssm' %}
+    from aws_lambda.parameter_store import fetch_secrets
+{% else %}
+    from aws_lambda.secrets_manager import fetch_secrets
+{% endif %}
+
+    for name, value in fetch_secrets(names.split(",")).items():
+        try:
+            os.environ[name] = value
+        except (TypeError, ValueError):  # the exception may contain the value
+            raise SecretsError(f"The secret {name} must be a string without NUL characters") from None

@@ -1,0 +1,57 @@
+import sys
+import time
+from threading import Event
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from aws_lambda import telemetry
+from tests.aws_lambda.conftest import run_python
+
+
+class TracerProvider:
+    def __init__(self) -> None:
+        self.flushed: list[int] = []
+        self.collector_responds = Event()
+
+    def force_flush(self, timeout_millis: int) -> bool:
+        self.flushed.append(timeout_millis)
+        return self.collector_responds.wait(30)
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
+    """Configure a tracer provider, as an application with the OpenTelemetry SDK does."""
+    provider = TracerProvider()
+    api: Any = ModuleType("opentelemetry")
+    api.trace = ModuleType("opentelemetry.trace")
+    api.trace.get_tracer_provider = lambda: provider
+    monkeypatch.setitem(sys.modules, "opentelemetry", api)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", ModuleType("opentelemetry.sdk.trace"))
+    monkeypatch.setattr(telemetry, "_flushing", None)
+    return provider
+
+
+def test_spans_are_flushed(provider: TracerProvider) -> None:
+    provider.collector_responds.set()
+    telemetry.flush_traces()
+    telemetry.flush_traces()
+    assert provider.flushed == [500, 500]
+
+
+def test_unreachable_collector_delays_only_one_request(
+    provider: TracerProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "FLUSH_TIMEOUT_S", 0.05)
+    started = time.monotonic()
+    for _ in range(20):
+        telemetry.flush_traces()
+    assert time.monotonic() - started < 20 * 0.05
+    assert len(provider.flushed) == 1
+    provider.collector_responds.set()
+
+
+def test_sdk_is_not_imported() -> None:
+    code = "import sys; from aws_lambda.telemetry import flush_traces; flush_traces(); print('opentelemetry' in sys.modules)"
+    assert run_python(code) == "False\n"
