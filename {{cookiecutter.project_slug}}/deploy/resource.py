@@ -18,7 +18,7 @@ from deploy.state import State, tag_dict
 if TYPE_CHECKING:
     from deploy.release import Live
 
-Outputs = Mapping[str, str]  # values that other resources refer to, by name, such as {"http_api.id": "a1b2c3"}
+Outputs = Mapping[str, str]  # values that other resources refer to, by name, such as {"endpoint.url": "https://…"}
 Prices = Mapping[str, Any]  # the content of prices.toml
 
 
