@@ -1,5 +1,6 @@
 """Change the answers of deployed projects with the commands of docs/change-an-answer.md."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -203,6 +204,10 @@ class Scene:
         """Run the commands of the guide for this change, line by line, and yield each comment."""
         section = sections()[option, self.answers[option], choice]
         self.answers[option] = choice
+        yield from self.follow(section, choice)
+
+    def follow(self, section: str, choice: str) -> Iterator[str]:
+        """Run the commands of a section, with this choice in place of its example, and yield each comment."""
         commands = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "").replace("|\n", "|")
         assert section.count("```sh\n") == 1
         for line in commands.splitlines():
@@ -258,6 +263,16 @@ class Scene:
 def scene(bake: Bake, tmp_path: Path, template: Path) -> Iterator[Scene]:
     with EmbeddedAws(clock=ManualClock()) as aws:
         yield Scene(linked(bake().copy(tmp_path / "project"), template), aws, tmp_path)
+
+
+def test_architecture(scene: Scene) -> None:
+    scene.deploy()
+    (section,) = (text for text in GUIDE.read_text("utf-8").split("\n## ") if text.startswith("Without further"))
+    scene.project = dataclasses.replace(scene.project, answers={"architecture": "x86_64"})  # of the image
+    assert list(scene.follow(section, "x86_64")) == []
+    assert scene.live()["Architectures"] == ["x86_64"]
+    assert scene.get() == {"ok": True}
+    assert scene.left() == []
 
 
 def test_endpoint(scene: Scene) -> None:
