@@ -64,7 +64,7 @@ if manifest.exists():  # the first run of this hook deletes it
         else:
             path.unlink()
     manifest.unlink()
-    # `cruft update` and `cruft diff` generate a second project in a temporary folder, only to compare it with the first.
+    # `cruft update` and `cruft diff` generate a second project in a temporary folder only to compare both.
     if "_commit" not in answers or project.parent.parent != Path(tempfile.gettempdir()).resolve():
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any folder name
         print(next_steps(), end="")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 MAX_LENGTH = {"project_name": 80, "description": 200}
 SLUG = r"(?=.{3,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"
-# The Regions of AWS and AWS GovCloud. China, the European Sovereign Cloud and the isolated Regions use other host names.
+# AWS and AWS GovCloud only: China, the European Sovereign Cloud and the isolated Regions use other host names.
 REGION = r"(af|ap|ca|eu|il|me|mx|sa|us|us-gov)-(north|south|central|(north|south)?(east|west))-[1-9]"
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
