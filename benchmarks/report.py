@@ -23,7 +23,7 @@ OURS = "ours"
 Result = dict[str, Any]
 
 HEAD = (
-    "| | INIT | middle half | processor time of INIT | first request | warm | processor time of warm "
+    "| | INIT | middle half | its processor time | first request | warm | its processor time "
     "| warm p50 / p99, ms | memory, MB | files opened | read, MB | packages, MB |\n"
     "|---|--:|:-:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
@@ -88,7 +88,7 @@ def publish(found: Result) -> None:
 
 def text(found: Result) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
-    ran = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}; relative to {found['base']}.\n"
+    ran = f"{found['date']}, {found['rounds']} rounds, {found['machine']}, {packages}; relative to {found['base']}.\n"
     tables = [ran, table(found), own_table(found), deploy_table(found)]
     return "\n".join(filter(None, tables))
 
@@ -123,9 +123,7 @@ def table(found: Result) -> str:
 
 def own_table(found: Result) -> str:
     """Return the variants of this template relative to its default, or "" if none was measured."""
-    head = (
-        "| relative to ours, default | INIT | middle half | processor time of INIT | warm | processor time of warm |\n"
-    )
+    head = "| relative to ours, default | INIT | middle half | its processor time | warm | its processor time |\n"
     head += "|---|--:|:-:|--:|--:|--:|\n"
     rows = []
     for name, one in found["subjects"].items():
@@ -152,9 +150,8 @@ def short_table(found: Result) -> str:
 
 def deploy_table(found: Result) -> str:
     """Return the duration of deploys with their two largest parts, or "" if none was measured."""
-    head = (
-        "| ./deploy.sh | reads | changes | total time | the tool's own time | most of it |\n|---|--:|--:|--:|--:|---|\n"
-    )
+    head = "| ./deploy.sh | reads | changes | total time | the tool's own time | most of it |\n"
+    head += "|---|--:|--:|--:|--:|---|\n"
     rows = []
     for one in found["deploys"]:
         largest = sorted(one["costs"].items(), key=lambda cost: -cost[1])[:2]
@@ -196,7 +193,7 @@ def chart(found: Result) -> str:
             '<text x="8" y="18" font-weight="600">INIT of an execution environment, relative to the seed</text>',
             f'<text class="note" x="8" y="34">{measured}</text>',
             f'<text class="note" x="{reference:.1f}" y="{top - 8}" text-anchor="middle">the seed = 1.00</text>',
-            f'<line class="reference" x1="{reference:.1f}" x2="{reference:.1f}" y1="{top - 4}" y2="{height - 8}"/>',
+            f'<line class="reference" x1="{reference:.1f}" x2="{reference:.1f}" y1="{top - 2}" y2="{height - 8}"/>',
             *lines,
             "</svg>\n",
         ]
