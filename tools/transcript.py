@@ -1,6 +1,7 @@
 """Record `make demo ENGINE=docker` on this machine as docs/transcript.svg, the first picture of the README.
 
-It needs a container engine. On Debian, `.ci/engine.sh up DIR` starts one; then run `source DIR/environment`.
+It needs a container engine. On Debian, `.ci/engine.sh up DIR` starts one; then run `source DIR/environment`. Run
+`docker builder prune --all` first, so that the image is built and not taken from the cache.
 """
 
 import re
