@@ -72,7 +72,7 @@ def test_default_answers(tmp_path: Path) -> None:
 def after_the_push(lines: list[str]) -> list[str]:
     """Return the lines that a demo prints with and without a container engine: from the third step to the JSON.
 
-    The repository is created by the third step or, if an image is built, by the second. test_docker.py compares all lines.
+    The third step creates the repository, or the second one if it builds an image. test_docker.py compares all lines.
     """
     lines = [re.sub(r"\d+ created", "# created", line) for line in transcript.without_what_varies(lines)]
     first = next(number for number, line in enumerate(lines) if line.startswith("[3/"))
