@@ -41,7 +41,7 @@ ELSEWHERE = {
     r"make help": "test_first_minutes.py",
     r"make lint": "test_quality.py::test_its_own_lint_target_is_clean",
     r"make lock": "test_lock.py",
-    r"\./deploy\.sh --install-completion": "deploy_tool/test_completion.py",
+    r"\./deploy\.sh completion bash": "deploy_tool/test_completion.py",
     r"\./deploy\.sh --rebuild": "test_docker.py",
     r"\./deploy\.sh doctor": "deploy_tool/test_doctor.py",
     r"\./deploy\.sh github (OWNER/REPO|--remove)": "deploy_tool/test_github.py",
