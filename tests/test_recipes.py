@@ -44,12 +44,6 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     return Settings()
 """,
-    "shop/tables.py": """from sqlalchemy.orm import DeclarativeBase
-
-
-class Base(DeclarativeBase):
-    pass
-""",
     "shop/main.py": '''"""A service from before."""
 
 from collections.abc import AsyncIterator
@@ -115,6 +109,8 @@ def with_every_recipe(project: Project) -> Project:
 
 def with_the_shop_moved_in(project: Project) -> Project:
     with_the_shop(project)
+    if (project.path / "app/tables.py").exists():  # the service has the tables of the sample, and so its migration
+        shutil.copy(project.path / "app/tables.py", project.path / "shop/tables.py")
     for folder in ("app", "tests/app"):
         shutil.rmtree(project.path / folder)
     follow(project, recipes(project)[MOVE_IN])
