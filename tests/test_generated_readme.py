@@ -31,7 +31,7 @@ from tests.embedded_aws.calls import Call
 from tests.test_recipes import NAME
 
 DOCUMENTS = ("README.md", "RECIPES.md", "AGENTS.md")
-CREATED_LATER = ("app/model.onnx", "shop/", ".venv")
+CREATED_LATER = ("app/model.onnx", "shop/", "tests/shop/", ".venv")
 LINE = re.compile(r"(?:\./deploy\.sh|make|aws|git|API_KEY=test make)\b[^`]*")
 # What is not run here: which test runs it.
 ELSEWHERE = {
