@@ -1,4 +1,4 @@
-"""A result as data, as a table, and as a chart that reads on light and dark pages."""
+"""Write results as JSON, as Markdown tables, and as an SVG chart for light and dark pages."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ OURS = "ours"
 Result = dict[str, Any]
 
 HEAD = (
-    "| | INIT | middle half | of its processor time | first request | warm | of its processor time "
+    "| | INIT | middle half | its processor time | first request | warm | its processor time "
     "| warm p50 / p99, ms | memory, MB | files opened | read, MB | packages, MB |\n"
     "|---|--:|:-:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
@@ -31,10 +31,10 @@ STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .note { font-size: 11px; fill: #59636e }
 .bar { fill: #8c959f } .ours { fill: #1a7f5a } .spread { stroke: #1f2328 }
-.one { stroke: #59636e; stroke-dasharray: 3 3 }
+.reference { stroke: #59636e; stroke-dasharray: 3 3 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 } .note { fill: #9198a1 }
-  .bar { fill: #6e7681 } .ours { fill: #3fb68b } .spread { stroke: #e6edf3 } .one { stroke: #9198a1 }
+  .bar { fill: #6e7681 } .ours { fill: #3fb68b } .spread { stroke: #e6edf3 } .reference { stroke: #9198a1 }
 }
 """
 
@@ -79,7 +79,7 @@ def write(found: Result, folder: Path) -> None:
 
 
 def publish(found: Result) -> None:
-    """Puts the tables into the README, between their marks."""
+    """Write the short table into the README, between its marks."""
     readme = README.read_text("utf-8")
     begin, end = MARK.format("begin"), MARK.format("end")
     pattern = re.compile(f"{re.escape(begin)}\n.*{re.escape(end)}", re.S)
@@ -88,7 +88,7 @@ def publish(found: Result) -> None:
 
 def text(found: Result) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
-    ran = f"{found['date']}, {found['rounds']} rounds, on {found['machine']}, with {packages}; × {found['base']}.\n"
+    ran = f"{found['date']}, {found['rounds']} rounds, {found['machine']}, {packages}; relative to {found['base']}.\n"
     tables = [ran, table(found), own_table(found), deploy_table(found)]
     return "\n".join(filter(None, tables))
 
@@ -98,7 +98,7 @@ def table(found: Result) -> str:
     for one in found["subjects"].values():
         times, ratios = one["absolute"], one["relative"]
         init = ratios["init_ms"]
-        # Nothing stands between it and us that costs what the adapter does: its warm requests are not comparable.
+        # Its warm requests lack the hop through the Lambda Web Adapter, so they are not comparable.
         warm = "" if one["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
         p50_p99 = (
             "" if one["is_web_server"] else " / ".join(f"{times[f'warm_{p}_ms']['median']:.1f}" for p in ("p50", "p99"))
@@ -122,8 +122,8 @@ def table(found: Result) -> str:
 
 
 def own_table(found: Result) -> str:
-    """What each thing adds to ours, or takes away; empty when nothing of that was measured."""
-    head = "| × ours, default | INIT | middle half | of its processor time | warm | of its processor time |\n"
+    """Return the variants of this template relative to its default, or "" if none was measured."""
+    head = "| relative to ours, default | INIT | middle half | its processor time | warm | its processor time |\n"
     head += "|---|--:|:-:|--:|--:|--:|\n"
     rows = []
     for name, one in found["subjects"].items():
@@ -136,7 +136,7 @@ def own_table(found: Result) -> str:
 
 
 def short_table(found: Result) -> str:
-    """What the README shows of it."""
+    """Return the table for the README."""
     rows = ["| | INIT | first request | warm | memory |\n|---|--:|--:|--:|--:|\n"]
     for one in found["subjects"].values():
         ratios, memory = one["relative"], one["absolute"]["peak_mb"]["median"]
@@ -144,12 +144,14 @@ def short_table(found: Result) -> str:
         init, cold = ratios["init_ms"]["median"], ratios["cold"]["median"]
         rows.append(f"| {one['title']} | {init:.2f} | {cold:.2f} | {warm} | {memory:.0f} MB |\n")
     python = found["machine"].split()[-1]
-    return "".join(rows) + f"\nMedians of {found['rounds']} rounds on {found['date']}, × the seed's; Python {python}.\n"
+    source = f"Medians of {found['rounds']} rounds on {found['date']}, relative to the seed, with Python {python}."
+    return "".join(rows) + f"\n{source}\n"
 
 
 def deploy_table(found: Result) -> str:
-    """What a deploy takes by itself, with its two largest costs; empty when none was measured."""
-    head = "| ./deploy.sh | reads | changes | all of it | the tool's own time | of that |\n|---|--:|--:|--:|--:|---|\n"
+    """Return the duration of deploys with their two largest parts, or "" if none was measured."""
+    head = "| ./deploy.sh | reads | changes | total time | the tool's own time | most of it |\n"
+    head += "|---|--:|--:|--:|--:|---|\n"
     rows = []
     for one in found["deploys"]:
         largest = sorted(one["costs"].items(), key=lambda cost: -cost[1])[:2]
@@ -160,11 +162,14 @@ def deploy_table(found: Result) -> str:
 
 
 def chart(found: Result) -> str:
-    """INIT of each subject as a bar, with the middle half of the rounds as a line; the seed's is 1."""
-    left, width, row, top = 280, 580, 24, 44
+    """Return an SVG with the INIT time of each subject as a bar, and the middle half of the rounds as a thin line.
+
+    The values have a column of their own on the right, so that the reference line at 1.00 crosses no label.
+    """
+    left, width, row, top, value_column = 280, 620, 24, 60, 48
     subjects = found["subjects"]
-    most = max(one["relative"]["init_ms"]["high"] for one in subjects.values())
-    scale = (width - left - 60) / most
+    longest = max(one["relative"]["init_ms"]["high"] for one in subjects.values())
+    scale = (width - left - value_column - 8) / longest
     lines = []
     for number, (name, one) in enumerate(subjects.items()):
         ratio, y = one["relative"]["init_ms"], top + number * row
@@ -175,19 +180,20 @@ def chart(found: Result) -> str:
             f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{title}</text>',
             f'<rect class="{kind}" x="{left}" y="{y + 2}" width="{median:.1f}" height="{row - 7}" rx="2"/>',
             f'<line class="spread" x1="{left + low:.1f}" x2="{left + high:.1f}" y1="{y + 10.5}" y2="{y + 10.5}"/>',
-            f'<text x="{left + max(median, high) + 6:.1f}" y="{y + 14}">{ratio["median"]:.2f}</text>',
+            f'<text class="value" x="{width - 8}" y="{y + 14}" text-anchor="end">{ratio["median"]:.2f}</text>',
         ]
     height = top + len(subjects) * row + 10
-    one_x = left + scale
-    said = f"medians and middle halves of {found['rounds']} rounds, {found['date']}"
+    reference = left + scale
+    measured = f"Bars: medians of {found['rounds']} rounds, {found['date']}. Thin lines: the middle half of the rounds."
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
             f"<style>{STYLE}</style>",
-            '<text x="8" y="18" font-weight="600">INIT of an execution environment, × the seed\'s</text>',
-            f'<text class="note" x="8" y="34">{said}</text>',
-            f'<line class="one" x1="{one_x:.1f}" x2="{one_x:.1f}" y1="{top - 4}" y2="{height - 8}"/>',
+            '<text x="8" y="18" font-weight="600">INIT of an execution environment, relative to the seed</text>',
+            f'<text class="note" x="8" y="34">{measured}</text>',
+            f'<text class="note" x="{reference:.1f}" y="{top - 8}" text-anchor="middle">the seed = 1.00</text>',
+            f'<line class="reference" x1="{reference:.1f}" x2="{reference:.1f}" y1="{top - 2}" y2="{height - 8}"/>',
             *lines,
             "</svg>\n",
         ]

@@ -1,4 +1,4 @@
-"""Deletes the files of answers not chosen, as listed in options.toml, and that list itself; says what comes next."""
+"""Delete the files of options that were not selected, as listed in options.toml, and print the next steps."""
 
 import json
 import os
@@ -15,40 +15,41 @@ project = Path.cwd()
 manifest = project / "options.toml"
 
 
-def listed(chosen: bool) -> set[Path]:
-    """The paths that belong to answers that were chosen, or that were not."""
+def listed_files(selected: bool) -> set[Path]:
+    """Return the paths of the selected choices, or those of all other choices."""
     return {
         project / file
         for option, choices in options.items()
-        for choice, belongs in choices.items()
-        if (answers[option] == choice) == chosen
-        for file in belongs["files"]
+        for choice, entry in choices.items()
+        if (answers[option] == choice) == selected
+        for file in entry["files"]
     }
 
 
 def next_steps() -> str:
-    """What was made, and the four lines that lead from there to a public URL."""
-    here = str(project.parent) == os.path.realpath(os.environ.get("PWD", project.parent))
-    before = {
-        "none": ("./deploy.sh doctor", "what a deploy still lacks: AWS credentials, Docker"),
-        "alembic": ("./deploy.sh secret set DATABASE_URL", "of your PostgreSQL, before the first deploy"),
+    """Return the answers and the four commands that lead to a public URL."""
+    created_here = str(project.parent) == os.path.realpath(os.environ.get("PWD", project.parent))
+    before_deploy = {
+        "none": ("./deploy.sh doctor", "check the AWS credentials, Docker and more"),
+        "alembic": ("./deploy.sh secret set DATABASE_URL", "enter the URL of your PostgreSQL database"),
     }
-    named = {"function_url": "", "http_api": "; [domain] in deploy.toml names it"}
-    ready = {"provisioned_concurrency": "; two environments stay ready, and cost"}
+    domain = {"function_url": "", "http_api": "; set [domain] in deploy.toml for your own domain"}
+    ready = {"provisioned_concurrency": "; two environments are always ready, which costs money"}
     steps = [
-        (f"cd {shlex.quote(project.name if here else str(project))}", "its README.md tells the rest"),
-        ("make run", "on this machine: http://127.0.0.1:8000"),
-        before[answers["migrations"]],
-        ("./deploy.sh", "a public URL" + named[answers["endpoint"]] + ready.get(answers["cold_starts"], "")),
+        (f"cd {shlex.quote(project.name if created_here else str(project))}", "README.md explains everything else"),
+        ("make run", "serve on this machine: http://127.0.0.1:8000"),
+        before_deploy[answers["migrations"]],
+        ("./deploy.sh", "get a public URL" + domain[answers["endpoint"]] + ready.get(answers["cold_starts"], "")),
     ]
     width = max(len(command) for command, _ in steps)
-    chosen = ", ".join(f"{option}={answers[option]}" for option in options)
-    return f"\nMade with {chosen}. Next steps:\n" + "".join(f"  {do:{width}}  # {told}\n" for do, told in steps)
+    selected = ", ".join(f"{option}={answers[option]}" for option in options)
+    lines = "".join(f"  {command:{width}}  # {effect}\n" for command, effect in steps)
+    return f"\nCreated with {selected}. Next steps:\n{lines}"
 
 
-if manifest.exists():  # it is gone when the hook runs a second time
+if manifest.exists():  # the first run of this hook deletes it
     options = tomllib.loads(manifest.read_text(encoding="utf-8"))
-    for path in sorted(listed(True) | listed(False)):
+    for path in sorted(listed_files(selected=True) | listed_files(selected=False)):
         if project not in path.resolve().parents:
             sys.exit(f"options.toml lists a path outside the project: {path}")
         if not path.exists():
@@ -57,13 +58,13 @@ if manifest.exists():  # it is gone when the hook runs a second time
         rf"(?m)^{re.escape(answers['project_slug'])}==", (project / "requirements-dev.txt").read_text("utf-8")
     ):
         sys.exit(f"project_slug must not be the name of a package the project depends on: {answers['project_slug']}")
-    for path in listed(False) - listed(True):
+    for path in listed_files(selected=False) - listed_files(selected=True):
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
     manifest.unlink()
-    # `cruft update` and `cruft diff` make a project in a temporary folder, to compare with the one there is.
+    # `cruft update` and `cruft diff` generate a second project in a temporary folder only to compare both.
     if "_commit" not in answers or project.parent.parent != Path(tempfile.gettempdir()).resolve():
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # whatever the folder is called
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any folder name
         print(next_steps(), end="")

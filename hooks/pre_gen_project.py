@@ -1,4 +1,4 @@
-"""Refuses, before a file is written, answers that no project could be made of: one line, exit code 1."""
+"""Validate the answers before any file is written. Exit with code 1 and a message of one line if one is invalid."""
 
 import json
 import os
@@ -7,50 +7,39 @@ import sys
 import unicodedata
 from pathlib import Path
 
-# A choice leaves this list only when cookiecutter.json loses it, and enters it when everything behind it works.
-CHOICES = {
-    "python_version": ["3.13", "3.14", "3.12"],
-    "architecture": ["arm64", "x86_64"],
-    "endpoint": ["function_url", "http_api"],
-    "secrets": ["ssm", "secrets_manager"],
-    "migrations": ["none", "alembic"],
-    "cold_starts": ["accept", "snapstart", "provisioned_concurrency"],
-}
-LONGEST = {"project_name": 80, "description": 200}
+MAX_LENGTH = {"project_name": 80, "description": 200}
 SLUG = r"(?=.{3,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"
-# Not China's, the European Sovereign Cloud's and the isolated ones: their AWS has other host names.
+# AWS and AWS GovCloud only: China, the European Sovereign Cloud and the isolated Regions use other host names.
 REGION = r"(af|ap|ca|eu|il|me|mx|sa|us|us-gov)-(north|south|central|(north|south)?(east|west))-[1-9]"
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 
-if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter itself may run on an older one
-    sys.exit("This template needs Python 3.11 or newer: install cookiecutter under one, then try again.")
+if sys.version_info < (3, 11):  # noqa: UP036 - cookiecutter itself may run on an older version
+    sys.exit("This template needs Python 3.11 or newer. Install cookiecutter with a newer Python and try again.")
 
-# cookiecutter drops a name=answer that it does not know; its command line can be read on Linux.
-asked_by = Path(f"/proc/{os.getppid()}/cmdline")
-words = asked_by.read_bytes().decode(errors="replace").split("\0") if asked_by.exists() else []
-if any(os.path.basename(word) == "cookiecutter" for word in words):
-    for name in (word.partition("=")[0] for word in words if "=" in word):
+# cookiecutter ignores a name=answer argument whose name is not a prompt. On Linux its command line can be read.
+command_line = Path(f"/proc/{os.getppid()}/cmdline")
+arguments = command_line.read_bytes().decode(errors="replace").split("\0") if command_line.exists() else []
+if any(os.path.basename(argument) == "cookiecutter" for argument in arguments):
+    for name in (argument.partition("=")[0] for argument in arguments if "=" in argument):
         if name.isidentifier() and name not in answers:
-            prompts = ", ".join(known for known in answers if not known.startswith("_"))
-            sys.exit(f"{name} is no prompt of this template, which asks for {prompts}")
+            prompts = ", ".join(prompt for prompt in answers if not prompt.startswith("_"))
+            sys.exit(f"{name} is not a prompt of this template. It asks for {prompts}.")
 
-for name, longest in LONGEST.items():
+for name, max_length in MAX_LENGTH.items():
     text = answers[name]
-    odd = any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
-    if odd or text != text.strip() or not 1 <= len(text) <= longest:
-        sys.exit(f"{name} must be one line of 1 to {longest} characters, without blanks around it: {text!a}")
+    has_control_characters = any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
+    if has_control_characters or text != text.strip() or not 1 <= len(text) <= max_length:
+        rule = f"must be one line of 1 to {max_length} characters without leading or trailing spaces"
+        sys.exit(f"{name} {rule}, not {text!a}.")
 
 slug = answers["project_slug"]
 if not re.fullmatch(SLUG, slug):
-    rule = "3 to 40 lower-case letters, digits and single hyphens between them, a letter first, such as my-api"
-    sys.exit(f"project_slug names the AWS resources, so it must be {rule}: {slug!a}")
+    rule = "3 to 40 lower-case letters, digits and single hyphens, a letter first, for example my-api"
+    sys.exit(f"project_slug is part of the names of AWS resources. It must have {rule}; it is {slug!a}.")
 if slug.startswith(("aws", "ssm")):
-    sys.exit(f"project_slug must not start with aws or ssm, which AWS keeps for its own parameters: {slug!a}")
+    sys.exit(f"project_slug must not start with aws or ssm, which AWS reserves for its own parameters: {slug!a}.")
 
 if not re.fullmatch(REGION, answers["aws_region"]):
-    sys.exit(f"aws_region must be a Region of AWS or AWS GovCloud, such as us-east-1: {answers['aws_region']!a}")
-
-for name, choices in CHOICES.items():
-    if answers[name] not in choices:
-        sys.exit(f"{name} must be {' or '.join(choices)} for now: {answers[name]!a} is not available")
+    region = answers["aws_region"]
+    sys.exit(f"aws_region must be a Region of AWS or AWS GovCloud, for example us-east-1, not {region!a}.")

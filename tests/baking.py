@@ -1,10 +1,8 @@
 """Bakes projects from the template and runs commands in them.
 
-Everything here is derived: the prompts from cookiecutter.json, the options from the manifest, and what can be
-chosen today from the hook that refuses the rest.
+The prompts and their choices come from cookiecutter.json, the options from the manifest.
 """
 
-import ast
 import importlib.metadata
 import itertools
 import json
@@ -34,19 +32,7 @@ PRICES: dict[str, Any] = tomllib.loads(  # of all answers
 
 Answers = Mapping[str, str]
 
-
-def accepted_choices() -> dict[str, list[str]]:
-    """Every prompt with choices, and those of them that pre_gen_project.py lets through."""
-    hook = ast.parse((TEMPLATE / "hooks/pre_gen_project.py").read_text("utf-8"))
-    for statement in hook.body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "CHOICES":
-            allowed = ast.literal_eval(statement.value)
-            choices = {name: asked for name, asked in PROMPTS.items() if isinstance(asked, list)}
-            return {name: [choice for choice in asked if choice in allowed[name]] for name, asked in choices.items()}
-    raise LookupError("hooks/pre_gen_project.py has no CHOICES")
-
-
-CHOICES = accepted_choices()
+CHOICES: dict[str, list[str]] = {name: choices for name, choices in PROMPTS.items() if isinstance(choices, list)}
 COMBINATIONS = [dict(zip(MANIFEST, row, strict=True)) for row in itertools.product(*(CHOICES[o] for o in MANIFEST))]
 # Prompts that are no options (python_version, architecture) need each value once, not in every combination.
 OTHERS = [name for name in CHOICES if name not in MANIFEST]

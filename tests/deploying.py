@@ -203,6 +203,12 @@ class _Session(botocore.session.Session):
             self._clients[key].meta.events.register("before-send", lambda request, **_: self.aws.send(request))
         return self._clients[key]
 
+    def register(self, event_name: str, handler: Any, *arguments: Any, **options: Any) -> None:
+        """Add the additional methods of boto3's clients once, although each session of boto3 registers them again."""
+        if event_name.startswith("creating-client-class"):
+            options.setdefault("unique_id", event_name)
+        super().register(event_name, handler, *arguments, **options)
+
 
 _session = cache(_Session)
 

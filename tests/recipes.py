@@ -1,4 +1,4 @@
-"""Does what a recipe of the generated project says: its new files, and its changes as lines to add and to take away."""
+"""Follow the recipes of a generated project: create their new files, and apply their changes."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ IMPORT = re.compile(r"(from \S+ import )(.*)")
 
 @dataclass(frozen=True)
 class Step:
-    """One fenced block: the file that it is about, in which language it is written, what it says."""
+    """A fenced block: the file that it changes, the language of the block, and its text."""
 
     file: str
     language: str
@@ -20,7 +20,7 @@ class Step:
 
 
 def recipes(project: Project) -> dict[str, list[Step]]:
-    """The steps of each recipe, by its heading."""
+    """Return the steps of each recipe by its heading."""
     _, *sections = (project.path / "RECIPES.md").read_text("utf-8").split("\n## ")
     found = {}
     for section in sections:
@@ -32,7 +32,7 @@ def recipes(project: Project) -> dict[str, list[Step]]:
 
 
 def follow(project: Project, steps: list[Step]) -> None:
-    """Raises AssertionError for a change whose surroundings are not in the file just once."""
+    """Apply the steps. Raise AssertionError if the lines around a change are not in its file exactly once."""
     for step in steps:
         file = project.path / step.file
         if step.language != "diff":
@@ -48,17 +48,20 @@ def follow(project: Project, steps: list[Step]) -> None:
 
 
 def changed(text: str, hunk: list[str], file: str) -> str:
+    """Return the text with a hunk applied, unless an earlier recipe has applied the same one."""
     old = "".join(f"{line[1:]}\n" for line in hunk if not line.startswith("+"))
     new = "".join(f"{line[1:]}\n" for line in hunk if not line.startswith("-"))
     lines = f"\n{text}"
     if f"\n{old}" not in lines and len(hunk) == 2 and (pair := [IMPORT.match(line[1:]) for line in hunk])[0]:
         old, new = longer_import(text, [(one[1], one[2].split(", ")) for one in pair if one])
+    if f"\n{new}" in lines and len(new) > len(old):
+        return text
     assert lines.count(f"\n{old}") == 1, f"{file} does not hold this once:\n{old}"
     return lines.replace(f"\n{old}", f"\n{new}", 1)[1:]
 
 
 def longer_import(text: str, pair: list[tuple[str, list[str]]]) -> tuple[str, str]:
-    """Another recipe has added to this import already."""
+    """Return the line and its replacement for an import to which another recipe has added names."""
     (start, before), (_, after) = pair
     line = next(line for line in text.splitlines() if line.startswith(start))
     names = {*line.removeprefix(start).split(", "), *after} - ({*before} - {*after})
@@ -69,7 +72,7 @@ BOTO3 = ("boto3==", "botocore==", "jmespath==", "python-dateutil==", "s3transfer
 
 
 def lock(project: Path) -> None:
-    """What `make lock` makes of boto3 as one more dependency: it is among what is installed for development already."""
+    """Do what `make lock` does for boto3 as a dependency of the service. It is a development dependency already."""
     own, all_of_them = (
         re.split(r"(?m)^(?=[a-z])", (project / name).read_text("utf-8"))[1:]
         for name in ("requirements.txt", "requirements-dev.txt")

@@ -8,8 +8,6 @@ import pytest
 from tests.baking import COMBINATIONS, EVERY_BAKE, FOLDER, MANIFEST, OTHER_ANSWERS, PROMPTS, TEMPLATE, Answers, name_of
 from tests.conftest import Bake
 
-README = "README.md"
-CHANGE_AN_ANSWER = re.compile(r"(?ms)^## Change an answer\n.*?(?=^## |\Z)")  # of what else can be chosen
 PYTHON_IN_PROSE = re.compile(r"(?ms)^```python\n.*?^```$")
 every_bake = pytest.mark.parametrize("answers", EVERY_BAKE, ids=name_of)
 
@@ -71,20 +69,19 @@ def test_no_word_of_an_option_that_was_not_chosen(bake: Bake, answers: Answers) 
         f"{name}: {word}"
         for name, text in bake(**answers).texts()
         for word in words
-        if word in f"{name}\n{own_words(name, text)}"
+        if word in f"{name}\n{own_words(text)}"
     ] == []
 
 
-def own_words(name: str, text: str) -> str:
-    """What a file says of the project as it is."""
-    said = CHANGE_AN_ANSWER.sub("", text) if name == README else text
-    return said.lower().replace("classmethod", "")  # which holds "ssm"
+def own_words(text: str) -> str:
+    """Return the text in lower case, without "classmethod", which contains "ssm"."""
+    return text.lower().replace("classmethod", "")
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
 def test_the_words_of_an_option_are_in_a_project_that_chose_it(bake: Bake, answers: Answers) -> None:
     """Otherwise the test above would look for words that nobody uses."""
-    project = "\n".join(own_words(name, text) for name, text in bake(**answers).texts())
+    project = "\n".join(own_words(text) for _, text in bake(**answers).texts())
     chosen = [(option, choice) for option, choice in answers.items() if MANIFEST[option][choice]["words"]]
     assert [(o, c) for o, c in chosen if not any(word in project for word in MANIFEST[o][c]["words"])] == []
 

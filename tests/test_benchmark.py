@@ -1,4 +1,4 @@
-"""Does the benchmark still run, and is what it published what it prints?"""
+"""Check that the benchmark runs, and that the published tables and chart match the published data."""
 
 import json
 import sys
@@ -12,6 +12,8 @@ from benchmarks.deploys import BETWEEN, FINISHED, INVOKE, MUTATE, READ, START, s
 from benchmarks.ratios import Spread
 from benchmarks.runtime import Environments
 from benchmarks.subjects import OUR_COMMAND, OURS, Subject, laid_out
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 if sys.platform != "linux":
     pytest.skip("the benchmark reads /proc", allow_module_level=True)
@@ -46,6 +48,20 @@ def test_published_tables_are_made_of_the_published_data() -> None:
     assert (report.PUBLISHED / "results.md").read_text("utf-8") == report.text(found)
     assert (report.PUBLISHED / "cold-start.svg").read_text("utf-8") == report.chart(found)
     assert report.short_table(found) in report.README.read_text("utf-8")
+
+
+def test_no_label_of_the_chart_crosses_the_reference_line() -> None:
+    found = json.loads((report.PUBLISHED / "results.json").read_text("utf-8"))
+    svg = ElementTree.fromstring(report.chart(found))  # noqa: S314 - our own
+    (line,) = (element.attrib for element in svg.iter(f"{SVG}line") if element.get("class") == "reference")
+    x, top, bottom = (float(line[name]) for name in ("x1", "y1", "y2"))
+    labels = [(float(text.attrib["x"]), float(text.attrib["y"]), text) for text in svg.iter(f"{SVG}text")]
+    beside_the_line = [(end, text) for end, baseline, text in labels if baseline > top and baseline - 10 < bottom]
+    assert len(beside_the_line) == 2 * len(found["subjects"])
+    for end, text in beside_the_line:
+        assert text.get("text-anchor") == "end"
+        start = end - 8 * len(text.text or "")  # characters of the 13 px font are narrower than 8 px on average
+        assert end < x or start > x, text.text
 
 
 def test_spread_is_the_middle_half() -> None:

@@ -1,5 +1,6 @@
-"""Can an answer be changed later, as the generated README says, and does nothing of the former one stay behind?"""
+"""Change the answers of deployed projects with the commands of docs/change-an-answer.md."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -17,14 +18,15 @@ import psycopg
 import pytest
 
 from tests import aws_cli
-from tests.baking import CHOICES, FOLDER, MANIFEST, TEMPLATE, Answers, Project, environment, lend_venv
+from tests.baking import CHOICES, FOLDER, MANIFEST, PROMPTS, TEMPLATE, Answers, Project, environment, lend_venv
 from tests.conftest import Bake
 from tests.database import postgres
 from tests.deploying import InProcess, Run, left_behind, push, with_a_secret
 from tests.embedded_aws import EmbeddedAws, ManualClock
 from tests.embedded_aws.calls import Call
-from tests.test_bake import CHANGE_AN_ANSWER, README
 
+GUIDE = TEMPLATE / "docs/change-an-answer.md"
+SECTION = re.compile(r"`(?P<option>\w+)`: from `(?P<old>\w+)` to `(?P<new>\w+)`(?: or `(?P<other>\w+)`)?")
 OWNER = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -153,20 +155,28 @@ def tag(folder: Path, name: str) -> str:
     return name
 
 
-def test_the_readme_tells_of_each_other_answer_and_of_no_more(bake: Bake) -> None:
-    for which in (0, -1):
-        project = bake(**{option: CHOICES[option][which] for option in MANIFEST})
-        chosen = {option: project.answers.get(option, CHOICES[option][0]) for option in MANIFEST}
-        told = re.findall(r"`(\w+=\w+)`", told_in(project))
-        assert sorted(told) == sorted(
-            f"{option}={choice}" for option in MANIFEST for choice in CHOICES[option] if choice != chosen[option]
-        )
+def sections() -> dict[tuple[str, str, str], str]:
+    """Return the text of the guide by option, old answer and new answer."""
+    texts = {}
+    for section in GUIDE.read_text("utf-8").split("\n## ")[1:]:
+        heading, _, text = section.partition("\n")
+        if match := SECTION.fullmatch(heading):
+            for new in filter(None, (match["new"], match["other"])):
+                assert (match["option"], match["old"], new) not in texts, heading
+                texts[match["option"], match["old"], new] = text
+    return texts
 
 
-def told_in(project: Project) -> str:
-    """What its README says of changing an answer."""
-    (said,) = CHANGE_AN_ANSWER.findall((project.path / README).read_text("utf-8"))
-    return str(said)
+def test_the_guide_has_a_section_for_every_change_of_an_option() -> None:
+    changes = {(o, old, new) for o, choices in MANIFEST.items() for old, new in itertools.permutations(choices, 2)}
+    assert sections().keys() == changes
+
+
+def test_the_guide_names_every_other_prompt() -> None:
+    free_text = {"project_name", "description"}  # only the files that contain them change
+    rest = {name for name in PROMPTS if not name.startswith("_")} - MANIFEST.keys() - free_text
+    headings = "\n".join(re.findall(r"(?m)^## .*", GUIDE.read_text("utf-8")))
+    assert [name for name in rest if f"`{name}`" not in headings] == []
 
 
 class Scene:
@@ -177,6 +187,7 @@ class Scene:
         self.aws = aws
         self.url = ""
         self.database = ""
+        self.answers = {option: project.answers.get(option, CHOICES[option][0]) for option in MANIFEST}
         aws_cli.install(programs)
         self._environment = environment(project.path) | OWNER | aws.environ
         self._environment["PATH"] = os.pathsep.join([str(programs), self._environment["PATH"]])
@@ -190,9 +201,15 @@ class Scene:
         self.url = self.deploy_sh("--image", push(self.project, self.aws)).url
 
     def change(self, option: str, choice: str) -> Iterator[str]:
-        """Does what the README says, line by line, and yields each comment."""
-        paragraph = next(p for p in told_in(self.project).split("\n**To ")[1:] if f"`{option}={choice}`" in p)
-        commands = paragraph.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "").replace("|\n", "|")
+        """Run the commands of the guide for this change, line by line, and yield each comment."""
+        section = sections()[option, self.answers[option], choice]
+        self.answers[option] = choice
+        yield from self.follow(section, choice)
+
+    def follow(self, section: str, choice: str) -> Iterator[str]:
+        """Run the commands of a section, with this choice in place of its example, and yield each comment."""
+        commands = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "").replace("|\n", "|")
+        assert section.count("```sh\n") == 1
         for line in commands.splitlines():
             if setting := re.fullmatch(r"# deploy\.toml: (\w+) = (\w+)", line):
                 file = self.project.path / "deploy.toml"
@@ -248,12 +265,22 @@ def scene(bake: Bake, tmp_path: Path, template: Path) -> Iterator[Scene]:
         yield Scene(linked(bake().copy(tmp_path / "project"), template), aws, tmp_path)
 
 
+def test_architecture(scene: Scene) -> None:
+    scene.deploy()
+    (section,) = (text for text in GUIDE.read_text("utf-8").split("\n## ") if text.startswith("Without further"))
+    scene.project = dataclasses.replace(scene.project, answers={"architecture": "x86_64"})  # of the image
+    assert list(scene.follow(section, "x86_64")) == []
+    assert scene.live()["Architectures"] == ["x86_64"]
+    assert scene.get() == {"ok": True}
+    assert scene.left() == []
+
+
 def test_endpoint(scene: Scene) -> None:
     scene.deploy()
     for other in ("http_api", "function_url"):
         former = scene.url
         for comment in scene.change("endpoint", other):
-            assert comment.startswith("# when nobody calls")
+            assert comment.startswith("# when no client calls")
             assert scene.url != former
             assert scene.get() == scene.get(url=former) == {"ok": True}
         assert scene.get() == {"ok": True}
@@ -280,7 +307,7 @@ def test_secrets(scene: Scene) -> None:
         old, new = str(number), str(number + 1)
         remove = scene.aws.hook(during_the_deploy)
         for comment in scene.change("secrets", other):
-            if comment.startswith("# when you will not go back"):
+            if comment.startswith("# when you no longer need to roll back"):
                 remove()
                 for version in (old, new):
                     scene.live(version)
@@ -299,7 +326,7 @@ def test_migrations(scene: Scene) -> None:
         assert list(scene.change("migrations", "alembic")) == []
         assert scene.get("items") == {"items": [], "next": None}
         for comment in scene.change("migrations", "none"):
-            assert comment.startswith("# when you will not go back")
+            assert comment.startswith("# when you no longer need to roll back")
             assert scene.get() == {"ok": True}
             scene.live("2")
             assert scene.get("items", cold=True) == {"items": [], "next": None}

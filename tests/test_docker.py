@@ -12,8 +12,17 @@ from tests.conftest import Bake
 from tests.embedded_aws.docker import docker, docker_aws
 from tests.embedded_aws.images import ACCEPTED_MEDIA_TYPES
 from tests.test_demo import DEMO, TRANSCRIPT, environment, left_over
+from tools import transcript
 
 pytestmark = pytest.mark.usefixtures("engine")
+
+
+def test_the_picture_in_the_readme_shows_the_demo(tmp_path: Path) -> None:
+    command = [*DEMO, "--engine", "docker"]
+    done = subprocess.run(command, cwd=TEMPLATE, env=environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pictured = transcript.without_what_varies(transcript.lines_of(transcript.PICTURE))
+    assert transcript.without_what_varies(transcript.shown(done.stdout)) == pictured, "make transcript"
 
 
 def test_demo_of_many_options(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Do the prompts and what is printed after them tell a new user what a choice means, and what comes next?"""
+"""Check that the prompts, the next steps and `make help` tell a new user what to choose and what to do next."""
 
 import fcntl
 import os
@@ -74,7 +74,7 @@ def test_the_prompts_quote_the_prices_of_the_project(bake: Bake) -> None:
 def test_the_next_steps_are_those_of_the_answers(tmp_path: Path, answers: Answers) -> None:
     lay_out(tmp_path / "a b/my-api", {option: {choice: [] for choice in MANIFEST[option]} for option in MANIFEST})
     said = hook("post_gen_project", tmp_path / "a b/my-api", answers).stdout.splitlines()
-    assert said[1] == f"Made with {', '.join(f'{o}={a}' for o, a in answers.items())}. Next steps:"
+    assert said[1] == f"Created with {', '.join(f'{o}={a}' for o, a in answers.items())}. Next steps:"
     assert len(said) == 6
     assert shlex.split(said[2], comments=True) == ["cd", str(tmp_path / "a b/my-api")]
     assert ("secret set DATABASE_URL" in said[4]) == (answers["migrations"] == "alembic")
@@ -83,16 +83,16 @@ def test_the_next_steps_are_those_of_the_answers(tmp_path: Path, answers: Answer
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="only Linux shows the command line of cookiecutter")
-def test_a_misspelt_prompt_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_misspelt_prompt_is_reported_in_one_line(tmp_path: Path) -> None:
     result = cookiecutter(tmp_path, "--no-input", "project_name=a=b c=d", "endpint=http_api")
     assert result.returncode == 1
     first = result.stderr.splitlines()[0]
-    assert first.startswith("endpint is no prompt of this template, which asks for ")
+    assert first.startswith("endpint is not a prompt of this template. It asks for ")
     assert not (tmp_path / "a-b-c-d").exists()
 
 
-def test_a_choice_that_there_is_not_is_told_in_the_last_line(tmp_path: Path) -> None:
-    """By cookiecutter itself, before a hook runs."""
+def test_cookiecutter_reports_an_unknown_choice_in_the_last_line(tmp_path: Path) -> None:
+    """This happens before a hook runs, so the hooks do not check the choices again."""
     result = cookiecutter(tmp_path, "--no-input", "endpoint=ftp")
     assert result.returncode == 1
     told = "ftp provided for choice variable endpoint, but the choices are ['function_url', 'http_api']."

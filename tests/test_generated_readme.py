@@ -1,4 +1,4 @@
-"""Is everything in the generated project's README and RECIPES true: each link, file, setting, and command?
+"""Check every link, file, setting and command in the documents of a generated project.
 
 A command is run here, in the order of the text, or by the test that `ELSEWHERE` names.
 """
@@ -28,21 +28,21 @@ from tests.conftest import Bake
 from tests.deploying import InProcess, Run, database_of, left_behind, push
 from tests.embedded_aws import EmbeddedAws, ManualClock
 from tests.embedded_aws.calls import Call
-from tests.test_bake import CHANGE_AN_ANSWER
 from tests.test_recipes import NAME
 
-DOCUMENTS = ("README.md", "RECIPES.md")
-MADE_LATER = ("app/model.onnx", "shop/", ".venv", ".rej", ".cruft.json")
-LINE = re.compile(r"(?:\./deploy\.sh|make|aws|cruft|git|pipx|export|API_KEY=test make)\b[^`]*")
+DOCUMENTS = ("README.md", "RECIPES.md", "AGENTS.md")
+CREATED_LATER = ("app/model.onnx", "shop/", "tests/shop/", ".venv")
+LINE = re.compile(r"(?:\./deploy\.sh|make|aws|git|API_KEY=test make)\b[^`]*")
 # What is not run here: which test runs it.
 ELSEWHERE = {
     r"make run|API_KEY=test make run": "test_generated_readme.py::test_make_run_serves_the_application",
-    r"make test": "test_own_tests.py::test_own_tests_pass",
+    r'make test( ARGS="-k predict")?': "test_own_tests.py::test_own_tests_pass",
     r'make migration( m="price of an item")?': "test_migrations.py",
     r"make help": "test_first_minutes.py",
     r"make lint": "test_quality.py::test_its_own_lint_target_is_clean",
     r"make lock": "test_lock.py",
     r"\./deploy\.sh completion bash": "deploy_tool/test_completion.py",
+    r"\./deploy\.sh --rebuild": "test_docker.py",
     r"\./deploy\.sh doctor": "deploy_tool/test_doctor.py",
     r"\./deploy\.sh github (OWNER/REPO|--remove)": "deploy_tool/test_github.py",
     r"\./deploy\.sh --stage pr-12 destroy": "acceptance.py",
@@ -80,6 +80,21 @@ def commands(text: str) -> list[str]:
 
 
 @every_combination
+def test_the_readme_is_short_and_fits_the_screen(bake: Bake, answers: Answers) -> None:
+    project = bake(**answers)
+    assert len(text_of(project, "README.md").splitlines()) <= 200
+    for name in DOCUMENTS:
+        text = re.sub(r"(?ms)^```diff\n.*?^```$", "", text_of(project, name))  # lines of other files
+        assert [line for line in text.splitlines() if len(line) > 120] == [], name
+
+
+def test_the_readme_links_to_the_guide_of_the_template(bake: Bake) -> None:
+    links = re.findall(r"\]\((https://github.com/<org>/[^)\s]+)\)", text_of(bake(), "README.md"))
+    assert [link.partition("/blob/main/")[2] for link in links] == ["docs/change-an-answer.md"]
+    assert (TEMPLATE / "docs/change-an-answer.md").exists()
+
+
+@every_combination
 def test_links_lead_somewhere(bake: Bake, answers: Answers) -> None:
     project = bake(**answers)
     wrong = []
@@ -96,12 +111,12 @@ def test_links_lead_somewhere(bake: Bake, answers: Answers) -> None:
 def test_every_file_that_is_named_is_there(bake: Bake, answers: Answers) -> None:
     project = bake(**answers)
     for name in DOCUMENTS:
-        text = CHANGE_AN_ANSWER.sub("", text_of(project, name))
+        text = text_of(project, name)
         listed = re.findall(r"(?m)^([\w.-]+/[\w./-]*|[\w-]+\.\w+) {2,}\S", text)
         quoted = re.findall(r"`((?:\w+/)+[\w.]*|[\w-]+\.(?:toml|py|sh|md))`", text)
         made = re.findall(r"`([\w./]+)`:\n\n```python", text)
         for file in {*listed, *quoted} - {*made}:
-            assert file.startswith(MADE_LATER) or (project.path / file).exists(), f"{name}: {file}"
+            assert file.startswith(CREATED_LATER) or (project.path / file).exists(), f"{name}: {file}"
 
 
 @every_combination
@@ -129,7 +144,7 @@ def test_every_command_is_run_by_a_test(bake: Bake, answers: Answers) -> None:
     project = bake(**answers)
     unknown = []
     for name in DOCUMENTS:
-        for command in commands(CHANGE_AN_ANSWER.sub("", text_of(project, name))):
+        for command in commands(text_of(project, name)):
             known = command in NOT_OURS or command in RUN_HERE
             if not known and not any(re.fullmatch(pattern, command) for pattern in ELSEWHERE):
                 unknown.append(command)
@@ -162,7 +177,7 @@ RUN_HERE = {
 @in_two
 def test_commands_in_the_order_of_the_text(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     project = bake(**answers).copy(tmp_path)
-    text = CHANGE_AN_ANSWER.sub("", text_of(project, "README.md"))
+    text = text_of(project, "README.md")
     told = [command for command in commands(text) if command in RUN_HERE]
     with EmbeddedAws(clock=ManualClock()) as aws, database_of(project, aws) as database:
         deploy = InProcess(project, aws)
@@ -211,7 +226,7 @@ def test_make_run_serves_the_application(bake: Bake) -> None:
     project = bake()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    variables = environment(project.path) | {"UVICORN_PORT": str(port)}
+    variables = environment(project.path) | {"PORT": str(port), "UVICORN_PORT": str(port)}
     with (
         subprocess.Popen(
             ["make", "run"], cwd=project.path, env=variables, stderr=subprocess.DEVNULL, start_new_session=True

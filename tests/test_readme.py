@@ -1,4 +1,4 @@
-"""Is what the template's READMEs say so: every link, every command, every figure?"""
+"""Check every link, command and figure in the documents of the template."""
 
 import re
 import shlex
@@ -17,11 +17,13 @@ from tests.test_generated_readme import anchors
 from tools import transcript
 
 PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
-PROGRAMS = ("make ", "./deploy.sh", "cookiecutter ", "cruft ", "cd ")
+GUIDES = ("docs/change-an-answer.md",)  # test_change_answer.py runs their commands
+PROGRAMS = ("make ", "./deploy.sh", "cookiecutter ", "cruft ", "cd ", "pipx ")
 MONTH_S = 30 * 24 * 3600
 
 # External links, and when each was last looked up: by hand, since nothing here may need the internet.
 LOOKED_UP = {
+    "https://cruft.github.io/cruft/": "2026-11-28",
     "https://docs.getmoto.org": "2026-11-23",
     "https://docs.aws.amazon.com/cli/latest/reference/lambda-web/": "2026-11-23",
     "https://docs.aws.amazon.com/lambda/latest/dg/web-functions-runtimes.html": "2026-11-23",
@@ -42,6 +44,7 @@ DEPLOY = "tests/test_deploy.py::test_first_deploy_to_destroy"
 FOLLOWS = "tests/test_change_answer.py::test_a_project_of_one_release_follows_to_the_next"
 RUN_BY = {
     "cookiecutter gh:<org>/cookiecutter-fastapi-lambda": FOLLOWS,  # from another address
+    "pipx install cookiecutter": FOLLOWS,  # from requirements.txt
     "cookiecutter --checkout v0.1.0": FOLLOWS,
     "cruft create <address>": FOLLOWS,
     "cruft update --checkout v0.1.0": FOLLOWS,
@@ -68,7 +71,7 @@ MAKE = {
     "test-soak": ("pytest", "tests/test_soak.py::test_memory_stays_flat"),
     "test-aws": ("tests.account", "tests/test_account.py::test_with_a_container_engine"),
     "bench": ("benchmarks.run", "tests/test_benchmark.py::test_one_round_of_two_subjects"),
-    "transcript": ("tools.transcript", "tests/test_demo.py::test_default_answers"),
+    "transcript": ("tools.transcript", "tests/test_docker.py::test_the_picture_in_the_readme_shows_the_demo"),
     "lint": ("ruff", "tests/test_template.py::test_the_templates_own_code_is_clean"),
     "lock": ("tools.lock", "tests/test_lock.py::test_variants_become_one_file_with_conditions"),
 }
@@ -98,7 +101,7 @@ def commands() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", PAGES + GUIDES)
 def test_every_link_leads_somewhere(name: str) -> None:
     for link in links(name):
         path, _, anchor = link.partition("#")
@@ -110,7 +113,7 @@ def test_every_link_leads_somewhere(name: str) -> None:
 
 
 def test_every_external_link_was_looked_up() -> None:
-    assert {link for name in PAGES for link in links(name) if "://" in link} == LOOKED_UP.keys()
+    assert {link for name in PAGES + GUIDES for link in links(name) if "://" in link} == LOOKED_UP.keys()
 
 
 def test_every_command_is_run_by_a_test() -> None:
@@ -136,12 +139,12 @@ def test_make_runs_what_the_test_runs(command: str) -> None:
         assert word.partition("=")[2] in said.stdout
 
 
-def test_what_stands_still_costs_what_the_price_list_says() -> None:
+def test_fixed_costs_match_the_price_list() -> None:
     readme = (TEMPLATE / "README.md").read_text("utf-8")
-    still = re.search(r"What stands still: (.+?)\n\n", readme, re.DOTALL)
-    assert still
+    fixed = re.search(r"Fixed costs: (.+?)\n\n", readme, re.DOTALL)
+    assert fixed
     half = 0.5 * MONTH_S  # GB-s at 512 MB
-    assert [float(figure) for figure in re.findall(r"\d\.\d\d", still[1])] == [
+    assert [float(figure) for figure in re.findall(r"\d\.\d\d", fixed[1])] == [
         PRICES["cloudwatch"]["alarm"],
         PRICES["secrets_manager"]["secret"],
         PRICES["route_53"]["hosted_zone"],
@@ -179,7 +182,7 @@ def test_figures_of_contributing_and_the_benchmark() -> None:
     assert named in {"-".join(combination.values()) for combination in COMBINATIONS}
 
 
-def test_the_transcript_says_what_makes_it() -> None:
+def test_the_transcript_begins_with_the_deploy() -> None:
     lines = transcript.lines_of(transcript.PICTURE)
     assert lines[0].startswith(transcript.FROM)
     assert transcript.without_what_varies(lines) != lines

@@ -1,4 +1,4 @@
-"""Does each recipe of the generated project work as it is written, and is what it makes clean, typed and deployed?"""
+"""Follow each recipe of a generated project, check the result with its linters, and deploy it."""
 
 import base64
 import hashlib
@@ -24,6 +24,8 @@ from tests.embedded_aws import Delays, EmbeddedAws
 from tests.recipes import follow, recipes
 
 NAME = "my-api-prod"
+MOVE_IN = "Move a FastAPI service in"
+BUCKET = f"{NAME}-123456789012"
 KEY = b"a key of the sender and of its receiver"
 AT = "2026-11-23T03:00:00Z"
 FLOWER = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
@@ -98,14 +100,21 @@ def with_the_shop(project: Project) -> None:
 
 
 def with_every_recipe(project: Project) -> Project:
+    """Follow all recipes except the one that replaces the application."""
+    for heading, steps in recipes(project).items():
+        if heading != MOVE_IN:
+            follow(project, steps)
+    return project
+
+
+def with_the_shop_moved_in(project: Project) -> Project:
     with_the_shop(project)
-    for steps in recipes(project).values():
-        follow(project, steps)
-    settings = project.path / "app/settings.py"  # step 3 of moving in, whose fields are the service's own
-    field = "    webhook_secret: SecretStr\n"
-    settings.write_text(settings.read_text("utf-8").replace(field, f"{field}    page_size: int = 3\n"), "utf-8")
-    file = project.path / "deploy.toml"
-    file.write_text(file.read_text("utf-8").replace("[environment]", '[environment]\nPAGE_SIZE = "50"\n#', 1), "utf-8")
+    if (project.path / "app/tables.py").exists():  # the service has the tables of the sample, and so its migration
+        shutil.copy(project.path / "app/tables.py", project.path / "shop/tables.py")
+    for folder in ("app", "tests/app"):
+        shutil.rmtree(project.path / folder)
+    follow(project, recipes(project)[MOVE_IN])
+    project.edit("deploy.toml", "[environment]", '[environment]\nPAGE_SIZE = "50"\n#')
     return project
 
 
@@ -119,14 +128,16 @@ def test_all_together_are_clean(bake: Bake, tmp_path: Path, answers: Answers) ->
 @pytest.mark.parametrize("answers", [FIRST, LARGEST], ids=name_of)
 def test_each_alone_is_clean(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     every = recipes(bake(**answers))
-    assert len(every) == 5
+    assert len(every) == 6
     for number, (heading, steps) in enumerate(every.items()):
         project = files_of(bake(**answers), tmp_path / str(number))
-        with_the_shop(project)
         if heading == "Work after the response":  # which says so
-            job = every["Run a job on a schedule"]
-            follow(project, [step for step in job if step.file in ("app/jobs.py", "app/main.py")])
-        follow(project, steps)
+            handler = ("app/jobs.py", "aws_lambda/job_handler.py", "aws_lambda/handler.py")
+            follow(project, [step for step in every["Run a job on a schedule"] if step.file in handler])
+        if heading == MOVE_IN:
+            with_the_shop_moved_in(project)
+        else:
+            follow(project, steps)
         project.run("ruff check")
         project.run("ruff format --check")
 
@@ -141,9 +152,10 @@ class Live:
     url: str
     image: str
 
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    def ask(self, path: str, body: bytes | None = None, method: str | None = None, **headers: str) -> tuple[int, bytes]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(self.url + path, body, {"content-type": "application/json", **named})
+        named = {"content-type": "application/json", **named}
+        request = urllib.request.Request(self.url + path, body, named, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read()
@@ -167,11 +179,11 @@ class Live:
 
 
 @contextmanager
-def live(project: Project) -> Iterator[Live]:
+def live(project: Project, **secrets: str) -> Iterator[Live]:
     with EmbeddedAws(delays=Delays(async_retry_s=0.05)) as aws, database_of(project, aws):
         deploy, image = InProcess(project, aws), push(project, aws)
-        whole = "whsec_" + base64.b64encode(KEY).decode()
-        assert deploy("secret", "set", "WEBHOOK_SECRET", typed=whole).code == 0
+        for name, value in secrets.items():
+            assert deploy("secret", "set", name, typed=value).code == 0
         deployed = deploy("--image", image)
         assert deployed.code == 0, deployed.err
         yield Live(aws, project, deploy, deployed.url, image)
@@ -179,6 +191,7 @@ def live(project: Project) -> Iterator[Live]:
         assert gone.out.endswith("\n0 left\n"), gone.err
         assert left_behind(aws) == []
         assert aws.client("scheduler").list_schedules()["Schedules"] == []
+        assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
 def signature(identity: str, timestamp: str, body: bytes, key: bytes = KEY) -> str:
@@ -211,7 +224,7 @@ def webhook(live: Live) -> None:
 
 def schedule(live: Live) -> None:
     assert live.aws.run_schedule(NAME, AT) == {"StatusCode": 202}
-    assert live.wrote(f"the night of {AT}")
+    assert live.wrote(f"nightly job of {AT}")
     before = len(live.aws.calls)
     assert "Nothing to deploy: " in live.deploy("--image", live.image).out
     assert [call.operation for call in live.aws.calls[before:] if call.mutating and call.operation != "Invoke"] == []
@@ -268,6 +281,22 @@ def without_its_statement_it_may_not(live: Live) -> None:
         iam.put_role_policy(RoleName=NAME, PolicyName="service", PolicyDocument=json.dumps(kept))
 
 
+def a_bucket(live: Live) -> None:
+    """`plan`, `cost`, `status` and the service know the bucket; `live` checks that `destroy` deletes it."""
+    assert live.ask("files/note.txt")[0] == 404
+    assert live.ask("files/note.txt", b"hello", "PUT")[0] == 204
+    assert live.ask("files/note.txt") == (200, b"hello")
+    s3 = live.aws.client("s3")
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["note.txt"]
+    assert BUCKET in live.deploy("status").out
+    assert "10 GB in the bucket" in live.deploy("cost").out
+    s3.delete_public_access_block(Bucket=BUCKET)
+    plan = live.deploy("plan", "--image", live.image).out
+    assert f"~ S3 bucket {BUCKET}\n    PublicAccessBlockConfiguration" in plan
+    assert live.deploy("--image", live.image).code == 0
+    assert all(s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
+
+
 def model(live: Live) -> None:
     status, body = live.ask("predict/batch", json.dumps([FLOWER] * 3).encode())
     assert (status, {one["species"] for one in json.loads(body)}) == (200, {"setosa"})
@@ -276,11 +305,11 @@ def model(live: Live) -> None:
     assert function["MemorySize"] == 1769
 
 
-def a_service_that_was_there_before(live: Live) -> None:
+def a_service_that_moved_in(live: Live) -> None:
     for _ in range(2):
         assert json.loads(live.ask("")[1]) == {"starts": 1, "opened": 7, "page_size": 50}
     assert live.ask("static/picture.png") == (200, PICTURE)
-    assert live.ask("health") == (200, b'{"status":"healthy"}')
+    assert live.ask("health")[0] == 404
     status, body = live.ask("broken")
     assert (status, json.loads(body)["detail"]) == (500, "Internal Server Error")
     assert json.loads(live.ask("openapi.json")[1])["info"]["title"] == "Shop"
@@ -289,17 +318,62 @@ def a_service_that_was_there_before(live: Live) -> None:
 @pytest.mark.parametrize("answers", DEPLOYED, ids=name_of)
 def test_they_do_what_they_say(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     project = with_every_recipe(files_of(bake(**answers), tmp_path / "my-api"))
-    with live(project) as service:
+    with live(project, WEBHOOK_SECRET="whsec_" + base64.b64encode(KEY).decode()) as service:
         webhook(service)
         schedule(service)
         nobody_starts_a_job_by_the_url(service)
         a_job_that_fails_is_repeated_and_sets_off_the_alarm(service)
         work_after_the_response(service)
         without_its_statement_it_may_not(service)
+        a_bucket(service)
         model(service)
-        a_service_that_was_there_before(service)
+
+
+@pytest.mark.parametrize("answers", DEPLOYED, ids=name_of)
+def test_a_service_that_moved_in_is_deployed(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    with live(with_the_shop_moved_in(files_of(bake(**answers), tmp_path / "my-api"))) as service:
+        a_service_that_moved_in(service)
+
+
+@pytest.mark.parametrize("answers", [FIRST, LARGEST], ids=name_of)
+def test_the_projects_own_tests_pass_after_moving_in(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = with_the_shop_moved_in(files_of(bake(**answers), tmp_path / "my-api"))
+    project.run("pytest -q")
+    project.run("mypy")
 
 
 def test_they_are_typed(bake: Bake, tmp_path: Path) -> None:
     project = with_every_recipe(files_of(bake(**LARGEST), tmp_path / "my-api"))
-    project.run("mypy --strict app deploy shop")
+    project.run("mypy --strict app aws_lambda deploy")
+
+
+@pytest.mark.parametrize("answers", [FIRST, LARGEST], ids=name_of)
+def test_the_github_roles_handle_the_bucket(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = files_of(bake(**answers), tmp_path / "my-api")
+    follow(project, recipes(project)["Add an AWS resource: an S3 bucket"])
+    with EmbeddedAws() as aws:
+        assert InProcess(project, aws)("github", "owner/repo").code == 0
+        roles = ("my-api.github", "my-api.github.previews")
+        policies = [json.dumps(policies_of(aws, role)) for role in roles]
+    assert ["s3:CreateBucket" in policy for policy in policies] == [True, True]
+    assert ["s3:DeleteBucket" in policy for policy in policies] == [False, True]
+
+
+def policies_of(aws: EmbeddedAws, role: str) -> list[dict[str, Any]]:
+    """Return all policy documents of a role, also those that are attached to it."""
+    iam = aws.client("iam")
+    inline = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    versions = [
+        iam.get_policy_version(
+            PolicyArn=one["PolicyArn"],
+            VersionId=iam.get_policy(PolicyArn=one["PolicyArn"])["Policy"]["DefaultVersionId"],
+        )
+        for one in attached
+    ]
+    return [policy["PolicyDocument"] for policy in inline] + [
+        version["PolicyVersion"]["Document"] for version in versions
+    ]

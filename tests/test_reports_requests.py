@@ -153,7 +153,7 @@ def test_fastapi_1233_background_tasks_hold_up_the_response(on: Scene) -> None:
     plain = time.monotonic()
     assert on.get("later") == "at once"
     assert (plain - began > 0.5, time.monotonic() - plain > 0.5) == (True, True)
-    told = "*Background tasks are slow*: on Lambda the response waits for them."
+    told = "*Background tasks delay the response*: on Lambda, the response waits for them."
     assert told in (on.project.path / "README.md").read_text("utf-8")
 
 

@@ -66,7 +66,7 @@ def test_dates_looked_up_long_ago_are_warned_of(monkeypatch: pytest.MonkeyPatch)
 def test_the_prompts_tell_until_when() -> None:
     for version in CHOICES["python_version"]:
         assert (
-            f"on Lambda until {END_OF_LIFE[version]['base_image']:%B %Y};"
+            f"supported until {END_OF_LIFE[version]['base_image']:%B %Y};"
             in PROMPTS["__prompts__"]["python_version"][version]
         )
 

@@ -12,7 +12,7 @@ from moto.acm.models import acm_backends
 from moto.apigatewayv2.models import apigatewayv2_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
-from .calls import Call
+from .calls import Call, resources
 
 NONE = "no resource"  # which "*" alone covers
 LAMBDA, SCALING, GATEWAY = "lambda.amazonaws.com", "lambda.application-autoscaling", "ops.apigateway"
@@ -163,6 +163,8 @@ class Authorization:
             case "route53":
                 zone = str(p.get("HostedZoneId") or p.get("Id")).rpartition("/")[2]
                 return [f"arn:aws:route53:::hostedzone/{zone}"]
+            case "s3":
+                return resources(call, self._account)
             case "iam" if "OpenIDConnectProviderArn" in p:
                 return [str(p["OpenIDConnectProviderArn"])]
         return [self._tagged(call)]

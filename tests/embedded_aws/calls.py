@@ -16,7 +16,15 @@ SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 # Signing names that are not the service's name in botocore.
 SERVICES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
 READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter", "Head", "Lookup", "Simulate", "Test")
-ACTIONS = {("lambda", "Invoke"): "lambda:InvokeFunction"}
+ACTIONS = {
+    ("lambda", "Invoke"): "lambda:InvokeFunction",
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+    ("s3", "DeleteObjects"): "s3:DeleteObject",
+    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
+    ("s3", "HeadObject"): "s3:GetObject",
+    ("s3", "ListObjectsV2"): "s3:ListBucket",
+    ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
+}
 TAGGING = {"lambda", "ecr", "ssm", "logs", "iam", "sns", "cloudwatch", "secretsmanager"}
 DEPLOYER = "deployer"
 
@@ -100,6 +108,10 @@ def resources(call: Call, account: str) -> list[str]:
         return [secret.arn if secret else secret_id]  # AWS knows no ARN of a secret that is not there
     if call.service == "ssm" and (names := p.get("Names") or [p.get("Name") or p.get("Path")]) and names[0]:
         return [f"arn:aws:ssm:{here}:parameter/{name.strip('/')}" for name in names]
+    if call.service == "s3" and "Bucket" in p:
+        keys = [p["Key"]] if "Key" in p else [item["Key"] for item in p.get("Delete", {}).get("Objects", [])]
+        bucket = f"arn:aws:s3:::{p['Bucket']}"
+        return [f"{bucket}/{key}" for key in keys] or [bucket]
     for key, arn in {
         "RoleName": f"arn:aws:iam::{account}:role/",
         "repositoryName": f"arn:aws:ecr:{here}:repository/",
