@@ -15,6 +15,7 @@ from deploy.commands.deploy import deploy
 from deploy.errors import DeployError, explain
 from deploy.options import (
     COMPLETION_VARIABLE,
+    DETAILED_EXITCODE,
     DebugOption,
     ImageOption,
     RebuildOption,
@@ -55,7 +56,7 @@ def main(args: list[str]) -> int:
             args, prog_name="./deploy.sh", complete_var=COMPLETION_VARIABLE, standalone_mode=False, obj=selected
         )
     except typer.TyperException as error:
-        return _report(explain_usage(error), selected)
+        return _report(explain_usage(error), selected, args)
     except SystemExit as error:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
@@ -63,13 +64,13 @@ def main(args: list[str]) -> int:
     except (BotoCoreError, ClientError, DeployError) as error:
         if "--debug" in args:
             traceback.print_exc()
-        return _report(error if isinstance(error, DeployError) else explain(error), selected)
+        return _report(error if isinstance(error, DeployError) else explain(error), selected, args)
     if code == INTERRUPTED:
         print("Interrupted. Run the same command again to continue.", file=sys.stderr)
     return int(code or 0)
 
 
-def _report(error: DeployError, selected: dict[str, Stage]) -> int:
+def _report(error: DeployError, selected: dict[str, Stage], args: list[str]) -> int:
     """Print an error, with the stage in the commands that its hint suggests. Return its exit code."""
     if error.details:
         print("\n".join(f"    {line}" for line in error.details.splitlines()), file=sys.stderr)
@@ -77,4 +78,4 @@ def _report(error: DeployError, selected: dict[str, Stage]) -> int:
     if "stage" in selected and "--stage" not in hint:
         hint = hint.replace("./deploy.sh", selected["stage"].command)
     print(f"{error.message}\n{hint}", file=sys.stderr)
-    return error.exit_code
+    return 1 if DETAILED_EXITCODE in args else error.exit_code  # with this option, 2 means that there are changes

@@ -12,6 +12,7 @@ from deploy.errors import UsageError
 from deploy.stage import Stage
 
 PROJECT = Path(__file__).resolve().parent.parent
+DETAILED_EXITCODE = "--detailed-exitcode"
 COMPLETION_VARIABLE = "_DEPLOY_SH_COMPLETE"  # the default name would contain a dot, which not every shell passes on
 
 

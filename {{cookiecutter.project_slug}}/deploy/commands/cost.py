@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from deploy.cost import DAYS, PRICES, Workload, count_versions, fixed_costs, measure_workload, request_costs
+from deploy.cost import (
+    DAYS,
+    PRICES,
+    Workload,
+    count_versions,
+    fixed_costs,
+    measure_workload,
+    request_costs,
+)
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.stack import Stack
 

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from deploy.cost import DAYS, monthly_totals
-from deploy.errors import DeployError
-from deploy.options import DebugOption, ImageOption, RebuildOption, StageOption, explain_usage, open_stage
+from deploy.options import (
+    DETAILED_EXITCODE,
+    DebugOption,
+    ImageOption,
+    RebuildOption,
+    StageOption,
+    open_stage,
+)
 from deploy.plan import Change, make_plan
 from deploy.stack import Stack
 from deploy.state import is_equal
@@ -19,43 +24,23 @@ from deploy.state import is_equal
 app = typer.Typer()
 
 SIGNS = {"create": "+", "update": "~", "delete": "-"}
-DETAILED = "--detailed-exitcode"
-CHANGES_FOUND = 2  # the exit code with --detailed-exitcode; all errors have exit code 1 then
+CHANGES_FOUND = 2  # the exit code with --detailed-exitcode
 
 
-class PlanCommand(TyperCommand):
-    """A command whose mistakes in the arguments have exit code 1 with --detailed-exitcode."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments. Raise DeployError or TyperException for a mistake."""
-        is_detailed = DETAILED in args
-        try:
-            return super().parse_args(ctx, args)
-        except typer.TyperException as error:
-            if not is_detailed:
-                raise
-            explained = explain_usage(error)
-            explained.exit_code = 1
-            raise explained from None
-
-
-@app.command("plan", cls=PlanCommand)
+@app.command("plan")
 def plan_command(
     context: typer.Context,
     image: ImageOption = None,
     rebuild: RebuildOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
-    detailed_exitcode: Annotated[bool, typer.Option(DETAILED, help="Exit with 2 if there are changes.")] = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option(DETAILED_EXITCODE, help="Exit with 2 if there are changes.")
+    ] = False,
     stage: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Show what a deploy would change. Nothing is changed."""
-    try:
-        change_count = _show_plan(Stack(open_stage(context)), image, rebuild=rebuild, as_json=as_json)
-    except DeployError as error:
-        if detailed_exitcode:
-            error.exit_code = 1
-        raise
+    change_count = _show_plan(Stack(open_stage(context)), image, rebuild=rebuild, as_json=as_json)
     if change_count and detailed_exitcode:
         raise typer.Exit(CHANGES_FOUND)
 
@@ -75,6 +60,8 @@ def _show_plan(stack: Stack, image: str | None, *, rebuild: bool, as_json: bool)
         print(json.dumps(data | {"dollars_a_month": dollars}, indent=2, default=str))
         return change_count
     print(stack.stage)
+    if "image" not in plan.values:
+        print(f"+ image {stack.stage.name}:{plan.image_tag}")
     for change in changes:
         print(f"{SIGNS[change.action]} {change.kind} {change.name}")
         for key, current, desired in _differing_values(change):

@@ -8,9 +8,19 @@ from deploy import dns
 from deploy.errors import DeployError
 from deploy.iam import Statement, allow
 from deploy.resource import Check, Cost, Outputs, Phase, Prices, Resource
-from deploy.resources.certificate import ISSUED, Certificate, Certificates, validation_record
+from deploy.resources.certificate import (
+    ISSUED,
+    Certificate,
+    Certificates,
+    validation_record,
+)
 from deploy.resources.domain_name import DomainName
-from deploy.resources.hosted_zone import HostedZone, alias_records, find_zone, require_zone
+from deploy.resources.hosted_zone import (
+    HostedZone,
+    alias_records,
+    find_zone,
+    require_zone,
+)
 from deploy.resources.http_api import find_apis, gateway_arn
 from deploy.stage import Stage
 from deploy.state import Reference, State, differences, resolve
