@@ -17,7 +17,9 @@ def returns_500(event: dict[str, Any]) -> dict[str, Any]:
     return {"statusCode": 500, "body": '{"detail":"Internal Server Error"}'}
 
 
-def test_first_deploy_ends_with_the_url_and_its_response(account: AwsAccount, capsys: pytest.CaptureFixture[str]) -> None:
+def test_first_deploy_ends_with_the_url_and_its_response(
+    account: AwsAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert account.run("--image", account.push_image()) == 0
     output = capsys.readouterr().out
 {% if cookiecutter.migrations == 'alembic' %}
@@ -77,7 +79,9 @@ def test_a_version_that_fails_its_smoke_test_never_goes_live(
     assert account.live_version() == "3"
 
 
-def test_when_the_url_fails_the_previous_version_is_live_again(account: AwsAccount, capsys: pytest.CaptureFixture[str]) -> None:
+def test_when_the_url_fails_the_previous_version_is_live_again(
+    account: AwsAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
     account.run("--image", account.push_image("good"))
 
     def only_health_works(event: dict[str, Any]) -> dict[str, Any]:
