@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a deploy will do.
+    """The changes that a deploy will make.
 
     `values` are the outputs that are known already, among them `image`, the URI of the image if it is in ECR.
     `version_settings` are the properties of the function that a version will have.

@@ -160,7 +160,7 @@ class Secrets(SecretStore):
         return {}
 
     def service_permissions(self) -> list[Statement]:
-        """Also without secrets in deploy.toml: removing it would affect the live version at once."""
+        """Keep the permission without secrets in deploy.toml: removing it would affect the live version."""
         return [allow("secretsmanager", "GetSecretValue", self._arn)]
 
     def deploy_permissions(self) -> list[Statement]:

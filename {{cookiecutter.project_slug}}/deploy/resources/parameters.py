@@ -13,7 +13,7 @@ MAX_BYTES = 4_096  # of a standard parameter, which costs nothing
 
 
 class Secrets(SecretStore):
-    """All parameters of the stage."""
+    """The parameters of the stage."""
 
     kind = "secrets"
 
@@ -82,7 +82,7 @@ class Secrets(SecretStore):
             self.stage.client("ssm").delete_parameter(Name=self.name + secret.name)
 
     def service_permissions(self) -> list[Statement]:
-        """All parameters of the stage, not only those in deploy.toml: a narrower policy would affect the live version."""
+        """Include parameters that deploy.toml does not list: a narrower policy would affect the live version."""
         return [allow("ssm", "GetParameters", self._arn)]
 
     def deploy_permissions(self) -> list[Statement]:

@@ -1,4 +1,4 @@
-"""What both stores of secrets have in common: the variables, permissions and checks that follow from `secrets` in deploy.toml."""
+"""Base class for the store of the secrets that deploy.toml lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy.state import Reference, State
 
 @dataclass(frozen=True)
 class Secret:
-    """What the tool knows and shows about a secret; never its value."""
+    """A secret as the tool shows it: never its value."""
 
     name: str
     version: str
@@ -23,7 +23,7 @@ class Secret:
 
 
 class SecretStore(Resource):
-    """Where the secrets of a stage are stored. The command `secret` creates and deletes them; a deploy only reads their names."""
+    """The store of a stage. The command `secret` changes it; a deploy only reads names and dates."""
 
     phase = Phase.NEVER
 

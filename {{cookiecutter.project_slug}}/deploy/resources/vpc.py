@@ -81,7 +81,7 @@ class Vpc(Component):
             routes = [route for table in (own or main) for route in table["Routes"]]
             if not any(route.keys() & ROUTES_TO_AWS for route in routes):
                 raise DeployError(
-                    f"There is no route from {subnet} to {service}. An internet gateway does not serve functions.",
+                    f"No route leads from {subnet} to {service}. An internet gateway does not serve functions.",
                     "Add a route through a NAT gateway, or an interface endpoint for that service with private DNS.",
                 )
         return "a gateway leads to AWS"

@@ -1,4 +1,4 @@
-"""What a deploy changes, what it leaves alone, and that `destroy` deletes everything."""
+"""A deploy changes only what differs, and `destroy` deletes everything."""
 
 import re
 from typing import Any
@@ -108,7 +108,9 @@ def test_alarms_use_the_metrics_that_count_errors(account: AwsAccount) -> None:
     assert [(item["Protocol"], item["Endpoint"]) for item in subscriptions] == [("email", "ops@example.com")]
 
 
-def test_every_secret_needs_a_value_which_is_never_output(account: AwsAccount, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_secret_needs_a_value_which_is_never_output(
+    account: AwsAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
     image = account.push_image()
     account.configure('secrets = ["API_KEY"]')
     assert account.run("--image", image) == 1
