@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 Respond = Callable[[dict[str, Any]], dict[str, Any]]
 Call = Callable[[], Any]
 
-SETTINGS = ("ImageConfig", "LoggingConfig", "SnapStart", "VpcConfig")
+OTHER_PARAMETERS = {"FunctionName", "Code", "ImageUri", "PackageType", "Tags"}  # are not settings of the function
 
 
 class LambdaEmulation:
@@ -47,7 +47,7 @@ class LambdaEmulation:
         response = moto()
         self._revision += 1
         settings = self._settings.setdefault((params["FunctionName"], "$LATEST"), {})
-        settings |= {key: copy.deepcopy(params[key]) for key in SETTINGS if key in params}
+        settings |= {key: copy.deepcopy(value) for key, value in params.items() if key not in OTHER_PARAMETERS}
         settings |= {"RevisionId": str(self._revision)}
         return response
 
