@@ -1,6 +1,6 @@
-"""A scene for each test, whose deploy.toml says no more than it must.
+"""A stage for each test, with a deploy.toml that contains only the name and the Region.
 
-`@pytest.mark.answers(endpoint="http_api")` says of which project.
+The mark `answers` selects the project: `@pytest.mark.answers(endpoint="http_api")`.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""destroy takes everything down, after asking, and nothing of anybody else."""
+"""The command `destroy`: it deletes all resources of a stage, after a confirmation, and nothing else."""
 
 import pytest
 
@@ -6,21 +6,23 @@ from tests.deploying import left_behind
 from tests.scene import NAME, Scene
 
 
-def test_everything_goes(scene: Scene) -> None:
+def test_destroy_deletes_every_resource_of_the_stage(scene: Scene) -> None:
     scene.configure('alarm_email = "ops@example.com"')
     scene.release("old")
-    gone = scene.deploy("destroy", typed=NAME)
-    assert gone.code == 0
-    assert gone.out.endswith("0 left\n")
+    destroyed = scene.deploy("destroy", typed=NAME)
+    assert destroyed.code == 0
+    assert destroyed.out.endswith("\n0 left\n")
     assert left_behind(scene.aws) == []
     repositories = scene.aws.client("ecr").describe_repositories()["repositories"]
-    assert [one["repositoryName"] for one in repositories] == ["built-elsewhere"]
+    assert [repository["repositoryName"] for repository in repositories] == ["built-elsewhere"]
 
-    assert scene.deploy("destroy").code == 0
+    again = scene.deploy("destroy")
+    assert again.code == 0
+    assert again.out.endswith("\nNothing to delete.\n0 left\n")
     assert scene.mutations == []
 
 
-def test_policies_that_somebody_added_to_the_role_are_no_obstacle(scene: Scene) -> None:
+def test_a_role_with_policies_of_others_can_be_deleted(scene: Scene) -> None:
     scene.release("old")
     iam = scene.aws.client("iam")
     deny = '{"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}'
@@ -30,17 +32,19 @@ def test_policies_that_somebody_added_to_the_role_are_no_obstacle(scene: Scene) 
     iam.attach_role_policy(RoleName=NAME, PolicyArn=policy)
     assert scene.deploy("destroy", typed=NAME).code == 0
     assert iam.list_roles()["Roles"] == []
-    assert iam.list_policies(Scope="Local")["Policies"]  # it may serve others
+    assert iam.list_policies(Scope="Local")["Policies"]  # other roles may use it
 
 
 @pytest.mark.parametrize("typed", ["", "yes", "my"])
-def test_another_answer_than_the_name_deletes_nothing(scene: Scene, typed: str) -> None:
+def test_nothing_is_deleted_unless_the_name_is_typed(scene: Scene, typed: str) -> None:
     scene.release("old")
-    assert scene.deploy("destroy", typed=typed).code == 2
+    refused = scene.deploy("destroy", typed=typed)
+    assert refused.code == 2
+    assert refused.err == f"Nothing was deleted.\nTo delete these resources, type {NAME} when asked.\n"
     assert scene.mutations == []
 
 
-def test_the_other_stage_stays(scene: Scene) -> None:
+def test_another_stage_keeps_its_resources(scene: Scene) -> None:
     scene.release("old")
     scene.deploy("--stage", "dev", "--image", scene.images["old"])
     assert scene.deploy("destroy", typed=NAME).code == 0

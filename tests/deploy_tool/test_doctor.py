@@ -1,4 +1,4 @@
-"""What would keep a deploy from working is found, and each problem comes with its fix."""
+"""The command `doctor`: it finds what would make a deploy fail, and says how to fix it."""
 
 import os
 from pathlib import Path
@@ -16,23 +16,32 @@ case "$1" in
 esac
 """
 PROVISIONED = pytest.mark.answers(cold_starts="provisioned_concurrency")
-in_a_vpc = pytest.mark.answers(migrations="alembic")
+QUOTA = "Service Quotas, AWS Lambda, Concurrent executions.\n"
 
 
 class Doctor:
-    """Looks at the account's quotas and at the engine of this machine, as a test wants them."""
+    """Runs `doctor` with a docker command that behaves as a test needs it."""
 
     def __init__(self, scene: Scene, folder: Path) -> None:
         self.scene = scene
         self._docker = folder / "docker"
-        self.engine("echo x86_64")
+        self.set_engine("echo x86_64")
 
-    def engine(self, info: str, *, buildx: bool = True) -> None:
+    def set_engine(self, info: str, *, buildx: bool = True) -> None:
+        """`info` is the shell command that runs as `docker info`."""
         self._docker.write_text(DOCKER.format(info=info, buildx=0 if buildx else 1), encoding="utf-8")
         self._docker.chmod(0o755)
 
-    def __call__(self) -> Run:
+    def run(self) -> Run:
         return self.scene.deploy("doctor")
+
+    def report_one_problem(self) -> str:
+        """Run it and return the output, which must contain exactly one problem."""
+        run = self.run()
+        assert run.code == 1, run.out
+        assert run.out.endswith("\n1 problem found.\n")
+        assert run.out.count("PROBLEM  ") == 1
+        return run.out
 
 
 @pytest.fixture
@@ -41,113 +50,139 @@ def doctor(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doc
     return Doctor(scene, tmp_path)
 
 
-def test_where_all_is_well(doctor: Doctor) -> None:
-    found = doctor()
-    assert found.code == 0
-    assert "ok       credentials: arn:aws:" in found.out
-    assert "ok       docker: builds for arm64\n" in found.out
-    assert found.out.endswith("\nNothing to mend.\n")
+def test_no_problems_are_found_before_the_first_deploy(doctor: Doctor) -> None:
+    run = doctor.run()
+    assert run.code == 0
+    assert "ok       docker: builds for arm64\n" in run.out
+    assert "ok       credentials: arn:aws:" in run.out
+    assert "ok       network: no VPC\n" in run.out
+    assert "ok       concurrency: 1000 concurrent executions in this account, 1000 of them not reserved\n" in run.out
+    assert run.out.endswith("\nNo problems found.\n")
     assert doctor.scene.mutations == []
 
 
 @pytest.mark.parametrize(
-    ("info", "buildx", "told"),
+    ("info", "buildx", "problem"),
     [
-        ("exit 1", True, "its engine does not answer.\n         Start Docker."),
-        ("echo x86_64", False, "builds for x86_64 only, and deploy.toml says arm64.\n         Install Docker's buildx"),
-    ],
-)
-def test_a_container_engine_that_cannot_build(doctor: Doctor, info: str, buildx: bool, told: str) -> None:
-    doctor.engine(info, buildx=buildx)
-    found = doctor()
-    assert found.code == 1
-    assert told in found.out
-
-
-def test_a_legacy_builder_is_enough_for_its_own_architecture(doctor: Doctor) -> None:
-    doctor.engine("echo aarch64", buildx=False)
-    assert doctor().code == 0
-
-
-@pytest.mark.parametrize(
-    ("setting", "others", "told"),
-    [
-        ("reserved_concurrency = 950", 0, "needs 950 executions at once; of this account's 1000, 1000 are not"),
-        ("reserved_concurrency = 10", 895, "needs 10 executions at once; of this account's 1000, 105 are not reserved"),
-        pytest.param(
-            "provisioned_concurrency = { executions = 500 }", 0, "needs 1000 executions at once", marks=PROVISIONED
+        (
+            "exit 1",
+            True,
+            "PROBLEM  docker: Docker is installed, but its engine does not respond.\n         Start Docker.\n",
+        ),
+        (
+            "echo x86_64",
+            False,
+            "PROBLEM  docker: Docker can only build for x86_64 here, but deploy.toml requires arm64.\n"
+            "         Install Docker's buildx plugin.\n",
         ),
     ],
 )
-def test_a_quota_that_is_too_small(doctor: Doctor, setting: str, others: int, told: str) -> None:
+def test_docker_that_cannot_build_is_a_problem(doctor: Doctor, info: str, buildx: bool, problem: str) -> None:
+    doctor.set_engine(info, buildx=buildx)
+    assert problem in doctor.report_one_problem()
+
+
+def test_the_legacy_builder_can_build_for_its_own_architecture(doctor: Doctor) -> None:
+    doctor.set_engine("echo aarch64", buildx=False)
+    assert doctor.run().code == 0
+
+
+def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
+    doctor.scene.aws.deny("sts:GetCallerIdentity")
+    output = doctor.report_one_problem()
+    assert "PROBLEM  credentials: AWS denied GetCallerIdentity: " in output
+    assert output.endswith("         Skipping the remaining checks: they need AWS credentials.\n1 problem found.\n")
+
+
+@pytest.mark.parametrize(
+    ("setting", "others", "needed", "unreserved"),
+    [
+        ("reserved_concurrency = 950", 0, 950, 1000),
+        ("reserved_concurrency = 10", 895, 10, 105),
+        pytest.param("provisioned_concurrency = { executions = 500 }", 0, 1000, 1000, marks=PROVISIONED),
+    ],
+)
+def test_a_quota_that_is_too_small_is_a_problem(
+    doctor: Doctor, setting: str, others: int, needed: int, unreserved: int
+) -> None:
     if others:
         doctor.scene.deploy("--stage", "dev", "--image", doctor.scene.images["old"])
         doctor.scene.aws.client("lambda").put_function_concurrency(
             FunctionName="my-api-dev", ReservedConcurrentExecutions=others
         )
     doctor.scene.configure(setting)
-    found = doctor()
-    assert found.code == 1
-    assert told in found.out
-    assert found.out.endswith("\n1 to mend.\n")
+    assert (
+        f"PROBLEM  concurrency: deploy.toml needs {needed} concurrent executions. {unreserved} of this account's 1000 "
+        "are not reserved, and 100 of them must stay unreserved.\n"
+        f"         Lower the number in deploy.toml, or request more: {QUOTA}"
+    ) in doctor.report_one_problem()
 
 
-def test_a_new_account(doctor: Doctor) -> None:
+def test_the_small_quota_of_a_new_account_is_a_problem(doctor: Doctor) -> None:
     doctor.scene.aws.lambda_state().account_concurrency = 10
-    found = doctor()
-    assert found.code == 1
-    assert "This account runs 10 requests at once" in found.out
+    assert (
+        "PROBLEM  concurrency: This account can run only 10 concurrent executions of all functions together.\n"
+        f"         Request more: {QUOTA}"
+    ) in doctor.report_one_problem()
 
 
-def test_a_secret_without_a_value(doctor: Doctor) -> None:
+def test_a_secret_without_a_value_is_a_problem(doctor: Doctor) -> None:
     doctor.scene.configure('secrets = ["API_KEY"]')
-    found = doctor()
-    assert found.code == 1
-    assert "PROBLEM  secrets: deploy.toml lists the secret API_KEY, which has no value" in found.out
+    assert (
+        "PROBLEM  secrets: The secret API_KEY, listed in deploy.toml, has no value in stage prod.\n"
+        "         Set it: ./deploy.sh --stage prod secret set API_KEY\n"
+    ) in doctor.report_one_problem()
 
 
-def test_an_address_that_nobody_has_confirmed(doctor: Doctor) -> None:
+def test_an_email_address_that_is_not_confirmed_is_a_problem(doctor: Doctor) -> None:
     doctor.scene.configure('alarm_email = "ops@example.com"')
     doctor.scene.release("old")
-    found = doctor()
-    assert found.code == 1
-    assert "ops@example.com has not been confirmed" in found.out
+    assert (
+        "PROBLEM  alarm_email: ops@example.com has not been confirmed, so AWS sends nothing to it.\n"
+        "         Follow the link in AWS's e-mail."
+    ) in doctor.report_one_problem()
 
 
-def subnet(scene: Scene) -> tuple[str, str]:
-    """A network and a subnet in it that leads nowhere, in which the service is to run."""
-    vpc, made = make_subnet(scene.aws.client("ec2"))
-    scene.configure(f'vpc = {{subnet_ids = ["{made}"], security_group_ids = ["sg-1"]}}')
-    return vpc, made
+def connect_to_private_subnet(scene: Scene) -> tuple[str, str]:
+    """Configure a new subnet without any route, and return the IDs of its VPC and of the subnet."""
+    vpc, subnet = make_subnet(scene.aws.client("ec2"))
+    scene.configure(f'vpc = {{subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"]}}')
+    return vpc, subnet
 
 
-@in_a_vpc
-def test_a_network_without_a_way_to_the_secrets(doctor: Doctor) -> None:
+SECRET_STORES = pytest.mark.parametrize(
+    "service",
+    ["ssm", pytest.param("secretsmanager", marks=pytest.mark.answers(secrets="secrets_manager"))],
+)
+
+
+@SECRET_STORES
+def test_a_subnet_without_a_route_to_the_secrets_is_a_problem(doctor: Doctor, service: str) -> None:
     ec2 = doctor.scene.aws.client("ec2")
-    vpc, private = subnet(doctor.scene)
-    found = doctor()
-    assert found.code == 1
-    assert f"Nothing leads from {private} to com.amazonaws.us-east-1." in found.out
+    vpc, private = connect_to_private_subnet(doctor.scene)
+    assert (
+        f"PROBLEM  network: There is no route from {private} to com.amazonaws.us-east-1.{service}. "
+        "An internet gateway does not serve functions.\n"
+        "         Add a route through a NAT gateway, or an interface endpoint for that service with private DNS.\n"
+    ) in doctor.report_one_problem()
 
     public = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     gateway = ec2.create_nat_gateway(SubnetId=public)["NatGateway"]["NatGatewayId"]
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     ec2.associate_route_table(RouteTableId=table, SubnetId=private)
     ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
-    assert doctor().code == 0
+    run = doctor.run()
+    assert run.code == 0
+    assert "ok       network: a gateway leads to AWS\n" in run.out
 
 
-@in_a_vpc
-@pytest.mark.parametrize(
-    "service",
-    ["ssm", pytest.param("secretsmanager", marks=pytest.mark.answers(secrets="secrets_manager"))],
-)
-def test_an_endpoint_is_a_way_too(doctor: Doctor, service: str) -> None:
-    vpc, private = subnet(doctor.scene)
+@SECRET_STORES
+def test_an_interface_endpoint_leads_to_the_secrets(doctor: Doctor, service: str) -> None:
+    vpc, private = connect_to_private_subnet(doctor.scene)
+    name = f"com.amazonaws.us-east-1.{service}"
     doctor.scene.aws.client("ec2").create_vpc_endpoint(
-        VpcId=vpc,
-        ServiceName=f"com.amazonaws.us-east-1.{service}",
-        VpcEndpointType="Interface",
-        SubnetIds=[private],
+        VpcId=vpc, ServiceName=name, VpcEndpointType="Interface", SubnetIds=[private]
     )
-    assert doctor().code == 0
+    run = doctor.run()
+    assert run.code == 0
+    assert f"ok       network: an interface endpoint leads to {name}\n" in run.out

@@ -1,11 +1,11 @@
-"""Who may call the function URL."""
+"""The permissions of the function URL."""
 
 import json
 
 from tests.scene import NAME, Scene
 
 
-def test_a_public_url_has_both_statements_and_a_private_one_has_none(scene: Scene) -> None:
+def test_a_public_url_has_two_statements_and_a_private_one_has_none(scene: Scene) -> None:
     scene.release("old")
     functions = scene.aws.client("lambda")
     policy = json.loads(functions.get_policy(FunctionName=NAME, Qualifier="live")["Policy"])
@@ -17,7 +17,7 @@ def test_a_public_url_has_both_statements_and_a_private_one_has_none(scene: Scen
     assert scene.mutations == ["UpdateFunctionUrlConfig", "RemovePermission", "RemovePermission"]
 
 
-def test_a_statement_that_was_removed_comes_back(scene: Scene) -> None:
+def test_a_statement_that_was_removed_is_added_again(scene: Scene) -> None:
     scene.release("old")
     removed = {"FunctionName": NAME, "Qualifier": "live", "StatementId": "public-invoke"}
     scene.aws.client("lambda").remove_permission(**removed)

@@ -1,4 +1,4 @@
-"""What API Gateway is told, and what happens when something of it is missing."""
+"""The HTTP API: its settings, and what a deploy repairs."""
 
 import json
 
@@ -15,53 +15,53 @@ def deployed(scene: Scene) -> Scene:
     return scene
 
 
-def api(scene: Scene) -> str:
-    (found,) = scene.aws.client("apigatewayv2").get_apis()["Items"]
-    assert found["Name"] == NAME
-    return str(found["ApiId"])
+def api_id(scene: Scene) -> str:
+    (api,) = scene.aws.client("apigatewayv2").get_apis()["Items"]
+    assert api["Name"] == NAME
+    return str(api["ApiId"])
 
 
-def test_every_request_goes_to_what_is_live(deployed: Scene) -> None:
+def test_every_request_goes_to_the_live_version(deployed: Scene) -> None:
     gateway = deployed.aws.client("apigatewayv2")
-    (integration,) = gateway.get_integrations(ApiId=api(deployed))["Items"]
-    (route,) = gateway.get_routes(ApiId=api(deployed))["Items"]
+    (integration,) = gateway.get_integrations(ApiId=api_id(deployed))["Items"]
+    (route,) = gateway.get_routes(ApiId=api_id(deployed))["Items"]
     assert integration["IntegrationUri"].endswith(f":function:{NAME}:live")
     assert integration["PayloadFormatVersion"] == "2.0"
     assert (route["RouteKey"], route["Target"]) == ("$default", f"integrations/{integration['IntegrationId']}")
 
 
-def test_only_this_api_may_call_the_function(deployed: Scene) -> None:
+def test_only_this_api_can_call_the_function(deployed: Scene) -> None:
     policy = json.loads(deployed.aws.client("lambda").get_policy(FunctionName=NAME, Qualifier="live")["Policy"])
     (statement,) = policy["Statement"]
     assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
-    source = f"arn:aws:execute-api:us-east-1:123456789012:{api(deployed)}/*/$default"
+    source = f"arn:aws:execute-api:us-east-1:123456789012:{api_id(deployed)}/*/$default"
     assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": source}}
 
 
 def test_access_logs_expire(deployed: Scene) -> None:
-    stage = deployed.aws.client("apigatewayv2").get_stage(ApiId=api(deployed), StageName="$default")
+    stage = deployed.aws.client("apigatewayv2").get_stage(ApiId=api_id(deployed), StageName="$default")
     groups = deployed.aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/apigateway/")["logGroups"]
     assert [(group["logGroupName"], group["retentionInDays"]) for group in groups] == [(f"/aws/apigateway/{NAME}", 30)]
     assert stage["AccessLogSettings"]["DestinationArn"] + ":*" == groups[0]["arn"]
     assert json.loads(stage["AccessLogSettings"]["Format"])["status"] == "$context.status"
 
 
-def test_the_5xx_alarm_watches_this_api(deployed: Scene) -> None:
+def test_the_alarm_on_server_errors_watches_this_api(deployed: Scene) -> None:
     (alarm,) = deployed.aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{NAME}-5xx"])["MetricAlarms"]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApiGateway", "5xx")
-    assert alarm["Dimensions"] == [{"Name": "ApiId", "Value": api(deployed)}]
+    assert alarm["Dimensions"] == [{"Name": "ApiId", "Value": api_id(deployed)}]
 
 
-def test_throttling_is_changed_in_place(deployed: Scene) -> None:
+def test_throttling_is_updated_in_place(deployed: Scene) -> None:
     deployed.configure("throttling = { burst = 50 }")
     assert deployed.release("old").code == 0
     assert deployed.mutations == ["UpdateStage"]
-    stage = deployed.aws.client("apigatewayv2").get_stage(ApiId=api(deployed), StageName="$default")
+    stage = deployed.aws.client("apigatewayv2").get_stage(ApiId=api_id(deployed), StageName="$default")
     assert stage["DefaultRouteSettings"] == {"ThrottlingBurstLimit": 50, "ThrottlingRateLimit": 100.0}
 
 
 @pytest.mark.parametrize(
-    ("missing", "mended"),
+    ("part", "repairs"),
     [
         ("route", ["CreateIntegration", "CreateRoute"]),
         ("stage", ["CreateStage"]),
@@ -69,33 +69,33 @@ def test_throttling_is_changed_in_place(deployed: Scene) -> None:
         ("integration", ["UpdateIntegration"]),
     ],
 )
-def test_what_is_missing_or_changed_is_mended(deployed: Scene, missing: str, mended: list[str]) -> None:
-    gateway, on = deployed.aws.client("apigatewayv2"), {"ApiId": api(deployed)}
-    if missing == "route":
-        gateway.delete_route(**on, RouteId=gateway.get_routes(**on)["Items"][0]["RouteId"])
-    elif missing == "stage":
-        gateway.delete_stage(**on, StageName="$default")
-    elif missing == "integration":
-        integration = gateway.get_integrations(**on)["Items"][0]["IntegrationId"]
-        gateway.update_integration(**on, IntegrationId=integration, PayloadFormatVersion="1.0")
+def test_a_deploy_repairs_a_missing_or_modified_part(deployed: Scene, part: str, repairs: list[str]) -> None:
+    gateway, api = deployed.aws.client("apigatewayv2"), {"ApiId": api_id(deployed)}
+    if part == "route":
+        gateway.delete_route(**api, RouteId=gateway.get_routes(**api)["Items"][0]["RouteId"])
+    elif part == "stage":
+        gateway.delete_stage(**api, StageName="$default")
+    elif part == "integration":
+        integration = gateway.get_integrations(**api)["Items"][0]["IntegrationId"]
+        gateway.update_integration(**api, IntegrationId=integration, PayloadFormatVersion="1.0")
     else:
         deployed.aws.client("lambda").remove_permission(FunctionName=NAME, Qualifier="live", StatementId="http-api")
     assert deployed.release("old").code == 0
-    assert deployed.mutations == mended
+    assert deployed.mutations == repairs
     assert deployed.release("old").code == 0
     assert deployed.mutations == []
 
 
-def test_an_api_that_was_made_twice_is_left_once(scene: Scene) -> None:
-    scene.aws.fail("apigateway:POST", "reset_after")  # the answer to CreateApi is lost, and botocore asks again
+def test_a_duplicate_api_is_deleted(scene: Scene) -> None:
+    scene.aws.fail("apigateway:POST", "reset_after")  # the response to CreateApi is lost, and botocore repeats the call
     assert scene.release("old").code == 0
     assert scene.calls.count("CreateApi") == 2
     assert scene.release("old").code == 0
     assert scene.mutations == []
-    assert api(scene)
+    assert api_id(scene)
 
 
-def test_somebody_elses_api_of_the_same_name_is_left_alone(scene: Scene) -> None:
+def test_an_api_of_somebody_else_with_the_same_name_is_not_changed(scene: Scene) -> None:
     gateway = scene.aws.client("apigatewayv2")
     other = gateway.create_api(Name=NAME, ProtocolType="HTTP")["ApiId"]
     assert scene.release("old").code == 0

@@ -1,4 +1,4 @@
-"""Secrets are keys of one JSON secret: none is lost when two people edit them, and a deletion can be taken back."""
+"""Secrets in Secrets Manager: the keys of one JSON secret, which several people can edit and which can be restored."""
 
 import json
 from collections.abc import Callable
@@ -11,69 +11,69 @@ from tests.scene import NAME, Scene
 pytestmark = pytest.mark.answers(secrets="secrets_manager")
 
 VALUE = "correct horse battery staple"
-STORED_AT = "my-api/prod"
+SECRET = "my-api/prod"
 
 
-def stored(scene: Scene) -> dict[str, str]:
-    """What the service would read."""
-    got = scene.aws.client("secretsmanager").get_secret_value(SecretId=STORED_AT, VersionStage="AWSCURRENT")
-    values: dict[str, str] = json.loads(got["SecretString"])
+def stored_values(scene: Scene) -> dict[str, str]:
+    """Return what the service would read."""
+    secret = scene.aws.client("secretsmanager").get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
+    values: dict[str, str] = json.loads(secret["SecretString"])
     return values
 
 
 def put(scene: Scene, text: str) -> None:
-    """Somebody writes this into the secret by other means."""
-    scene.aws.client("secretsmanager").put_secret_value(SecretId=STORED_AT, SecretString=text)
+    """Write a value without the deploy tool."""
+    scene.aws.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=text)
 
 
-def around(scene: Scene, moment: str, operation: str, then: Callable[[], object]) -> None:
-    """Calls `then` once, "before" or "after" the tool's first such call."""
-    ahead = [then]
+def run_once(scene: Scene, when: str, operation: str, action: Callable[[], object]) -> None:
+    """Run `action` once, "before" or "after" the first call of this operation."""
+    actions = [action]
 
-    def watch(call: Call, number: int, when: str) -> None:
-        if (when, call.operation) == (moment, operation) and ahead:
-            ahead.pop()()
+    def watch(call: Call, number: int, moment: str) -> None:
+        if (moment, call.operation) == (when, operation) and actions:
+            actions.pop()()
 
     scene.aws.hook(watch)
 
 
-def test_keys_are_set_beside_each_other_and_removed(scene: Scene) -> None:
+def test_setting_or_removing_a_key_keeps_the_others(scene: Scene) -> None:
     for name, value in {"API_KEY": "old", "OTHER_KEY": 'grün "quoted"', "THIRD_KEY": "third"}.items():
         assert scene.deploy("secret", "set", name, typed=value + "\n").code == 0
     assert scene.deploy("secret", "set", "API_KEY", typed="new").code == 0
-    assert stored(scene) == {"API_KEY": "new", "OTHER_KEY": 'grün "quoted"', "THIRD_KEY": "third"}
+    assert stored_values(scene) == {"API_KEY": "new", "OTHER_KEY": 'grün "quoted"', "THIRD_KEY": "third"}
     assert scene.deploy("secret", "remove", "OTHER_KEY").code == 0
-    assert stored(scene) == {"API_KEY": "new", "THIRD_KEY": "third"}
+    assert stored_values(scene) == {"API_KEY": "new", "THIRD_KEY": "third"}
     assert scene.deploy("secret", "remove", "OTHER_KEY").code == 1
     listed = scene.deploy("secret", "list").out
     assert [line.split()[0] for line in listed.splitlines()] == ["API_KEY", "THIRD_KEY"]
 
 
-@pytest.mark.parametrize("moment", ["GetSecretValue", "PutSecretValue"])
+@pytest.mark.parametrize("operation", ["GetSecretValue", "PutSecretValue"])
 @pytest.mark.parametrize("other", ["API_KEY", "OTHER_KEY"])
-def test_an_edit_that_somebody_else_made_meanwhile_is_kept(scene: Scene, moment: str, other: str) -> None:
+def test_a_concurrent_edit_of_somebody_else_is_kept(scene: Scene, operation: str, other: str) -> None:
     scene.deploy("secret", "set", "FIRST_KEY", typed="first")
-    around(scene, "after", moment, lambda: scene.deploy("secret", "set", other, typed="theirs"))
+    run_once(scene, "after", operation, lambda: scene.deploy("secret", "set", other, typed="theirs"))
     assert scene.deploy("secret", "set", "API_KEY", typed="ours").code == 0
-    assert stored(scene) == {"FIRST_KEY": "first", other: "theirs"} | {"API_KEY": "ours"}
+    assert stored_values(scene) == {"FIRST_KEY": "first", other: "theirs"} | {"API_KEY": "ours"}
 
 
-def test_the_very_first_two_at_once(scene: Scene) -> None:
-    around(scene, "before", "CreateSecret", lambda: scene.deploy("secret", "set", "OTHER_KEY", typed="theirs"))
+def test_two_people_can_create_the_secret_at_the_same_time(scene: Scene) -> None:
+    run_once(scene, "before", "CreateSecret", lambda: scene.deploy("secret", "set", "OTHER_KEY", typed="theirs"))
     assert scene.deploy("secret", "set", "API_KEY", typed="ours").code == 0
-    assert stored(scene) == {"API_KEY": "ours", "OTHER_KEY": "theirs"}
+    assert stored_values(scene) == {"API_KEY": "ours", "OTHER_KEY": "theirs"}
 
 
-def test_a_lost_answer_is_no_lost_edit(scene: Scene) -> None:
-    """botocore repeats a request without an answer; AWS then says that the version read is no longer current."""
+def test_an_edit_succeeds_even_if_its_response_is_lost(scene: Scene) -> None:
+    """botocore repeats the call. AWS then responds that the version is no longer current."""
     scene.deploy("secret", "set", "API_KEY", typed="old")
     scene.aws.fail("secretsmanager:UpdateSecretVersionStage", "reset_after")
     assert scene.deploy("secret", "set", "API_KEY", typed="new").code == 0
-    assert stored(scene) == {"API_KEY": "new"}
+    assert stored_values(scene) == {"API_KEY": "new"}
     assert scene.calls.count("PutSecretValue") == 1
 
 
-def test_only_set_and_remove_read_values(scene: Scene) -> None:
+def test_only_secret_set_and_remove_read_values(scene: Scene) -> None:
     scene.configure('secrets = ["API_KEY"]')
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     for arguments in (["secret", "list"], ["--image", scene.images["old"]], ["status"]):
@@ -81,7 +81,7 @@ def test_only_set_and_remove_read_values(scene: Scene) -> None:
         assert "GetSecretValue" not in scene.calls
 
 
-def test_a_value_changed_by_other_means_makes_a_new_version(scene: Scene) -> None:
+def test_a_value_that_was_changed_without_the_tool_becomes_a_new_version(scene: Scene) -> None:
     scene.configure('secrets = ["API_KEY"]')
     scene.deploy("secret", "set", "API_KEY", typed="old")
     scene.release("old")
@@ -90,91 +90,109 @@ def test_a_value_changed_by_other_means_makes_a_new_version(scene: Scene) -> Non
     assert scene.live_version() == "2"
 
 
-def test_what_has_no_room_is_refused(scene: Scene) -> None:
-    assert scene.deploy("secret", "set", "API_KEY", typed="x" * 65_536).code == 2
+def test_values_that_do_not_fit_into_the_secret_are_rejected(scene: Scene) -> None:
+    full = f"{SECRET} is full: a secret holds up to 47 keys and 65,536 bytes.\nRemove keys you do not need.\n"
+    rejected = scene.deploy("secret", "set", "API_KEY", typed="x" * 65_536)
+    assert (rejected.code, rejected.err) == (2, full)
     assert scene.deploy("secret", "set", "API_KEY", typed="x" * 60_000).code == 0
-    assert scene.deploy("secret", "set", "OTHER_KEY", typed="x" * 6_000).code == 2
-    assert list(stored(scene)) == ["API_KEY"]
+    rejected = scene.deploy("secret", "set", "OTHER_KEY", typed="x" * 6_000)
+    assert (rejected.code, rejected.err) == (2, full)
+    assert list(stored_values(scene)) == ["API_KEY"]
 
 
-def test_more_keys_than_there_are_tags(scene: Scene) -> None:
+def test_a_secret_has_at_most_47_keys(scene: Scene) -> None:
+    """A secret can have 50 tags. The tool needs one for each key, and three others."""
     scene.deploy("secret", "set", "API_KEY", typed="value")
     put(scene, json.dumps({f"KEY_{number}": "value" for number in range(47)}))
     assert scene.deploy("secret", "set", "KEY_46", typed="new").code == 0
-    assert scene.deploy("secret", "set", "KEY_47", typed="value").code == 2
+    rejected = scene.deploy("secret", "set", "KEY_47", typed="value")
+    assert rejected.code == 2
+    assert f"{SECRET} is full: a secret holds up to 47 keys" in rejected.err
 
 
 @pytest.mark.parametrize("text", ["not JSON", '"text"', "[1, 2]"])
-def test_what_is_no_json_object_is_left_alone(scene: Scene, text: str) -> None:
+def test_a_value_that_is_not_a_json_object_is_not_overwritten(scene: Scene, text: str) -> None:
     scene.deploy("secret", "set", "API_KEY", typed="value")
     put(scene, text)
     refused = scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     assert refused.code == 1
-    assert "does not hold a JSON object" in refused.err
+    assert refused.err == f"{SECRET} is not a JSON object.\nMake it one in the AWS console.\n"
     assert scene.mutations == []
 
 
 @pytest.mark.parametrize("deleted", [False, True])
-def test_a_secret_that_is_not_ours_is_left_alone(scene: Scene, deleted: bool) -> None:
+def test_a_secret_of_somebody_else_is_not_changed(scene: Scene, deleted: bool) -> None:
     secrets = scene.aws.client("secretsmanager")
-    secrets.create_secret(Name=STORED_AT, SecretString="theirs")
+    secrets.create_secret(Name=SECRET, SecretString="theirs")
     if deleted:
-        secrets.delete_secret(SecretId=STORED_AT)
+        secrets.delete_secret(SecretId=SECRET)
     scene.configure('secrets = ["API_KEY"]')
     deploy = ["--image", scene.images["old"]]
     for arguments in (["secret", "set", "API_KEY"], ["secret", "list"], deploy, ["destroy", "--purge"]):
         refused = scene.deploy(*arguments, typed="value")
         assert refused.code == 1
-        assert f"a secret named {STORED_AT} that was not made by this tool" in refused.err
+        assert refused.err == (
+            f"A secret named {SECRET} already exists, but this tool did not create it for this stage.\n"
+            "Choose another name in deploy.toml or another --stage, or delete it.\n"
+        )
         assert scene.mutations == []
 
 
-def test_destroyed_it_can_be_brought_back(scene: Scene) -> None:
+def test_destroy_says_until_when_the_secret_can_be_restored(scene: Scene) -> None:
     scene.configure('secrets = ["API_KEY"]')
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     scene.release("old")
-    gone = scene.deploy("destroy", typed=NAME)
-    assert gone.code == 0
-    assert f"{STORED_AT} (for 30 days it can be brought back)" in gone.out
-    assert f"{STORED_AT} can be brought back until" in gone.out
-    assert gone.out.endswith("\n0 left\n")
+    destroyed = scene.deploy("destroy", typed=NAME)
+    assert destroyed.code == 0
+    recovery = "can be restored for 30 days with ./deploy.sh secret set"
+    assert f"\n  secret                  {SECRET} ({recovery})\n" in destroyed.out
+    deleted = scene.aws.client("secretsmanager").describe_secret(SecretId=SECRET)["DeletedDate"]
+    note = (
+        f"\n{SECRET} {recovery} (until {deleted:%Y-%m-%d}).\n"
+        "To delete it for good: ./deploy.sh destroy --purge\n0 left\n"
+    )
+    assert destroyed.out.endswith(note)
     again = scene.deploy("destroy")
     assert again.code == 0
+    assert again.out.endswith(f"\nNothing to delete.{note}")
     assert scene.mutations == []
-    assert "--stage prod destroy --purge" in again.out
 
     refused = scene.release("old")
     assert refused.code == 1
-    assert "Give it one: ./deploy.sh --stage prod secret set API_KEY" in refused.err
+    assert refused.err == (
+        "The secret API_KEY, listed in deploy.toml, has no value in stage prod.\n"
+        "Set it: ./deploy.sh --stage prod secret set API_KEY\n"
+    )
     assert scene.mutations == []
 
 
-def test_setting_a_key_brings_back_the_others(scene: Scene) -> None:
+def test_setting_a_key_restores_the_others(scene: Scene) -> None:
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     scene.deploy("destroy", typed=NAME)
     assert scene.deploy("secret", "remove", "API_KEY").code == 1
     assert scene.deploy("secret", "set", "OTHER_KEY", typed="other").code == 0
-    assert stored(scene) == {"API_KEY": VALUE, "OTHER_KEY": "other"}
+    assert stored_values(scene) == {"API_KEY": VALUE, "OTHER_KEY": "other"}
 
 
-@pytest.mark.parametrize("first", [["destroy"], ["status"]], ids=["after destroy", "at once"])
-def test_purged_it_is_gone(scene: Scene, first: list[str]) -> None:
+@pytest.mark.parametrize("first", [["destroy"], ["status"]], ids=["after destroy", "without destroy"])
+def test_a_purged_secret_cannot_be_restored(scene: Scene, first: list[str]) -> None:
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     scene.deploy(*first, typed=NAME)
-    gone = scene.deploy("destroy", "--purge", typed=NAME)
-    assert gone.code == 0
-    assert "brought back" not in gone.out
-    assert gone.out.endswith("\n0 left\n")
+    purged = scene.deploy("destroy", "--purge", typed=NAME)
+    assert purged.code == 0
+    assert "restored" not in purged.out
+    assert purged.out.endswith(f"deleted secret {SECRET}\n0 left\n")
     listed = scene.aws.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)
     assert listed["SecretList"] == []
     assert scene.deploy("secret", "set", "API_KEY", typed="new").code == 0
-    assert stored(scene) == {"API_KEY": "new"}
+    assert stored_values(scene) == {"API_KEY": "new"}
 
 
-def test_the_role_may_read_just_this_secret(scene: Scene) -> None:
+def test_the_role_can_read_only_this_secret(scene: Scene) -> None:
     scene.release("old")
     policy = scene.aws.client("iam").get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"]
-    (resource,) = [one["Resource"] for one in policy["Statement"] if one["Action"] == ["secretsmanager:GetSecretValue"]]
+    action = ["secretsmanager:GetSecretValue"]
+    (resources,) = [statement["Resource"] for statement in policy["Statement"] if statement["Action"] == action]
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
-    arn = scene.aws.client("secretsmanager").describe_secret(SecretId=STORED_AT)["ARN"]
-    assert resource.removesuffix("??????") == arn[:-6]
+    arn = scene.aws.client("secretsmanager").describe_secret(SecretId=SECRET)["ARN"]
+    assert resources == [f"{arn[:-6]}??????"]

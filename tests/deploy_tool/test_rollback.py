@@ -1,4 +1,4 @@
-"""What was live before is live again, unless it does not work."""
+"""The command `rollback`: the previous version is live again, unless it does not work."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.scene import NAME, Scene
 
-WHILE_THERE = """
+NEEDS_A_FILE = """
 import os
 
 def handler(event, context):
@@ -21,71 +21,87 @@ def two_releases(scene: Scene) -> Scene:
     return scene
 
 
-def test_the_release_before_is_live_again(two_releases: Scene) -> None:
-    back = two_releases.deploy("rollback")
-    assert back.code == 0
+def test_the_previous_version_is_live_again(two_releases: Scene) -> None:
+    rollback = two_releases.deploy("rollback")
+    assert rollback.code == 0
     assert two_releases.live_version() == "1"
     assert two_releases.answer() == "old"
-    assert "Version 1 is live instead of 2. To undo it: ./deploy.sh rollback 2\n" in back.out
+    assert "\nVersion 1 is live instead of 2. To undo this: ./deploy.sh rollback 2\n" in rollback.out
+    assert rollback.out.endswith(" ms.\n")
+    assert f"\n{two_releases.url()} answers in " in rollback.out
     assert two_releases.mutations[0] == "UpdateAlias"
 
 
-def test_what_to_do_next_is_said_for_the_stage_at_hand(scene: Scene) -> None:
+def test_suggested_commands_contain_the_stage(scene: Scene) -> None:
     for image in ("old", "new"):
         scene.deploy("--stage", "dev", "--image", scene.images[image])
-    assert "To undo it: ./deploy.sh --stage dev rollback 2\n" in scene.deploy("--stage", "dev", "rollback").out
+    assert "To undo this: ./deploy.sh --stage dev rollback 2\n" in scene.deploy("--stage", "dev", "rollback").out
     assert scene.deploy("--stage", "qa", "rollback").err.endswith("Deploy it: ./deploy.sh --stage qa\n")
 
 
-def test_where_it_came_from_is_nothing_to_go_back_to(two_releases: Scene) -> None:
+def test_a_second_rollback_needs_the_number_of_a_version(two_releases: Scene) -> None:
+    """The version that was rolled back is probably broken, so it is not recorded as the previous one."""
     two_releases.deploy("rollback")
     again = two_releases.deploy("rollback")
     assert again.code == 1
-    assert "    version 2 · " in again.err
-    assert "Name one of those above: ./deploy.sh rollback 2\n" in again.err
+    version, *error = again.err.splitlines()
+    assert version.startswith("    version 2 · ")
+    assert error == ["No previous version is recorded.", "Choose one of those above: ./deploy.sh rollback 2"]
     assert two_releases.deploy("rollback", "2").code == 0
     assert two_releases.live_version() == "2"
 
 
-def test_one_that_fails_its_smoke_test_is_refused_unless_forced(scene: Scene, tmp_path: Path) -> None:
-    (depends_on := tmp_path / "file").touch()
-    assert scene.deploy("--image", scene.push("fragile", WHILE_THERE.format(file=depends_on))).code == 0
+def test_a_version_that_fails_its_smoke_test_is_rejected_unless_forced(scene: Scene, tmp_path: Path) -> None:
+    (file := tmp_path / "file").touch()
+    assert scene.deploy("--image", scene.push("fragile", NEEDS_A_FILE.format(file=file))).code == 0
     scene.release("new")
-    depends_on.unlink()
+    file.unlink()
     refused = scene.deploy("rollback")
     assert refused.code == 1
     assert scene.mutations == []
-    assert "Version 1 failed its smoke test" in refused.err
-    assert "Version 2 still is live" in refused.err
-    assert scene.deploy("rollback", "--force").code == 1  # the URL answers 500
+    assert refused.err.splitlines()[-2:] == [
+        "Version 1 failed its smoke test, GET /health: the response has status 500",
+        "Version 2 is still live. Choose another version, or use --force.",
+    ]
+    forced = scene.deploy("rollback", "--force")
+    assert forced.code == 1
+    assert "\nVersion 1 failed its smoke test, GET /health: the response has status 500\n" in forced.out
+    assert forced.err == f"{scene.url()} returned status 500: {{}}\nSee ./deploy.sh logs --errors\n"
     assert scene.live_version() == "1"
-    depends_on.touch()
-    assert scene.deploy("rollback", "1").code == 0
+    file.touch()
+    again = scene.deploy("rollback", "1")
+    assert again.code == 0
+    assert "\nVersion 1 is already live.\n" in again.out
     assert scene.mutations == []
 
 
-def test_a_version_that_is_not_there(two_releases: Scene) -> None:
+def test_a_version_that_does_not_exist_is_an_error_with_a_list(two_releases: Scene) -> None:
     refused = two_releases.deploy("rollback", "7")
     assert refused.code == 1
-    assert refused.err.splitlines()[1:] == [
-        "There is no version 7.",
-        "Name one of those above: ./deploy.sh rollback 1",
-    ]
+    version, *error = refused.err.splitlines()
+    assert version.startswith("    version 1 · ")
+    assert error == ["Version 7 does not exist.", "Choose one of those above: ./deploy.sh rollback 1"]
 
 
-def test_before_the_first_deploy(scene: Scene) -> None:
+def test_the_only_version_cannot_be_rolled_back(scene: Scene) -> None:
+    scene.release("old")
+    refused = scene.deploy("rollback")
+    assert (refused.code, refused.err) == (1, "No previous version is recorded.\nNo other version exists.\n")
+
+
+def test_rollback_before_the_first_deploy_is_an_error(scene: Scene) -> None:
     refused = scene.deploy("rollback")
     assert refused.code == 1
-    assert "has no release in stage prod" in refused.err
+    assert refused.err == "my-api has no release in stage prod.\nDeploy it: ./deploy.sh\n"
 
 
 @pytest.mark.answers(cold_starts="provisioned_concurrency")
-def test_it_is_ready_before_it_is_live(scene: Scene) -> None:
+def test_environments_are_ready_before_the_version_is_live(scene: Scene) -> None:
     scene.configure("provisioned_concurrency = { executions = 2 }")
     for image in ("old", "new"):
         scene.release(image)
     assert scene.deploy("rollback").code == 0
     assert scene.calls.index("PutProvisionedConcurrencyConfig") < scene.calls.index("UpdateAlias")
     provisioned = scene.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
-    (one,) = provisioned["ProvisionedConcurrencyConfigs"]
-    assert (one["FunctionArn"][-2:], one["RequestedProvisionedConcurrentExecutions"]) == (":1", 2)
+    (config,) = provisioned["ProvisionedConcurrencyConfigs"]
+    assert (config["FunctionArn"][-2:], config["RequestedProvisionedConcurrentExecutions"]) == (":1", 2)

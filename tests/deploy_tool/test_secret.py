@@ -1,4 +1,4 @@
-"""Secrets: set without being shown, checked before a deploy, effective with the next one."""
+"""The command `secret`: values are never shown, a deploy requires them, and a change takes effect with the next deploy."""
 
 import pytest
 
@@ -8,33 +8,52 @@ VALUE = "correct horse battery staple"
 
 
 def test_a_value_is_never_shown(scene: Scene) -> None:
-    said = [scene.deploy("secret", "set", "API_KEY", typed=VALUE), scene.deploy("secret", "list")]
-    assert [run.code for run in said] == [0, 0]
-    assert "API_KEY" in said[1].out
-    assert VALUE not in "".join(run.out + run.err for run in said)
+    set_run, list_run = scene.deploy("secret", "set", "API_KEY", typed=VALUE), scene.deploy("secret", "list")
+    assert (set_run.code, list_run.code) == (0, 0)
+    assert set_run.out.startswith("API_KEY is set for stage prod (version ")
+    assert set_run.out.endswith(
+        'Next, add "API_KEY" to secrets in deploy.toml and api_key to app/settings.py, and deploy.\n'
+    )
+    assert list_run.out.startswith("API_KEY ")
+    assert list_run.out.endswith("  (not in deploy.toml)\n")
+    assert VALUE not in set_run.out + set_run.err + list_run.out + list_run.err
 
 
-@pytest.mark.parametrize("value", ["", "\n", b"\xff"])
-def test_a_value_that_is_empty_or_no_text_is_refused(scene: Scene, value: str | bytes) -> None:
-    assert scene.deploy("secret", "set", "API_KEY", typed=value).code == 2
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("", "The value of API_KEY is empty.\nEnter it at the prompt, or pass it on standard input.\n"),
+        ("\n", "The value of API_KEY is empty.\nEnter it at the prompt, or pass it on standard input.\n"),
+        (b"\xff", "The value of API_KEY is not text.\nEncode it first, for example with base64.\n"),
+    ],
+)
+def test_a_value_must_be_text_and_not_empty(scene: Scene, value: str | bytes, error: str) -> None:
+    rejected = scene.deploy("secret", "set", "API_KEY", typed=value)
+    assert (rejected.code, rejected.err) == (2, error)
     assert scene.calls == []
 
 
-def test_a_deploy_needs_the_value_of_every_secret(scene: Scene) -> None:
+def test_a_deploy_requires_the_value_of_every_secret(scene: Scene) -> None:
     scene.configure('secrets = ["API_KEY"]')
+    listed = scene.deploy("secret", "list")
+    assert listed.out == f"{'API_KEY':24} has no value: ./deploy.sh secret set API_KEY\n"
     refused = scene.release("old")
     assert refused.code == 1
-    assert "secret set API_KEY" in refused.err
+    assert refused.err == (
+        "The secret API_KEY, listed in deploy.toml, has no value in stage prod.\n"
+        "Set it: ./deploy.sh --stage prod secret set API_KEY\n"
+    )
     assert scene.mutations == []
 
 
-def test_a_new_value_makes_a_new_version(scene: Scene) -> None:
+def test_a_new_value_becomes_a_new_version(scene: Scene) -> None:
     scene.configure('secrets = ["API_KEY"]')
     scene.deploy("secret", "set", "API_KEY", typed="old")
     scene.release("old")
     scene.release("old")
     assert scene.mutations == []
-    scene.deploy("secret", "set", "API_KEY", typed="new")
+    changed = scene.deploy("secret", "set", "API_KEY", typed="new")
+    assert changed.out.endswith("The running service keeps the old value until the next ./deploy.sh\n")
     assert scene.release("old").code == 0
     assert scene.live_version() == "2"
     configuration = scene.aws.client("lambda").get_function_configuration(FunctionName=NAME)
@@ -44,13 +63,20 @@ def test_a_new_value_makes_a_new_version(scene: Scene) -> None:
 
 
 def test_a_secret_in_use_cannot_be_removed(scene: Scene) -> None:
+    in_use = (
+        "API_KEY is in use: the service reads it at every cold start.\n"
+        "Remove it from secrets in deploy.toml and deploy. Then run this command again.\n"
+    )
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     scene.configure('secrets = ["API_KEY"]')
+    assert scene.deploy("secret", "remove", "API_KEY").err == in_use
     scene.release("old")
     scene.configure("secrets = []")
-    assert scene.deploy("secret", "remove", "API_KEY").code == 1  # the live version still reads it
+    refused = scene.deploy("secret", "remove", "API_KEY")  # the live version still reads it
+    assert (refused.code, refused.err) == (1, in_use)
     scene.release("old")
-    assert scene.deploy("secret", "remove", "API_KEY").code == 0
+    removed = scene.deploy("secret", "remove", "API_KEY")
+    assert (removed.code, removed.out) == (0, "API_KEY was removed from stage prod.\n")
     again = scene.deploy("secret", "remove", "API_KEY")
     assert again.code == 1
-    assert "There is no secret API_KEY" in again.err
+    assert again.err == "The secret API_KEY does not exist in stage prod.\nSee ./deploy.sh secret list\n"

@@ -1,4 +1,4 @@
-"""A version is released once its snapshot is ready, and says what is wrong when it never is."""
+"""SnapStart: a version is released once its snapshot is ready, and a failure is explained."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from tests.scene import NAME, Scene
 
 pytestmark = pytest.mark.answers(cold_starts="snapstart")
 
-NO_SNAPSHOT = """
+FAILS_INIT = """
 raise RuntimeError("no disk")
 """
-NO_RESTORE = """
+FAILS_RESTORE = """
 from snapshot_restore_py import register_after_restore
 
 @register_after_restore
@@ -21,44 +21,46 @@ def handler(event, context):
 """
 
 
-def snapshots_of(scene: Scene) -> str:
+def snapshots_of_live_version(scene: Scene) -> str:
     live = scene.aws.client("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
     return str(live["SnapStart"]["ApplyOn"])
 
 
-def test_versions_have_a_snapshot(scene: Scene) -> None:
+def test_versions_have_a_snapshot_unless_deploy_toml_disables_it(scene: Scene) -> None:
     assert scene.release("old").code == 0
-    assert snapshots_of(scene) == "PublishedVersions"
+    assert snapshots_of_live_version(scene) == "PublishedVersions"
     scene.configure("snapstart = false")
     assert scene.release("old").code == 0
     assert scene.live_version() == "2"
-    assert snapshots_of(scene) == "None"
+    assert snapshots_of_live_version(scene) == "None"
 
 
-def test_it_is_waited_for(scene: Scene) -> None:
+def test_a_release_waits_for_the_snapshot(scene: Scene) -> None:
     assert scene.release("old").code == 0
     calls = scene.calls[scene.calls.index("PublishVersion") + 1 :]
-    waited = calls[: calls.index("Invoke")]
-    assert set(waited) == {"GetFunctionConfiguration"}
-    assert len(waited) > 2
+    while_waiting = calls[: calls.index("Invoke")]
+    assert set(while_waiting) == {"GetFunctionConfiguration"}
+    assert len(while_waiting) > 2
 
 
-def test_a_version_whose_init_fails_is_told_and_not_kept(scene: Scene) -> None:
-    refused = scene.deploy("--image", scene.push("no snapshot", NO_SNAPSHOT))
+def test_a_version_whose_init_fails_is_explained_and_deleted(scene: Scene) -> None:
+    refused = scene.deploy("--image", scene.push("fails init", FAILS_INIT))
     assert refused.code == 1
-    assert "could not prepare version 1: " in refused.err
-    assert "RuntimeError: no disk\n" in refused.err
-    assert "./deploy.sh logs --errors" in refused.err
+    *log, message, hint = refused.err.splitlines()
+    assert "        RuntimeError: no disk" in log
+    assert message.startswith("Lambda could not start version 1: ")
+    assert hint == "The live version did not change. Fix the cause (see ./deploy.sh logs --errors) and deploy again."
     versions = scene.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
     assert [version["Version"] for version in versions] == ["$LATEST"]
 
 
-def test_a_restore_that_fails_is_told(scene: Scene) -> None:
-    refused = scene.deploy("--image", scene.push("no restore", NO_RESTORE))
+def test_a_version_that_cannot_be_restored_is_explained(scene: Scene) -> None:
+    refused = scene.deploy("--image", scene.push("fails restore", FAILS_RESTORE))
     assert refused.code == 1
-    assert "RuntimeError: no connection\n" in refused.err
-    told = refused.err.splitlines()
-    assert told[-2].startswith(
-        "Version 1 failed its smoke test, GET /health: it could not be restored from its snapshot: "
+    *log, message, hint = refused.err.splitlines()
+    assert "        RuntimeError: no connection" in log
+    assert message.startswith(
+        "Version 1 failed its smoke test, GET /health: Lambda could not run it: "
+        "The afterRestore() runtime hook encountered an error."
     )
-    assert "What was live still is. See ./deploy.sh logs --errors, correct it and deploy again." in told
+    assert hint == "The live version did not change. Fix the error and deploy again."

@@ -1,4 +1,8 @@
-"""What is live, and what it wrote, in words."""
+"""The commands `status` and `logs`: the live version, and the log as readable lines."""
+
+import re
+
+import pytest
 
 from tests.scene import NAME, Scene
 
@@ -16,10 +20,20 @@ def handler(event, context):
     print(json.dumps({"timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}))
     return {"statusCode": 200, "body": "{}"}
 """
+STATUS = rf"""my-api · prod · us-east-1
+live       version 1 · published [\d-]+ [\d:]+ UTC
+previous   not recorded, .*
+state      Active
+image      \S+/built-elsewhere@sha256:[0-9a-f]{{64}}
+URL        (\S+)
+alarms     {NAME}-errors \w+ · {NAME}-5xx \w+
+errors     \d in the last 24 hours \(see all with \./deploy\.sh logs --errors --hours 24\)
+"""
 
 
-def with_logs(scene: Scene) -> str:
-    """A service that has answered, failed and timed out; its deploy's last words: the URL."""
+@pytest.fixture
+def url(scene: Scene) -> str:
+    """The URL of a service with log records of a response, an exception and a timeout."""
     scene.configure("timeout_s = 1")
     url = scene.deploy("--image", scene.push("logs", SERVICE)).url
     for path in ("/items", "/broken", "/slow"):
@@ -27,30 +41,37 @@ def with_logs(scene: Scene) -> str:
     return url
 
 
-def test_status_of_what_is_live(scene: Scene) -> None:
-    url = with_logs(scene)
+def test_status_shows_the_live_version_and_recent_errors(scene: Scene, url: str) -> None:
     status = scene.deploy("status")
     assert status.code == 0
-    assert "version 1" in status.out
-    assert f"{NAME}-5xx" in status.out
-    assert "KeyError: 'id'" in status.out
-    assert url in status.out
+    rows, _, errors = status.out.partition("--hours 24)\n")
+    match = re.fullmatch(STATUS, rows + "--hours 24)\n")
+    assert match, status.out
+    assert match[1] == url
+    assert "KeyError: 'id'" in errors
+    assert "timeout: Sandbox.Timedout after 1," in errors
     assert scene.mutations == []
 
 
-def test_logs_and_errors_only(scene: Scene) -> None:
-    with_logs(scene)
+def test_status_can_print_only_the_url(scene: Scene, url: str) -> None:
+    assert scene.deploy("status", "--url").out == f"{url}\n"
+
+
+def test_logs_prints_all_records_or_only_errors(scene: Scene, url: str) -> None:
     logs = scene.deploy("logs")
     assert logs.code == 0
     assert "GET /items 200 12.3 ms" in logs.out
     errors = scene.deploy("logs", "--errors")
     assert errors.code == 0
     assert "GET /items" not in errors.out
-    assert "timeout: Sandbox.Timedout after 1," in errors.out
+    assert "ERROR Lambda: timeout: Sandbox.Timedout after 1," in errors.out
 
 
-def test_before_the_first_deploy(scene: Scene) -> None:
+def test_status_and_logs_before_the_first_deploy_are_errors(scene: Scene) -> None:
     status = scene.deploy("status")
-    assert status.code == 1
-    assert "Deploy it: ./deploy.sh" in status.err
-    assert scene.deploy("logs").code == 1
+    assert (status.code, status.err) == (1, "my-api has no release in stage prod.\nDeploy it: ./deploy.sh\n")
+    logs = scene.deploy("logs")
+    assert (logs.code, logs.err) == (
+        1,
+        "my-api has no logs in stage prod: it has not been deployed.\nDeploy it: ./deploy.sh\n",
+    )

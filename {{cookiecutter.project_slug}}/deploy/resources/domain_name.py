@@ -19,22 +19,23 @@ class DomainName:
         self.name = name
 
     def read(self) -> State | None:
-        """Return its DomainNameConfiguration, to which DNS has to lead, or None.
+        """Return its DomainNameConfiguration, to which DNS has to lead, or None if it does not exist for this stage."""
+        response = self._describe()
+        is_own = self.stage.tags.items() <= response.get("Tags", {}).items()
+        return {**response["DomainNameConfigurations"][0]} if is_own else None
 
-        Raise DeployError if somebody else created it.
-        """
+    def _describe(self) -> Any:
         with suppress_errors("NotFoundException"):
-            response = self.stage.client("apigatewayv2").get_domain_name(DomainName=self.name)
-            if not self.stage.tags.items() <= response.get("Tags", {}).items():
-                raise DeployError(
-                    f"API Gateway already has a domain {self.name}, but this tool did not create it for this stage.",
-                    "Choose another name under [domain] in deploy.toml, or delete it.",
-                )
-            return {**response["DomainNameConfigurations"][0]}
-        return None
+            return self.stage.client("apigatewayv2").get_domain_name(DomainName=self.name)
+        return {}
 
     def create(self, certificate_arn: str) -> State:
-        """Create it and return its DomainNameConfiguration."""
+        """Create it and return its DomainNameConfiguration. Raise DeployError if somebody else created it."""
+        if self._describe():
+            raise DeployError(
+                f"API Gateway already has a domain {self.name}, but this tool did not create it for this stage.",
+                "Choose another name under [domain] in deploy.toml, or delete it.",
+            )
         response = self.stage.client("apigatewayv2").create_domain_name(
             DomainName=self.name,
             DomainNameConfigurations=[
