@@ -12,7 +12,7 @@ NAMES_PER_CALL = 10  # https://docs.aws.amazon.com/systems-manager/latest/APIRef
 def fetch_secrets(names: Sequence[str]) -> dict[str, str]:
     """Return the values of the secrets by name. Raise SecretsError if a secret does not exist."""
     path = os.environ["SECRETS_PATH"]
-    values = {}
+    values: dict[str, str] = {}
     for start in range(0, len(names), NAMES_PER_CALL):
         parameters = [path + name for name in names[start : start + NAMES_PER_CALL]]
         response = call_aws("ssm", "AmazonSSM.GetParameters", {"Names": parameters, "WithDecryption": True})
