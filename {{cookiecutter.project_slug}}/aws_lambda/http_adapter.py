@@ -1,6 +1,7 @@
 """The adapter between Lambda's HTTP events (payload format 2.0) and an ASGI application."""
 
 import asyncio
+import atexit
 import json
 import logging
 from typing import Any
@@ -46,6 +47,13 @@ class LambdaHandler(Mangum):
         self.loop.close()
         self.loop = asyncio.new_event_loop()  # a forked process must not share the file descriptors of a loop
         self.loop.run_until_complete(self.application.start())
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Stop the application. Lambda ends the process without notice, so this runs only elsewhere, such as in tests."""
+        if not self.loop.is_closed():
+            self.loop.run_until_complete(self.application.stop())
+            self.loop.close()
 
     def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
         """Respond to one event. Raise EventError if it is not an HTTP request."""

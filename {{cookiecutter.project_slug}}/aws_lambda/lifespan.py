@@ -10,7 +10,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ASGI_VERSION = {"version": "3.0", "spec_version": "2.0"}
-EXIT_TIMEOUT_S = 1  # for the application to raise its exception after it reported a failure
+EXIT_TIMEOUT_S = 1  # for the end of the lifespan after a shutdown message or a reported failure
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +20,13 @@ class LifespanError(Exception):
 
 
 class Lifespan:
-    """ASGI middleware that sends the lifespan message and gives the state of the lifespan to each request.
-
-    The application is never stopped: Lambda does not reliably announce the end of an execution environment.
-    """
+    """ASGI middleware that sends the lifespan messages and gives the state of the lifespan to each request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.state: dict[str, Any] = {}
         self.task: asyncio.Task[None] | None = None
+        self.stopping = asyncio.Event()
 
     async def start(self) -> None:
         """Run the application until its start-up is complete. Raise its exception, or LifespanError, if that fails."""
@@ -39,7 +37,8 @@ class Lifespan:
         async def receive() -> Message:
             nonlocal requested
             if requested:
-                await asyncio.Event().wait()  # wait forever, because Lambda announces no shutdown
+                await self.stopping.wait()
+                return {"type": "lifespan.shutdown"}
             requested = True
             return {"type": "lifespan.startup"}
 
@@ -54,7 +53,6 @@ class Lifespan:
 
         # A TaskGroup or a connection pool of the lifespan lives as long as this task.
         self.task = asyncio.create_task(run())
-        self.task._log_destroy_pending = False  # type: ignore[attr-defined]  # no warning when the process ends
         self.task.add_done_callback(lambda task: ready.set())
         await ready.wait()
         if failure is not None:
@@ -66,15 +64,20 @@ class Lifespan:
         if failure is not None:
             raise LifespanError(failure)
         if not self.task.done():
-            self.task.add_done_callback(log_error)
+            self.task.add_done_callback(self.log_error)
+
+    async def stop(self) -> None:
+        """Send the shutdown message and wait until the lifespan has ended, but not for long."""
+        self.stopping.set()
+        if self.task:
+            await asyncio.wait([self.task], timeout=EXIT_TIMEOUT_S)
+
+    def log_error(self, task: "asyncio.Task[None]") -> None:
+        """Log an exception that ends the lifespan while the application runs, such as one in its TaskGroup."""
+        if not self.stopping.is_set() and not task.cancelled() and (error := task.exception()):
+            logger.error("The lifespan of the application failed", exc_info=error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application, with a copy of the state."""
         scope["state"] = self.state.copy()
         await self.app(scope, receive, send)
-
-
-def log_error(task: "asyncio.Task[None]") -> None:
-    """Log an exception that ends the lifespan after the start-up, such as one in its TaskGroup."""
-    if not task.cancelled() and (error := task.exception()):
-        logger.error("The lifespan of the application failed", exc_info=error)

@@ -46,11 +46,7 @@ def start() -> Iterator[Start]:
 
     yield start
     for handler in handlers:
-        tasks = asyncio.all_tasks(handler.loop)
-        for task in tasks:
-            task.cancel()
-        handler.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        handler.loop.close()
+        handler.stop()
     asyncio.set_event_loop(None)
 
 

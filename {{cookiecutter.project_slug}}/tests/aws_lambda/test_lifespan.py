@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from aws_lambda.http_adapter import LambdaHandler
 from aws_lambda.lifespan import LifespanError
 from tests.aws_lambda.application import create_app
-from tests.aws_lambda.conftest import Start, create_client
+from tests.aws_lambda.conftest import Start, create_client, run_python
 
 
 def test_application_is_started_once(start: Start) -> None:
@@ -27,6 +27,23 @@ def test_application_is_not_started_by_the_import() -> None:
     app = create_app()
     LambdaHandler(app).loop.close()
     assert not hasattr(app.state, "starts")
+
+
+def test_application_is_stopped_at_the_end_of_the_process() -> None:
+    code = """
+from contextlib import asynccontextmanager
+from aws_lambda.http_adapter import LambdaHandler
+from tests.aws_lambda.application import create_app
+
+@asynccontextmanager
+async def lifespan(app):
+    print("start")
+    yield
+    print("stop")
+
+LambdaHandler(create_app(lifespan=lifespan)).start()
+"""
+    assert run_python(code) == "start\nstop\n"
 
 
 def test_startup_functions(start: Start) -> None:
