@@ -114,11 +114,11 @@ def test_serve_deploys_again_at_enter_and_ends_at_ctrl_c(tmp_path: Path) -> None
             return said
 
         said = heard("./deploy.sh destroy")
-        project.edit("app/main.py", "async def", "async def def")
+        project.edit("app/routers/health.py", "async def", "async def def")
         demo.stdin.write("\n")
         demo.stdin.flush()
         heard("SyntaxError")
-        project.edit("app/main.py", "async def def", "async def")
+        project.edit("app/routers/health.py", "async def def", "async def")
         project.edit("app/routers/health.py", "async def", "@router.get('/again')\nasync def")
         demo.stdin.write("\n")
         demo.stdin.flush()

@@ -4,13 +4,14 @@ Mangum can only start and stop it for each request (https://github.com/Kludex/ma
 """
 
 import asyncio
+import atexit
 import logging
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ASGI_VERSION = {"version": "3.0", "spec_version": "2.0"}
-EXIT_TIMEOUT_S = 1  # for the application to raise its exception after it reported a failure
+EXIT_TIMEOUT_S = 1  # for the end of the lifespan after a shutdown message or a reported failure
 
 logger = logging.getLogger(__name__)
 
@@ -18,9 +19,9 @@ _event_loop: asyncio.AbstractEventLoop | None = None  # all requests of an execu
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Replace the event loop. Environments restored from the same image must not share the loop's file descriptors."""
+    """Replace the event loop, because copies of a process must not share the file descriptors of a loop."""
     global _event_loop
-    if _event_loop:
+    if _event_loop and not _event_loop.is_closed() and not asyncio.all_tasks(_event_loop):
         _event_loop.close()
     _event_loop = asyncio.new_event_loop()
     return _event_loop
@@ -36,19 +37,26 @@ class LifespanError(Exception):
 
 
 class Lifespan:
-    """ASGI middleware that sends the lifespan message and gives the state of the lifespan to each request.
-
-    The application is never stopped: Lambda does not reliably announce the end of an execution environment.
-    """
+    """ASGI middleware that sends the lifespan messages and gives the state of the lifespan to each request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.state: dict[str, Any] = {}
         self.task: asyncio.Task[None] | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.stopping = asyncio.Event()
 
     def start(self) -> None:
         """Run the application until its start-up is complete. Raise its exception, or LifespanError, if that fails."""
-        new_event_loop().run_until_complete(self._start())
+        self.loop = new_event_loop()
+        self.loop.run_until_complete(self._start())
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Stop the application. Lambda ends the process without notice, so this runs only elsewhere, such as in tests."""
+        if self.loop and not self.loop.is_closed():
+            self.loop.run_until_complete(self._stop())
+            self.loop.close()
 
     async def _start(self) -> None:
         requested = False
@@ -58,7 +66,8 @@ class Lifespan:
         async def receive() -> Message:
             nonlocal requested
             if requested:
-                await asyncio.Event().wait()  # wait forever, because Lambda announces no shutdown
+                await self.stopping.wait()
+                return {"type": "lifespan.shutdown"}
             requested = True
             return {"type": "lifespan.startup"}
 
@@ -73,7 +82,6 @@ class Lifespan:
 
         # A TaskGroup or a connection pool of the lifespan lives as long as this task.
         self.task = asyncio.create_task(run())
-        self.task._log_destroy_pending = False  # type: ignore[attr-defined]  # no warning when the process ends
         self.task.add_done_callback(lambda task: ready.set())
         await ready.wait()
         if failure is not None:
@@ -85,15 +93,20 @@ class Lifespan:
         if failure is not None:
             raise LifespanError(failure)
         if not self.task.done():
-            self.task.add_done_callback(log_error)
+            self.task.add_done_callback(self._log_error)
+
+    async def _stop(self) -> None:
+        """Send the shutdown message and wait until the lifespan has ended, but not for long."""
+        self.stopping.set()
+        if self.task:
+            await asyncio.wait([self.task], timeout=EXIT_TIMEOUT_S)
+
+    def _log_error(self, task: "asyncio.Task[None]") -> None:
+        """Log an exception that ends the lifespan while the application runs, such as one in its TaskGroup."""
+        if not self.stopping.is_set() and not task.cancelled() and (error := task.exception()):
+            logger.error("The lifespan of the application failed", exc_info=error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application, with a copy of the state."""
         scope["state"] = self.state.copy()
         await self.app(scope, receive, send)
-
-
-def log_error(task: "asyncio.Task[None]") -> None:
-    """Log an exception that ends the lifespan after the start-up, such as one in its TaskGroup."""
-    if not task.cancelled() and (error := task.exception()):
-        logger.error("The lifespan of the application failed", exc_info=error)

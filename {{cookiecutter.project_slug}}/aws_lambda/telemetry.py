@@ -16,8 +16,8 @@ def flush_traces() -> None:
     global _flushing
     if "opentelemetry.sdk.trace" not in sys.modules or (_flushing and _flushing.is_alive()):
         return
-    flush = getattr(sys.modules["opentelemetry.trace"].get_tracer_provider(), "force_flush", None)
-    if flush:
+    provider = sys.modules["opentelemetry.trace"].get_tracer_provider()
+    if flush := getattr(provider, "force_flush", None):
         _flushing = Thread(target=flush, args=[int(FLUSH_TIMEOUT_S * 1000)], daemon=True)
         _flushing.start()
         _flushing.join(FLUSH_TIMEOUT_S)

@@ -15,7 +15,7 @@ from aws_lambda import sigv4
 from aws_lambda.access_log import AccessLog
 from aws_lambda.errors import add_error_handlers
 from aws_lambda.http_adapter import TEXT_MIME_TYPES, HttpEvent
-from aws_lambda.lifespan import Lifespan, use_event_loop
+from aws_lambda.lifespan import Lifespan
 from tests.aws_lambda.application import create_app
 from tests.aws_lambda.aws_server import AwsServer
 from tests.lambda_transport import LambdaTransport
@@ -40,25 +40,20 @@ def run_python(code: str, **environment: str) -> str:
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Return a function that starts an application as aws_lambda/handler.py does, and returns its handler."""
-    loops = []
+    applications = []
 
     def start(app: ASGIApp) -> Mangum:
         add_error_handlers(app)
         application = Lifespan(app)
+        applications.append(application)
         application.start()
-        use_event_loop()
-        loops.append(asyncio.get_event_loop_policy().get_event_loop())
         return Mangum(
             AccessLog(application), lifespan="off", custom_handlers=[HttpEvent], text_mime_types=TEXT_MIME_TYPES
         )
 
     yield start
-    for loop in loops:
-        if not loop.is_closed():
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    for application in applications:
+        application.stop()
     asyncio.set_event_loop(None)
 
 

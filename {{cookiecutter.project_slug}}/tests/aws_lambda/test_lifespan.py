@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from aws_lambda.lifespan import Lifespan, LifespanError
 from tests.aws_lambda.application import create_app
-from tests.aws_lambda.conftest import Start, create_client
+from tests.aws_lambda.conftest import Start, create_client, run_python
 
 
 def test_application_is_started_once(start: Start) -> None:
@@ -26,6 +26,23 @@ def test_application_is_not_started_by_the_import() -> None:
     app = create_app()
     Lifespan(app)
     assert not hasattr(app.state, "starts")
+
+
+def test_application_is_stopped_at_the_end_of_the_process() -> None:
+    code = """
+from contextlib import asynccontextmanager
+from aws_lambda.lifespan import Lifespan
+from tests.aws_lambda.application import create_app
+
+@asynccontextmanager
+async def lifespan(app):
+    print("start")
+    yield
+    print("stop")
+
+Lifespan(create_app(lifespan=lifespan)).start()
+"""
+    assert run_python(code) == "start\nstop\n"
 
 
 def test_startup_functions(start: Start) -> None:

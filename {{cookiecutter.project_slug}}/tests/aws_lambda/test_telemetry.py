@@ -24,10 +24,9 @@ class TracerProvider:
 def provider(monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
     """Configure a tracer provider, as an application with the OpenTelemetry SDK does."""
     provider = TracerProvider()
-    api: Any = ModuleType("opentelemetry")
-    api.trace = ModuleType("opentelemetry.trace")
-    api.trace.get_tracer_provider = lambda: provider
-    monkeypatch.setitem(sys.modules, "opentelemetry", api)
+    api: Any = ModuleType("opentelemetry.trace")
+    api.get_tracer_provider = lambda: provider
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", api)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", ModuleType("opentelemetry.sdk.trace"))
     monkeypatch.setattr(telemetry, "_flushing", None)
     return provider
