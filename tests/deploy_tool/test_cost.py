@@ -41,7 +41,7 @@ def test_typical_workloads_cost_what_the_price_list_says(scene: Scene) -> None:
     assert cost.out.endswith("\n  Nothing was measured in the last 30 days.\n")
 
 
-def test_requested_and_measured_workloads_have_their_own_rows(scene: Scene) -> None:
+def test_requested_and_measured_workloads_are_shown(scene: Scene) -> None:
     scene.release("old")
     before = measured_requests(scene.deploy("cost").out)
     for _ in range(3):

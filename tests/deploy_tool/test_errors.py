@@ -57,15 +57,15 @@ def test_a_region_that_does_not_exist_is_an_error(scene: Scene) -> None:
     scene.configure('region = "us-east-9"')
     run = scene.deploy()
     assert run.code == 2
-    assert run.err == (
-        "deploy.toml: region: Lambda is not available in 'us-east-9'.\nCorrect region in deploy.toml.\n"
-    )
+    assert run.err == ("deploy.toml: region: Lambda is not available in 'us-east-9'.\nCorrect region in deploy.toml.\n")
 
 
 def test_missing_credentials_are_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {name: value for name, value in scene.aws.environ.items() if "KEY" not in name}
     monkeypatch.setattr(EmbeddedAws, "environ", property(lambda aws: variables))
-    monkeypatch.setattr("tests.deploying._session", botocore.session.get_session)  # a session without cached credentials
+    monkeypatch.setattr(
+        "tests.deploying._session", botocore.session.get_session
+    )  # a session without cached credentials
     run = scene.deploy()
     assert run.code == 1
     assert run.err == (

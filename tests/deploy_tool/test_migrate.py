@@ -126,7 +126,7 @@ def test_a_command_runs_in_the_migration_function(scene: Scene, arguments: list[
         (["drop"], "No such command 'drop'."),
         (["downgrade"], "Missing argument 'revision'."),
         (["stamp"], "Missing argument 'revision'."),
-        (["upgrade", "--sql"], "Invalid value for '[revision]': '--sql' is not a revision."),
+        (["upgrade", "--sql"], "Invalid value for 'revision': '--sql' is not a revision."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -158,6 +158,4 @@ def test_a_migration_cannot_run_longer_than_lambda_allows(scene: Scene) -> None:
     scene.configure("migration_timeout_s = 901")
     rejected = scene.deploy()
     assert rejected.code == 2
-    assert rejected.err.startswith(
-        "deploy.toml: migration_timeout_s: must be less than or equal to 900; it is 901.\n"
-    )
+    assert rejected.err.startswith("deploy.toml: migration_timeout_s: must be less than or equal to 900; it is 901.\n")
