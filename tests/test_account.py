@@ -68,8 +68,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
 
 @pytest.mark.parametrize(
     ("broken", "code", "told"),
-    [("iam:PutRolePolicy", 1, "AWS refused PutRolePolicy"), ("", 130, "test-aws: stopped")],
-    ids=["AWS refuses a call", "Ctrl-C"],
+    [("iam:PutRolePolicy", 1, "AWS denied PutRolePolicy"), ("", 130, "test-aws: stopped")],
+    ids=["AWS denies a call", "Ctrl-C"],
 )
 def test_what_ends_half_way_is_removed(
     aws: EmbeddedAws, capsys: pytest.CaptureFixture[str], broken: str, code: int, told: str
@@ -109,7 +109,7 @@ def test_after_a_kill_the_next_run_removes_what_is_left_and_leaves_nothing_itsel
     assert "AWS account 123456789012 in us-east-1" in announced
     assert "about 6 min, at most $0.01" in announced
     assert said.index("Left by an earlier run") < said.index("Removing what is left") < said.index("[1/6]")
-    deleted = said.rpartition("This deletes, for good:\n")[2].partition("Type")[0]
+    deleted = said.rpartition("This permanently deletes:\n")[2].partition("Type")[0]
     kinds = [line[:25].strip() for line in deleted.splitlines()]
     assert len(kinds) == 7
     assert [kind for kind in kinds if kind not in announced] == []

@@ -109,7 +109,7 @@ def refused(on: Scene, run: Run, told: str) -> None:
     assert run.code == 1, run.out
     assert "failed its smoke test, GET /health" in run.err
     assert told in run.err
-    assert "What was live still is." in run.err.splitlines()[-1]
+    assert run.err.splitlines()[-1] == "The live version did not change. Fix the error and deploy again."
     assert "Traceback (most recent call last)" not in run.err.splitlines()[-2]
     assert on.live_version() == "1"
     with urllib.request.urlopen(on.url, timeout=30) as answer:

@@ -1,4 +1,4 @@
-"""Does every combination deploy by its own ./deploy.sh, answer over HTTP, use just what its role allows, and go?"""
+"""Every combination is deployed with its own ./deploy.sh, responds, uses all its permissions, and is destroyed."""
 
 import re
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from tests.embedded_aws import EmbeddedAws
 from tests.test_least_privilege import grants, missing, unused
 
 TRANSCRIPT = r"""my-api · prod · us-east-1
-\[#\] Building image\.\.\.          skipped: --image is given
-\[#\] Pushing to ECR\.\.\.          sha256:[0-9a-f]{4}… is there
+\[#\] Building image\.\.\.          skipped: --image was given
+\[#\] Pushing to ECR\.\.\.          sha256:[0-9a-f]{4}… exists
 \[#\] Preparing resources\.\.\.     \d+ created \(\d+\.\ds\)
 \[#\] Releasing version 1\.\.\.     smoke test passed, live \(\d+\.\ds\)
 \[#\] Checking the URL\.\.\.
@@ -26,13 +26,13 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 \[#\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """
-READS = 25  # of a deploy that changes nothing, without a database, an API or environments that stand ready
+READS = 25  # of a deploy without changes in the default project
 MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 2, "provisioned_concurrency": 4}
 MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
 
 
 def transcript(answers: Answers) -> str:
-    """What the first deploy prints, its steps numbered."""
+    """Return a pattern of the output of the first deploy, with numbered steps."""
     before, releasing, after = TRANSCRIPT.partition(r"\[#\] Releasing")
     migrating = MIGRATING if answers["migrations"] == "alembic" else ""
     parts = (before + migrating + releasing + after).split("#")
@@ -40,14 +40,14 @@ def transcript(answers: Answers) -> str:
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
-def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+def test_a_project_works_from_its_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     project = bake(**answers).copy(tmp_path)
     with EmbeddedAws() as aws, database_of(project, aws):
         runs = list[Run]()
 
         def deploy(*arguments: str, typed: str = "") -> Run:
             if arguments[0] == "destroy":
-                assert_grants_are_what_is_used(aws)
+                assert_all_permissions_are_used(aws)
             run = in_process if runs else deploy_sh
             runs.append(run(project, aws, *arguments, typed=typed))
             return runs[-1]
@@ -56,16 +56,16 @@ def test_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -
         def unchanged() -> Iterator[None]:
             before = len(aws.calls)
             yield
-            made = aws.calls[before:]
-            assert [call.operation for call in made if call.mutating] == []
-            assert len(made) <= 2 * READS + sum(2 * MORE_READS.get(answer, 0) for answer in answers.values())
+            calls = aws.calls[before:]  # of a plan and a deploy
+            assert [call.operation for call in calls if call.mutating] == []
+            assert len(calls) <= 2 * READS + sum(2 * MORE_READS.get(answer, 0) for answer in answers.values())
 
         play(project, deploy, lambda: ["--image", push(project, aws)], "my-api-prod", unchanged=unchanged)
         assert re.fullmatch(transcript(answers), runs[0].out), runs[0].out
         assert left_behind(aws) == []
 
 
-def assert_grants_are_what_is_used(aws: EmbeddedAws) -> None:
+def assert_all_permissions_are_used(aws: EmbeddedAws) -> None:
     granted = set(grants(aws))
     assert "logs:PutLogEvents" in {action for _, action, _ in granted}
     assert unused(granted, aws.used_by_roles) == set()

@@ -1,8 +1,8 @@
-"""Whatever goes wrong at whichever call: does what is live go on answering, and does the next run put it all right?
+"""Every call of the deploy tool can fail in every way: the live version keeps responding, and the next run repairs it.
 
-Every point is one call of one walk (a first deploy, an update, a rollback, a destroy) in one variant of the service,
-and one way in which that call goes wrong. FAULTS says how many are tried: "sample" (the default), "ci" (all of the
-default and the largest variant, and the sample of the others) or "all", which `make test-faults` does.
+A test disturbs one call of a scenario (a first deploy, an update, a rollback, a destroy) in one variant of the service
+with one kind of failure. The variable FAULTS selects how many are tested: "sample" (the default), "ci" (all of the
+default and the largest variant, and the sample of the others) or "all", as `make test-faults` does.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,39 +28,39 @@ from tests.embedded_aws.faults import Kind
 from tests.scene import NAME, Scene, scene
 
 SEED = 20_261_123
-SAMPLE = 36  # of the combinations of variant, walk and fault, each at one of its calls
+SAMPLE = 36  # of the combinations of variant, scenario and fault, each at one of its calls
 ALL_ATTEMPTS = 5  # botocore's, by the deploy tool's setting
 OPTIONS = ("endpoint", "migrations", "cold_starts")
 VARIANTS = [dict(zip(OPTIONS, row, strict=True)) for row in itertools.product(*(CHOICES[one] for one in OPTIONS))]
 WHOLE_IN_CI = (VARIANTS[0], VARIANTS[-1])
 
 
-UNDISTURBED: dict[tuple[str, "Walk"], tuple[list[str], str]] = {}  # the calls of a walk, and the state it ends in
+UNDISTURBED: dict[tuple[str, "Scenario"], tuple[list[str], str]] = {}  # the calls of a scenario, and its final state
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it runs any more."""
+    """The process was killed: nothing of it runs any more."""
 
 
 @dataclass(frozen=True)
-class Walk:
-    """`before` is what was done until then, `act` what is disturbed, `live` what may answer meanwhile and after it."""
+class Scenario:
+    """`before` are the releases before it, `act` is disturbed, and one of `live` responds meanwhile and afterwards."""
 
     before: tuple[str, ...]
     act: Callable[[Scene], Run]
     live: tuple[str, ...]
-    then: str | None  # what a plain run afterwards deploys; None: it is destroyed once more
+    then: str | None  # the release that the next run deploys; None if the stage is destroyed instead
 
 
-WALKS = {
-    "first deploy": Walk((), lambda on: on.release("new"), (), "new"),
-    "update": Walk(("old",), lambda on: on.release("new"), ("old", "new"), "new"),
-    "rollback": Walk(("old", "new"), lambda on: on.deploy("rollback"), ("old", "new"), "new"),
-    "destroy": Walk(("old",), lambda on: on.deploy("destroy", typed=f"{NAME}\n"), (), None),
+SCENARIOS = {
+    "first deploy": Scenario((), lambda on: on.release("new"), (), "new"),
+    "update": Scenario(("old",), lambda on: on.release("new"), ("old", "new"), "new"),
+    "rollback": Scenario(("old", "new"), lambda on: on.deploy("rollback"), ("old", "new"), "new"),
+    "destroy": Scenario(("old",), lambda on: on.deploy("destroy", typed=f"{NAME}\n"), (), None),
 }
 KINDS: list[Kind] = ["throttle", "server_error", "reset_before", "reset_after"]
 FAULTS = [
-    # AWS fails once, which nobody should notice, or goes on failing until botocore gives up.
+    # AWS fails once, which must not have any effect, or until botocore gives up.
     *(f"{kind} {how}" for kind in KINDS for how in ("once", "to the end")),
     "access denied",
     "Ctrl-C before",
@@ -68,35 +68,36 @@ FAULTS = [
     "killed before",
     "killed after",
 ]
-JOBS = [(variant, walk, fault) for variant in VARIANTS for walk in WALKS for fault in FAULTS]
+JOBS = [(variant, scenario, fault) for variant in VARIANTS for scenario in SCENARIOS for fault in FAULTS]
 SAMPLED = random.Random(SEED).sample(range(len(JOBS)), SAMPLE)  # noqa: S311
 
 
-def whole(variant: Answers) -> bool:
-    asked = os.environ.get("FAULTS", "sample")
-    return asked == "all" or (asked == "ci" and variant in WHOLE_IN_CI)
+def tests_all_calls(variant: Answers) -> bool:
+    selected = os.environ.get("FAULTS", "sample")
+    return selected == "all" or (selected == "ci" and variant in WHOLE_IN_CI)
 
 
-CHOSEN = [job for number, job in enumerate(JOBS) if whole(job[0]) or number in SAMPLED]
+CHOSEN = [job for number, job in enumerate(JOBS) if tests_all_calls(job[0]) or number in SAMPLED]
 
 
 @pytest.mark.parametrize(
-    ("variant", "walk", "fault"),
+    ("variant", "scenario", "fault"),
     CHOSEN,
-    ids=[f"{name_of(variant)}: {walk}: {fault}" for variant, walk, fault in CHOSEN],
+    ids=[f"{name_of(variant)}: {scenario}: {fault}" for variant, scenario, fault in CHOSEN],
 )
-def test_it_is_put_right(
+def test_the_next_run_repairs_a_failure_at_any_call(
     bake: Bake,
     tmp_path: Path,
     record_property: Callable[[str, object], None],
     variant: Answers,
-    walk: str,
+    scenario: str,
     fault: str,
 ) -> None:
-    sweep = Sweep(bake, tmp_path, variant, WALKS[walk])
-    count = sweep.undisturbed()
-    numbers = range(1, count + 1)
-    for number in numbers if whole(variant) else random.Random(f"{SEED} {walk} {fault}").sample(numbers, 1):  # noqa: S311
+    sweep = FaultSweep(bake, tmp_path, variant, SCENARIOS[scenario])
+    numbers: Sequence[int] = range(1, sweep.count_calls() + 1)
+    if not tests_all_calls(variant):
+        numbers = random.Random(f"{SEED} {scenario} {fault}").sample(numbers, 1)  # noqa: S311
+    for number in numbers:
         try:
             sweep.disturbed(number, fault)
         except (AssertionError, urllib.error.URLError) as error:
@@ -107,12 +108,12 @@ def test_it_is_put_right(
             sweep.figures = dict.fromkeys(sweep.figures, 0)
 
 
-class OneAtATime:
-    """In place of a pool of threads, so that the calls of a run are in the same order every time."""
+class SequentialPool:
+    """Replaces a pool of threads, so that the calls of a run have the same order every time."""
 
     def __init__(self, max_workers: int) -> None: ...
 
-    def __enter__(self) -> "OneAtATime":
+    def __enter__(self) -> "SequentialPool":
         return self
 
     def __exit__(self, *_: object) -> None: ...
@@ -126,123 +127,123 @@ class OneAtATime:
         return done
 
 
-class Sweep:
-    """One walk in one variant, disturbed again and again."""
+class FaultSweep:
+    """A scenario in one variant, disturbed at one call after the other."""
 
-    def __init__(self, bake: Bake, folder: Path, variant: Answers, walk: Walk) -> None:
+    def __init__(self, bake: Bake, folder: Path, variant: Answers, scenario: Scenario) -> None:
         self.bake = bake
         self.folder = folder
         self.variant = variant
-        self.walk = walk
-        self.calls: list[str] = []  # of the walk, when nothing disturbs it
+        self.scenario = scenario
+        self.calls: list[str] = []  # of the scenario without a failure
         self.figures = dict.fromkeys(("tried", "requests meanwhile", "failures", "left behind"), 0)
-        self.state = ""  # that a plain run ends in
+        self.state = ""  # at the end of the scenario without a failure
 
     @contextlib.contextmanager
-    def scene(self) -> Iterator[Scene]:
+    def stage(self) -> Iterator[Scene]:
         with (
-            scene(self.bake, self.folder, **self.variant) as on,
-            patch.object(sys.modules["deploy.stage"], "ThreadPoolExecutor", OneAtATime),
-            patch.object(sys.modules["deploy.plan"], "ThreadPoolExecutor", OneAtATime),
+            scene(self.bake, self.folder, **self.variant) as stage,
+            patch.object(sys.modules["deploy.stage"], "ThreadPoolExecutor", SequentialPool),
+            patch.object(sys.modules["deploy.plan"], "ThreadPoolExecutor", SequentialPool),
         ):
-            yield on
+            yield stage
 
-    def undisturbed(self) -> int:
-        """How many calls the walk makes."""
-        job = name_of(self.variant), self.walk
+    def count_calls(self) -> int:
+        """Return the number of calls of the scenario without a failure."""
+        job = name_of(self.variant), self.scenario
         if job not in UNDISTURBED:
-            UNDISTURBED[job] = self._undisturbed()
+            UNDISTURBED[job] = self._run_undisturbed()
         self.calls, self.state = UNDISTURBED[job]
         return len(self.calls)
 
-    def _undisturbed(self) -> tuple[list[str], str]:
-        with self.scene() as on:
-            self.prepare(on)
-            before = len(on.aws.calls)
-            assert self.walk.act(on).code == 0
-            calls = [call.action for call in on.aws.calls[before:] if call.caller == "deployer"]
-            if not self.walk.then:
+    def _run_undisturbed(self) -> tuple[list[str], str]:
+        with self.stage() as stage:
+            self.prepare(stage)
+            before = len(stage.aws.calls)
+            assert self.scenario.act(stage).code == 0
+            calls = [call.action for call in stage.aws.calls[before:] if call.caller == "deployer"]
+            if not self.scenario.then:
                 return calls, ""
-            assert on.release(self.walk.then).code == 0
-            return calls, on.state()
+            assert stage.release(self.scenario.then).code == 0
+            return calls, stage.state()
 
-    def prepare(self, on: Scene) -> None:
-        for body in self.walk.before:
-            done = on.release(body)
-            assert done.code == 0, done.err
+    def prepare(self, stage: Scene) -> None:
+        for body in self.scenario.before:
+            run = stage.release(body)
+            assert run.code == 0, run.err
 
     def disturbed(self, number: int, fault: str) -> None:
         self.figures["tried"] += 1
-        with self.scene() as on:
-            self.prepare(on)
-            undo = on.aws.hook(self.watch(on, on.url()))
-            run = act(on, self.walk, number, fault)
+        with self.stage() as stage:
+            self.prepare(stage)
+            undo = stage.aws.hook(self.watch(stage, stage.url()))
+            run = act(stage, self.scenario, number, fault)
             undo()
-            on.aws.clear_faults()
+            stage.aws.clear_faults()
             if run:
-                self.told(run, fault)
-                if fault.endswith(" once") and not self.may_be_noticed(number, fault):
+                self.assert_explained(run, fault)
+                if fault.endswith(" once") and not self.can_have_an_effect(number, fault):
                     assert run.code == 0, run.err
-            if self.walk.live:
-                self.request(on, on.url())
-            if self.walk.then:
-                again = on.release(self.walk.then)
+            if self.scenario.live:
+                self.request(stage, stage.url())
+            if self.scenario.then:
+                again = stage.release(self.scenario.then)
                 assert again.code == 0, again.err
-                assert on.answer() == self.walk.then
-                assert on.state() == self.state
-            gone = on.deploy("destroy", typed=f"{NAME}\n")
-            assert gone.code == 0, gone.err
-            assert gone.out.endswith("0 left\n")
-            left = left_behind(on.aws)
-            self.figures["left behind"] += len(left)
-            assert left == []
+                assert stage.answer() == self.scenario.then
+                assert stage.state() == self.state
+            destroyed = stage.deploy("destroy", typed=f"{NAME}\n")
+            assert destroyed.code == 0, destroyed.err
+            assert destroyed.out.endswith("0 left\n")
+            remaining = left_behind(stage.aws)
+            self.figures["left behind"] += len(remaining)
+            assert remaining == []
 
-    def may_be_noticed(self, number: int, fault: str) -> bool:
-        """An Invoke is never repeated; a change that is, because its answer was lost, may meet what it did itself."""
+    def can_have_an_effect(self, number: int, fault: str) -> bool:
+        """Return True for an Invoke, which is never repeated, and for a change that is repeated unnecessarily."""
         return "Invoke" in self.calls[number - 1] or fault == "reset_after once"
 
-    def told(self, run: Run, fault: str) -> None:
-        """Two lines at most, the exit code that they mean, and never a traceback."""
+    def assert_explained(self, run: Run, fault: str) -> None:
+        """Raise AssertionError unless the exit code fits and an error has two lines and no traceback."""
         assert run.code in ((130,) if fault.startswith("Ctrl-C") else (0, 1)), run
         assert len(run.err.splitlines()) == (2 if run.code == 1 else run.code == 130), run.err
 
-    def watch(self, on: Scene, url: str) -> Callable[[Call, int, str], None]:
-        """A client that calls the URL after each change."""
+    def watch(self, stage: Scene, url: str) -> Callable[[Call, int, str], None]:
+        """Return a hook that requests the URL after each change."""
 
-        def changed(call: Call, number: int, when: str) -> None:
-            if self.walk.live and when == "after" and call.mutating and call.operation != "Invoke":
-                self.request(on, url)
+        def request_after_change(call: Call, number: int, when: str) -> None:
+            if self.scenario.live and when == "after" and call.mutating and call.operation != "Invoke":
+                self.request(stage, url)
 
-        return changed
+        return request_after_change
 
-    def request(self, on: Scene, url: str) -> None:
+    def request(self, stage: Scene, url: str) -> None:
         self.figures["requests meanwhile"] += 1
-        assert on.answer(url) in self.walk.live
+        assert stage.answer(url) in self.scenario.live
 
 
-def act(on: Scene, walk: Walk, number: int, fault: str) -> Run | None:
-    """The walk, with this fault at its `number`-th call; None when it was killed there."""
+def act(stage: Scene, scenario: Scenario, number: int, fault: str) -> Run | None:
+    """Run the scenario with this fault at its `number`-th call. Return None if the process was killed."""
     how = fault.rpartition(" ")[2]
     if fault == "access denied":
-        on.aws.fail("*", "deny", call=number)
+        stage.aws.fail("*", "deny", call=number)
     elif fault.startswith(("Ctrl-C", "killed")):
-        stop, seen = Killed if fault.startswith("killed") else KeyboardInterrupt, itertools.count(1)
-        now = 0
+        error = Killed if fault.startswith("killed") else KeyboardInterrupt
+        calls, current = itertools.count(1), 0
 
-        def gone(call: Call, _: int, when: str) -> None:
-            nonlocal now
-            now = next(seen) if when == "before" else now
-            if now == number and when == how:
-                raise stop
+        def stop(call: Call, _: int, when: str) -> None:
+            nonlocal current
+            current = next(calls) if when == "before" else current
+            if current == number and when == how:
+                raise error
 
-        undo = on.aws.hook(gone)
+        undo = stage.aws.hook(stop)
         try:
-            return walk.act(on)
+            return scenario.act(stage)
         except Killed:
             return None
         finally:
             undo()
     else:
-        (kind,) = [one for one in KINDS if fault.startswith(one)]
-        on.aws.fail("*", kind, call=number, times=1 if how == "once" else ALL_ATTEMPTS)
-    return walk.act(on)
+        (kind,) = [kind for kind in KINDS if fault.startswith(kind)]
+        stage.aws.fail("*", kind, call=number, times=1 if how == "once" else ALL_ATTEMPTS)
+    return scenario.act(stage)

@@ -1,4 +1,4 @@
-"""What is a role allowed, and would it be noticed that it is not just what its function needs?"""
+"""Compare what a role allows with what it is used for; test_deploy.py does that for every combination."""
 
 import urllib.error
 import urllib.request
@@ -15,14 +15,12 @@ from tests.embedded_aws import EmbeddedAws
 Grants = set[tuple[str, str, str]]  # role, action, resource; the resource may be a pattern
 
 
-def test_a_grant_too_many_and_one_too_few_are_noticed(bake: Bake, tmp_path: Path) -> None:
+def test_a_superfluous_and_a_missing_permission_are_noticed(bake: Bake, tmp_path: Path) -> None:
     project = with_a_secret(bake().copy(tmp_path))
-    needed, extra = "ssm:GetParameters", "ssm:GetParametersByPath"
-    role = project.path / "deploy/resources/role.py"
-    text = role.read_text("utf-8")
-    role.write_text(text.replace(f'["{needed}"]', f'["{needed}", "{extra}"]'), "utf-8")
+    needed, superfluous = "ssm:GetParameters", "ssm:GetParametersByPath"
+    project.edit("deploy/resources/parameters.py", '"GetParameters"', '"GetParameters GetParametersByPath"')
     granted, used = observed(project)
-    assert {action for _, action, _ in unused(granted, used)} == {extra}
+    assert {action for _, action, _ in unused(granted, used)} == {superfluous}
     fewer = {grant for grant in granted if grant[1] != needed}
     assert {action for _, action, _ in missing(fewer, used)} == {needed}
     elsewhere = {(role, action, resource.replace("prod", "dev")) for role, action, resource in granted}
@@ -30,7 +28,7 @@ def test_a_grant_too_many_and_one_too_few_are_noticed(bake: Bake, tmp_path: Path
 
 
 def observed(project: Project) -> tuple[Grants, Grants]:
-    """What the roles of a deployed service are allowed, and what they were used for."""
+    """Return what the roles of a deployed service allow, and what they were used for."""
     with EmbeddedAws() as aws:
         deploy = InProcess(project, aws)
         deploy("secret", "set", "API_KEY", typed="value")
@@ -41,7 +39,7 @@ def observed(project: Project) -> tuple[Grants, Grants]:
 
 
 def grants(aws: EmbeddedAws) -> Iterable[tuple[str, str, str]]:
-    """Every action on every resource that a policy of a role of the account allows."""
+    """Yield every action on every resource that the policies of the roles in the account allow."""
     iam = aws.client("iam")
     for role in iam.list_roles()["Roles"]:
         name = role["RoleName"]

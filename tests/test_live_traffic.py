@@ -1,4 +1,4 @@
-"""Does a deploy under traffic go unnoticed: no failed request, and never the old answer after the new one?"""
+"""Clients do not notice a release: no request fails, and none gets the old response after the new one."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +15,7 @@ CLIENTS = 8
 
 
 @pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
-def test_no_request_fails_and_the_answer_changes_once(bake: Bake, tmp_path: Path, endpoint: str) -> None:
+def test_no_request_fails_and_the_response_changes_once(bake: Bake, tmp_path: Path, endpoint: str) -> None:
     project = bake(endpoint=endpoint).copy(tmp_path)
     with EmbeddedAws() as aws:
         deploy = InProcess(project, aws)

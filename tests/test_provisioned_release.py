@@ -1,4 +1,4 @@
-"""With provisioned concurrency, does any request wait for a start, a release under traffic included?"""
+"""With provisioned concurrency no request waits for a cold start, even during a release."""
 
 import json
 from pathlib import Path

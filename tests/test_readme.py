@@ -40,7 +40,7 @@ LOOKED_UP = {
 
 # What each command of the pages is run by. Those of make also have to run the module that the test runs.
 COST = "tests/deploy_tool/test_cost.py"
-DEPLOY = "tests/test_deploy.py::test_first_deploy_to_destroy"
+DEPLOY = "tests/test_deploy.py::test_a_project_works_from_its_first_deploy_to_destroy"
 FOLLOWS = "tests/test_change_answer.py::test_a_project_of_one_release_follows_to_the_next"
 RUN_BY = {
     "cookiecutter gh:<org>/cookiecutter-fastapi-lambda": FOLLOWS,  # from another address
@@ -54,9 +54,9 @@ RUN_BY = {
     "./deploy.sh plan": DEPLOY,
     "./deploy.sh destroy": DEPLOY,
     "./deploy.sh cost": f"{COST}::test_typical_workloads_cost_what_the_price_list_says",
-    "./deploy.sh cost --requests 260000000 --duration 20": f"{COST}::test_what_is_asked_for_and_what_was_measured",
-    "./deploy.sh github": "tests/test_github_role.py::test_it_is_enough_and_no_more",
-    "./deploy.sh --stage dev": "tests/deploy_tool/test_destroy.py::test_the_other_stage_stays",
+    "./deploy.sh cost --requests 260000000 --duration 20": f"{COST}::test_requested_and_measured_workloads_are_shown",
+    "./deploy.sh github": "tests/test_github_role.py::test_a_role_allows_what_a_stage_needs_and_nothing_else",
+    "./deploy.sh --stage dev": "tests/deploy_tool/test_destroy.py::test_another_stage_keeps_its_resources",
 }
 MAKE = {
     "demo": ("tests.demo", "tests/test_demo.py::test_default_answers"),
@@ -65,8 +65,8 @@ MAKE = {
         "tests/test_demo.py::test_serve_deploys_again_at_enter_and_ends_at_ctrl_c",
     ),
     "test": ("pytest", ".ci/run"),
-    "test-faults": ("pytest", "tests/test_faults.py::test_it_is_put_right"),
-    "test-github": ("pytest", "tests/test_github_role.py::test_it_is_enough_and_no_more"),
+    "test-faults": ("pytest", "tests/test_faults.py::test_the_next_run_repairs_a_failure_at_any_call"),
+    "test-github": ("pytest", "tests/test_github_role.py::test_a_role_allows_what_a_stage_needs_and_nothing_else"),
     "test-openapi": ("pytest", "tests/test_openapi.py::test_it_does_what_it_says"),
     "test-soak": ("pytest", "tests/test_soak.py::test_memory_stays_flat"),
     "test-aws": ("tests.account", "tests/test_account.py::test_with_a_container_engine"),

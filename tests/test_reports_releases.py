@@ -1,4 +1,4 @@
-"""What trackers report of releases on Lambda: is each so on the embedded AWS, and does ./deploy.sh handle it?
+"""Problems with releases on Lambda that others reported: the embedded AWS has each of them, and ./deploy.sh handles it.
 
 Each test is named after the report.
 """
@@ -27,25 +27,30 @@ SLOW_INIT = "import time\n\ntime.sleep(0.6)\n"
 
 
 def test_buildx_1533_an_image_index_is_rejected(bake: Bake, tmp_path: Path) -> None:
-    """docker/buildx#1533, aws/aws-lambda-roadmap#82: BuildKit puts image and attestations in one. We say so first."""
+    """docker/buildx#1533, aws/aws-lambda-roadmap#82: BuildKit combines image and attestations in an index.
+
+    The deploy tool rejects it before it changes anything.
+    """
     with scene(bake, tmp_path) as on:
         index = on.aws.push_image("built-elsewhere", task_root(tmp_path, "new"), media_type=OCI_INDEX)
         sample = Sample(on.aws, tmp_path)
-        told = f"The image manifest, config or layer media type for the source image {index} is not supported."
-        with refused("InvalidParameterValueException", told):
+        message = f"The image manifest, config or layer media type for the source image {index} is not supported."
+        with refused("InvalidParameterValueException", message):
             sample.client.create_function(**sample.definition(Code={"ImageUri": index}))
         before = len(on.aws.calls)
         run = on.deploy("--image", index)
         assert run.code == 1
-        assert "application/vnd.oci.image.index.v1+json, which Lambda does not take." in run.err
-        assert "--provenance=false --sbom=false --platform" in run.err
+        assert run.err == (
+            f"The image has the media type {OCI_INDEX}, which Lambda does not accept.\n"
+            "Build it for one platform and without attestations: --provenance=false --sbom=false --platform linux/…\n"
+        )
         assert [call.operation for call in on.aws.calls[before:] if call.mutating] == []
 
 
-def test_a_legacy_builder_ignores_the_platform_without_a_word(
+def test_an_image_for_the_wrong_architecture_is_rejected_after_the_build(
     bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And Lambda would say "exec format error". A builder that can is told to leave attestations out."""
+    """The legacy builder ignores --platform, and Lambda would report "exec format error"."""
     docker, log = tmp_path / "bin/docker", tmp_path / "log"
     docker.parent.mkdir()
     docker.write_text(
@@ -58,7 +63,10 @@ def test_a_legacy_builder_ignores_the_platform_without_a_word(
     with scene(bake, tmp_path) as on:
         run = on.deploy()
         assert run.code == 1
-        assert "Docker built the image for amd64, not for arm64." in run.err
+        assert run.err == (
+            "Docker built the image for amd64 instead of arm64.\n"
+            "Install Docker's buildx plugin, or set architecture in deploy.toml to that of this machine.\n"
+        )
         assert log.read_text("utf-8").startswith("1 build --platform linux/arm64 --tag my-api-prod:")
         assert on.aws.client("lambda").list_functions()["Functions"] == []
 
@@ -162,8 +170,8 @@ def test_terraform_provider_aws_48116_an_alias_with_weights_takes_no_provisioned
         assert on.release("other").code == 0
 
 
-def test_a_failing_init_is_told_without_a_reason_under_provisioned_concurrency(bake: Bake, tmp_path: Path) -> None:
-    """FUNCTION_ERROR_INIT_FAILURE is all that AWS says. A deploy runs the version once before, and tells its log."""
+def test_provisioned_concurrency_does_not_say_why_init_failed(bake: Bake, tmp_path: Path) -> None:
+    """AWS only returns FUNCTION_ERROR_INIT_FAILURE. A deploy invokes the version first, and shows its log."""
     with scene(bake, tmp_path, cold_starts="provisioned_concurrency") as on:
         sample = Sample(on.aws, tmp_path)
         sample.create(FAILS_INIT)

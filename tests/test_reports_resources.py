@@ -83,7 +83,10 @@ def test_pulumi_aws_native_148_a_fresh_role_cannot_be_assumed(bake: Bake, tmp_pa
         assert on.release("old").code == 0
         assert on.aws.clock.time() - began > 20
     with scene(bake, tmp_path, Delays(role_s=600)) as on:
-        assert "AWS did not finish what my-api-prod was waiting for within 300 s." in on.release("old").err
+        assert on.release("old").err == (
+            f"{NAME} could not be updated: a previous update is still in progress, or its role is not usable yet, "
+            "within 300 s.\nRun ./deploy.sh again to continue.\n"
+        )
 
 
 def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, tmp_path: Path) -> None:
@@ -117,7 +120,7 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_where_nothing_leads_to_its_se
             "[stages.dev]",
             f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["sg-1"]\n\n[stages.dev]""",
         )
-        assert f"Nothing leads from {subnet} to com.amazonaws.us-east-1.ssm" in on.deploy("doctor").out
+        assert f"There is no route from {subnet} to com.amazonaws.us-east-1.ssm." in on.deploy("doctor").out
         root = task_root(tmp_path, "reads", ASKS_AS_OURS_DOES)
         on.project.edit("aws_lambda/sigv4.py", "TIMEOUT_S = 2", "TIMEOUT_S = 0.5")  # which INIT needs four times here
         shutil.copy(on.project.path / "aws_lambda/sigv4.py", root / "aws_lambda/sigv4.py")
@@ -128,7 +131,7 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_where_nothing_leads_to_its_se
 
         service = "com.amazonaws.us-east-1.ssm"
         ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[subnet])
-        assert "an endpoint leads to com.amazonaws.us-east-1.ssm" in on.deploy("doctor").out
+        assert f"ok       network: an interface endpoint leads to {service}\n" in on.deploy("doctor").out
         assert on.deploy("--image", image).code == 0
         assert on.answer() == "postgresql://nowhere"
 
@@ -169,8 +172,8 @@ def test_zappa_1425_there_are_regions_without_function_urls(bake: Bake, tmp_path
             run = on.release("old")
             if endpoint == "function_url":
                 assert run.code == 1
-                assert run.err.startswith(
-                    "Lambda has no function URLs in this Region: it does not know GetFunctionUrlConfig.\nSet another"
+                assert run.err == (
+                    "GetFunctionUrlConfig is not available in this Region.\nSet another region in deploy.toml.\n"
                 )
                 assert [call.operation for call in aws.calls[before:] if call.mutating] == []
             else:
@@ -188,8 +191,9 @@ def test_sst_5829_a_new_account_runs_ten_requests_at_once(bake: Bake, tmp_path: 
         doctor = on.deploy("doctor")
         assert doctor.code == 1
         assert (
-            "needs 4 executions at once; of this account's 10, 10 are not reserved, and 10 of them must" in doctor.out
-        )
+            "PROBLEM  concurrency: deploy.toml needs 4 concurrent executions. "
+            "10 of this account's 10 are not reserved, and 10 of them must stay unreserved.\n"
+        ) in doctor.out
         run = on.release("new")
         assert run.code == 1
         assert told in run.err

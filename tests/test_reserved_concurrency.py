@@ -1,4 +1,4 @@
-"""Is `reserved_concurrency` a ceiling for the bill: one request too many gets 429, until the key is taken out again?"""
+"""`reserved_concurrency` limits concurrent executions: further requests get status 429, until the key is removed."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from tests.conftest import Bake
 from tests.deploying import Run, in_process, write_handler
 from tests.embedded_aws import EmbeddedAws, ManualClock
 
-# A request of /slow lasts until its file is gone.
+# A request for /slow takes until the file is deleted.
 SLOW = """
 import pathlib, time
 
@@ -27,7 +27,7 @@ def handler(event, context):
 KEY, LINE = "# reserved_concurrency = 10  #", "reserved_concurrency = {}  #"
 
 
-def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: Path) -> None:
+def test_it_limits_concurrent_requests_and_can_be_removed(bake: Bake, tmp_path: Path) -> None:
     project, busy = bake().copy(tmp_path), tmp_path / "busy"
     root = write_handler(tmp_path / "root", SLOW.format(busy=str(busy)))
     with EmbeddedAws(clock=ManualClock()) as aws:
@@ -37,8 +37,8 @@ def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: 
             return in_process(project, aws, "--image", image)
 
         def reserved() -> object:
-            told = aws.client("lambda").get_function_concurrency(FunctionName="my-api-prod")
-            return told.get("ReservedConcurrentExecutions")
+            response = aws.client("lambda").get_function_concurrency(FunctionName="my-api-prod")
+            return response.get("ReservedConcurrentExecutions")
 
         project.edit("deploy.toml", KEY, LINE.format(1))
         url = deploy().url
@@ -50,14 +50,15 @@ def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: 
         project.edit("deploy.toml", LINE.format(1), LINE.format(901))  # of 1,000
         refused = deploy()
         assert refused.code == 1
-        assert "to PutFunctionConcurrency" in refused.err
-        assert "below its minimum value of [100]" in refused.err
-        assert len(refused.err.splitlines()) == 2
+        message, hint = refused.err.splitlines()
+        assert message.startswith("PutFunctionConcurrency failed with InvalidParameterValueException: ")
+        assert "below its minimum value of [100]" in message
+        assert hint == "Fix the cause, then run the same command again."
         assert (reserved(), fetch(url)[0]) == (1, 200)
 
         project.edit("deploy.toml", LINE.format(901), KEY)
-        taken_out = deploy()
-        assert "1 updated" in taken_out.out
+        removed = deploy()
+        assert "1 updated" in removed.out
         assert reserved() is None
         with running(url + "slow", busy):
             assert fetch(url)[0] == 200
@@ -65,7 +66,7 @@ def test_it_limits_what_runs_at_once_and_can_be_taken_out(bake: Bake, tmp_path: 
 
 @contextmanager
 def running(url: str, busy: Path) -> Iterator[None]:
-    """While a request of this URL is being answered."""
+    """Run the block during a request to this URL."""
     request = threading.Thread(target=fetch, args=(url,))
     request.start()
     while not busy.exists():

@@ -1,4 +1,4 @@
-"""Do two deploys of one stage at the same time end with one of them live as a whole, and the other told so?"""
+"""Two deploys of a stage at the same time: one is live as a whole, and the other says why it stopped."""
 
 import itertools
 import threading
@@ -19,7 +19,9 @@ RELEASES = ("zero", "one", "two")
 
 @pytest.mark.parametrize("first", [True, False], ids=["first deploy", "update"])
 @pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
-def test_one_wins_and_the_other_says_why_it_stopped(bake: Bake, tmp_path: Path, endpoint: str, first: bool) -> None:
+def test_one_deploy_succeeds_and_the_other_says_why_it_stopped(
+    bake: Bake, tmp_path: Path, endpoint: str, first: bool
+) -> None:
     project = bake(endpoint=endpoint)
     with EmbeddedAws() as aws:
         roots = {release: task_root(tmp_path, release) for release in RELEASES}
@@ -38,44 +40,45 @@ def test_one_wins_and_the_other_says_why_it_stopped(bake: Bake, tmp_path: Path, 
         for thread in threads:
             thread.join()
 
-        winners = [run for run in runs.values() if run.code == 0]  # both, where one began when the other was done
+        winners = [run for run in runs.values() if run.code == 0]  # both, if one started after the other had finished
         assert winners
         for run in runs.values():
             if run.code != 0:
-                stopped(run)
-        with urllib.request.urlopen(winners[0].url, timeout=30) as answer:
-            assert runs[answer.read().decode()].code == 0
+                assert_stopped(run)
+        with urllib.request.urlopen(winners[0].url, timeout=30) as response:
+            assert runs[response.read().decode()].code == 0
 
 
-def stopped(run: Run) -> None:
+def assert_stopped(run: Run) -> None:
     assert run.code == 1
-    assert run.err.startswith("Another deploy")
-    assert len(run.err.splitlines()) == 2
+    message, hint = run.err.splitlines()
+    assert message.startswith("Another deploy ")
+    assert hint.startswith("Run ./deploy.sh status, then ")
 
 
 @pytest.mark.parametrize("live", [None, "old"], ids=["first deploy", "update"])
 @pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
-def test_another_deploy_between_any_two_changes(
+def test_a_deploy_can_be_interrupted_by_another_one_at_any_change(
     bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, live: str | None
 ) -> None:
     for number in itertools.count(1):
-        with scene(bake, tmp_path, endpoint=endpoint) as on:
+        with scene(bake, tmp_path, endpoint=endpoint) as stage:
             if live:
-                on.release(live)
+                stage.release(live)
             with monkeypatch.context() as patched:
                 others = list[Run]()
-                before_change(patched, number, partial(release_new, on, others))
-                run = on.release("other")
+                before_change(patched, number, partial(release_new, stage, others))
+                run = stage.release("other")
             if not others:  # every change was tried
                 break
             assert others[0].code == 0, others[0]
-            assert on.answer() == "new"
+            assert stage.answer() == "new"
             if run.code != 0:
-                stopped(run)
-            assert on.release("other").code == 0
-            assert on.answer() == "other"
+                assert_stopped(run)
+            assert stage.release("other").code == 0
+            assert stage.answer() == "other"
     assert number > 3
 
 
-def release_new(on: Scene, runs: list[Run]) -> None:
-    runs.append(on.release("new"))
+def release_new(stage: Scene, runs: list[Run]) -> None:
+    runs.append(stage.release("new"))

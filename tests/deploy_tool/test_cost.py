@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.baking import TEMPLATE
-from tests.scene import Scene
+from tests.scene import NAME, Scene
 
 README = TEMPLATE / "README.md"
 MONTH_S = 30 * 24 * 3600
@@ -32,7 +32,8 @@ def test_typical_workloads_cost_what_the_price_list_says(scene: Scene) -> None:
     assert row(cost.out, "50,000 × 200 ms at 512 MB") == [0.09, 0.02, 0.12, 0.0]
     assert row(cost.out, "30,000 × 800 ms at 1,024 MB") == [0.41, 0.01, 0.42, 0.0]
     assert row(cost.out, "10,000 × 2,000 ms at 2,048 MB") == [0.67, 0.0, 0.67, 0.0]
-    assert row(cost.out, "2 alarms (the first 10 of an account are free)") == [0.2]
+    for alarm in ("errors", "5xx"):
+        assert row(cost.out, f"alarm {NAME}-{alarm} (10 of an account are free)") == [0.1]
     table = [line.split(" | ") for line in README.read_text("utf-8").splitlines() if " ms at " in line]
     assert [[float(figure) for figure in figures[1:4]] for figures in table] == [
         [row(cost.out, workload.strip("| "))[column] for column in (0, 2, 3)] for workload, *_ in table
@@ -40,7 +41,7 @@ def test_typical_workloads_cost_what_the_price_list_says(scene: Scene) -> None:
     assert cost.out.endswith("\n  Nothing was measured in the last 30 days.\n")
 
 
-def test_requested_and_measured_workloads_have_their_own_rows(scene: Scene) -> None:
+def test_requested_and_measured_workloads_are_shown(scene: Scene) -> None:
     scene.release("old")
     before = measured_requests(scene.deploy("cost").out)
     for _ in range(3):

@@ -11,19 +11,19 @@ from tests.scene import NAME, Scene
 pytestmark = pytest.mark.answers(secrets="secrets_manager")
 
 VALUE = "correct horse battery staple"
-SECRET = "my-api/prod"
+NAME_IN_AWS = "my-api/prod"
 
 
 def stored_values(scene: Scene) -> dict[str, str]:
     """Return what the service would read."""
-    secret = scene.aws.client("secretsmanager").get_secret_value(SecretId=SECRET, VersionStage="AWSCURRENT")
+    secret = scene.aws.client("secretsmanager").get_secret_value(SecretId=NAME_IN_AWS, VersionStage="AWSCURRENT")
     values: dict[str, str] = json.loads(secret["SecretString"])
     return values
 
 
 def put(scene: Scene, text: str) -> None:
     """Write a value without the deploy tool."""
-    scene.aws.client("secretsmanager").put_secret_value(SecretId=SECRET, SecretString=text)
+    scene.aws.client("secretsmanager").put_secret_value(SecretId=NAME_IN_AWS, SecretString=text)
 
 
 def run_once(scene: Scene, when: str, operation: str, action: Callable[[], object]) -> None:
@@ -91,7 +91,7 @@ def test_a_value_that_was_changed_without_the_tool_becomes_a_new_version(scene: 
 
 
 def test_values_that_do_not_fit_into_the_secret_are_rejected(scene: Scene) -> None:
-    full = f"{SECRET} is full: a secret holds up to 47 keys and 65,536 bytes.\nRemove keys you do not need.\n"
+    full = f"{NAME_IN_AWS} is full: a secret holds up to 47 keys and 65,536 bytes.\nRemove keys you do not need.\n"
     rejected = scene.deploy("secret", "set", "API_KEY", typed="x" * 65_536)
     assert (rejected.code, rejected.err) == (2, full)
     assert scene.deploy("secret", "set", "API_KEY", typed="x" * 60_000).code == 0
@@ -107,7 +107,7 @@ def test_a_secret_has_at_most_47_keys(scene: Scene) -> None:
     assert scene.deploy("secret", "set", "KEY_46", typed="new").code == 0
     rejected = scene.deploy("secret", "set", "KEY_47", typed="value")
     assert rejected.code == 2
-    assert f"{SECRET} is full: a secret holds up to 47 keys" in rejected.err
+    assert f"{NAME_IN_AWS} is full: a secret holds up to 47 keys" in rejected.err
 
 
 @pytest.mark.parametrize("text", ["not JSON", '"text"', "[1, 2]"])
@@ -116,23 +116,23 @@ def test_a_value_that_is_not_a_json_object_is_not_overwritten(scene: Scene, text
     put(scene, text)
     refused = scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     assert refused.code == 1
-    assert refused.err == f"{SECRET} is not a JSON object.\nMake it one in the AWS console.\n"
+    assert refused.err == f"{NAME_IN_AWS} is not a JSON object.\nMake it one in the AWS console.\n"
     assert scene.mutations == []
 
 
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_secret_of_somebody_else_is_not_changed(scene: Scene, deleted: bool) -> None:
     secrets = scene.aws.client("secretsmanager")
-    secrets.create_secret(Name=SECRET, SecretString="theirs")
+    secrets.create_secret(Name=NAME_IN_AWS, SecretString="theirs")
     if deleted:
-        secrets.delete_secret(SecretId=SECRET)
+        secrets.delete_secret(SecretId=NAME_IN_AWS)
     scene.configure('secrets = ["API_KEY"]')
     deploy = ["--image", scene.images["old"]]
     for arguments in (["secret", "set", "API_KEY"], ["secret", "list"], deploy, ["destroy", "--purge"]):
         refused = scene.deploy(*arguments, typed="value")
         assert refused.code == 1
         assert refused.err == (
-            f"A secret named {SECRET} already exists, but this tool did not create it for this stage.\n"
+            f"A secret named {NAME_IN_AWS} already exists, but this tool did not create it for this stage.\n"
             "Choose another name in deploy.toml or another --stage, or delete it.\n"
         )
         assert scene.mutations == []
@@ -145,10 +145,10 @@ def test_destroy_says_until_when_the_secret_can_be_restored(scene: Scene) -> Non
     destroyed = scene.deploy("destroy", typed=NAME)
     assert destroyed.code == 0
     recovery = "can be restored for 30 days with ./deploy.sh secret set"
-    assert f"\n  secret                  {SECRET} ({recovery})\n" in destroyed.out
-    deleted = scene.aws.client("secretsmanager").describe_secret(SecretId=SECRET)["DeletedDate"]
+    assert f"\n  secret                  {NAME_IN_AWS} ({recovery})\n" in destroyed.out
+    deleted = scene.aws.client("secretsmanager").describe_secret(SecretId=NAME_IN_AWS)["DeletedDate"]
     note = (
-        f"\n{SECRET} {recovery} (until {deleted:%Y-%m-%d}).\n"
+        f"\n{NAME_IN_AWS} {recovery} (until {deleted:%Y-%m-%d}).\n"
         "To delete it for good: ./deploy.sh destroy --purge\n0 left\n"
     )
     assert destroyed.out.endswith(note)
@@ -181,7 +181,7 @@ def test_a_purged_secret_cannot_be_restored(scene: Scene, first: list[str]) -> N
     purged = scene.deploy("destroy", "--purge", typed=NAME)
     assert purged.code == 0
     assert "restored" not in purged.out
-    assert purged.out.endswith(f"deleted secret {SECRET}\n0 left\n")
+    assert purged.out.endswith(f"deleted secret {NAME_IN_AWS}\n0 left\n")
     listed = scene.aws.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)
     assert listed["SecretList"] == []
     assert scene.deploy("secret", "set", "API_KEY", typed="new").code == 0
@@ -194,5 +194,5 @@ def test_the_role_can_read_only_this_secret(scene: Scene) -> None:
     action = ["secretsmanager:GetSecretValue"]
     (resources,) = [statement["Resource"] for statement in policy["Statement"] if statement["Action"] == action]
     scene.deploy("secret", "set", "API_KEY", typed=VALUE)
-    arn = scene.aws.client("secretsmanager").describe_secret(SecretId=SECRET)["ARN"]
+    arn = scene.aws.client("secretsmanager").describe_secret(SecretId=NAME_IN_AWS)["ARN"]
     assert resources == [f"{arn[:-6]}??????"]

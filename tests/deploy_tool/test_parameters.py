@@ -27,7 +27,8 @@ def test_a_parameter_of_somebody_else_is_not_changed(scene: Scene) -> None:
     refused = scene.deploy("secret", "set", "API_KEY", typed=VALUE)
     assert refused.code == 1
     assert refused.err == (
-        f"A parameter {PARAMETER} already exists, but this tool did not create it.\nDelete it, or choose another name.\n"
+        f"A parameter {PARAMETER} already exists, but this tool did not create it.\n"
+        "Delete it, or choose another name.\n"
     )
     assert scene.deploy("secret", "remove", "API_KEY").code == 1
     scene.release("old")

@@ -1,4 +1,4 @@
-"""The command `secret`: values are never shown, a deploy requires them, and a change takes effect with the next deploy."""
+"""The command `secret`: values are never shown, and a deploy requires them and uses new ones."""
 
 import pytest
 

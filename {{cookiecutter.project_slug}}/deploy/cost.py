@@ -75,10 +75,11 @@ def request_costs(stack: Stack, workload: Workload, *, free_tier: bool = False) 
 def fixed_costs(stack: Stack, *, versions: int, missing: Collection[str] = ()) -> list[Cost]:
     """Return what the components cost without a request, while `versions` versions are kept.
 
-    Resources with an ID in `missing` do not exist, and cost nothing.
+    Resources with an ID in `missing`, and parts of resources with a name in it, do not exist, and cost nothing.
     """
     existing = [part for part in stack.components if not isinstance(part, Resource) or part.id not in missing]
-    return [cost for component in existing for cost in component.fixed_costs(PRICES, versions=versions)]
+    costs = [cost for component in existing for cost in component.fixed_costs(PRICES, versions=versions)]
+    return [cost for cost in costs if cost.part not in missing]
 
 
 def count_versions(stage: Stage) -> int:
@@ -94,8 +95,9 @@ def monthly_totals(stack: Stack, plan: Plan) -> tuple[float, float]:
     before = 0.0
     if plan.live:
         live_config = {key: value for part in stack.components for key, value in part.live_config(plan.live).items()}
-        created = [change.resource_id for change in plan.changes if change.action == "create"]
-        before = _total(Stack(stack.stage.with_config(**live_config)), workload, versions, missing=created)
+        missing = [change.resource_id for change in plan.changes if change.action == "create"]
+        missing += [key for change in plan.changes for key, field in change.fields.items() if field.current is None]
+        before = _total(Stack(stack.stage.with_config(**live_config)), workload, versions, missing=missing)
     if plan.new_version:
         versions = min(versions + 1, stack.stage.config.keep_releases)
     return before, _total(stack, workload, versions)

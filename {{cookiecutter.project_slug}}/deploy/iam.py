@@ -68,7 +68,7 @@ def _combine(statements: Iterable[Statement], varying: Literal["Action", "Resour
 def _widest(resources: Iterable[str]) -> list[str]:
     """Return the resources without those that another pattern includes."""
     unique = sorted({*resources})
-    return [one for one in unique if not any(fnmatchcase(one, other) for other in unique if other != one)]
+    return [arn for arn in unique if not any(fnmatchcase(arn, other) for other in unique if other != arn)]
 
 
 def _includes(other: Statement, action: str, statement: Statement) -> bool:

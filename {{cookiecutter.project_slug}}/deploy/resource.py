@@ -23,10 +23,11 @@ Prices = Mapping[str, Any]  # the content of prices.toml
 
 
 class Cost(NamedTuple):
-    """A fixed cost in US dollars a month."""
+    """A fixed cost in US dollars a month. `part` is the property of the resource that causes it, if only one does."""
 
     label: str
     dollars: float
+    part: str = ""
 
 
 class Check(NamedTuple):

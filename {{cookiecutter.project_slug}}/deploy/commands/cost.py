@@ -16,6 +16,7 @@ from deploy.cost import (
     request_costs,
 )
 from deploy.options import DebugOption, StageOption, open_stage
+from deploy.resource import Cost
 from deploy.stack import Stack
 
 app = typer.Typer()
@@ -47,8 +48,8 @@ def cost_command(
     print(f"US dollars a month, at the prices of us-east-1 on {PRICES['as_of']}, without tax and data transfer")
     print("\nFixed costs:")
     costs = fixed_costs(stack, versions=max(count_versions(opened), 1))
-    for label, dollars in [*costs, ("total", sum(cost.dollars for cost in costs))]:
-        print(f"  {label:50} {dollars:8.2f}")
+    for cost in [*costs, Cost("total", sum(cost.dollars for cost in costs))]:
+        print(f"  {cost.label:50} {cost.dollars:8.2f}")
     headings = "".join(f"{heading:>13}" for heading in [*request_costs(stack, TYPICAL[0]), "total"])
     print(f"\n{'Costs of requests:':52}{headings}{'with free tier':>16}")
     for workload in TYPICAL:

@@ -86,9 +86,8 @@ class Alarms(Resource):
         return [self.stage.arn("cloudwatch", f"alarm:{name}") for name in self.names]
 
     def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
-        free = prices["cloudwatch"]["free_alarms"]
-        dollars = len(self.names) * prices["cloudwatch"]["alarm"]
-        return [Cost(f"{len(self.names)} alarms (the first {free} of an account are free)", dollars)]
+        free, dollars = prices["cloudwatch"]["free_alarms"], prices["cloudwatch"]["alarm"]
+        return [Cost(f"alarm {name} ({free} of an account are free)", dollars, part=name) for name in self.names]
 
     def status(self, live: Live) -> list[tuple[str, str]]:
         alarms = self.read() or {}

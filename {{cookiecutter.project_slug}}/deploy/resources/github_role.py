@@ -93,7 +93,9 @@ class GithubRole(Role):
     def statements(self) -> list[Statement]:
         """Return what the components need: all of it for previews, and what a deploy needs for other stages."""
         stack = Stack(self.stage.with_config(stage=PREVIEWS) if self.previews else self.stage)
-        permissions = [statement for component in stack.components for statement in component.deploy_permissions()]
-        if self.previews:
-            permissions += [one for component in stack.components for one in component.destroy_permissions()]
+        permissions: list[Statement] = []
+        for component in stack.components:
+            permissions += component.deploy_permissions()
+            if self.previews:
+                permissions += component.destroy_permissions()
         return merge(permissions)

@@ -41,8 +41,7 @@ class MigrationFunction(Function):
 
     def deploy_permissions(self) -> list[Statement]:
         actions = """
-            CreateFunction GetFunction GetFunctionConfiguration InvokeFunction ListTags TagResource UpdateFunctionCode
-            UpdateFunctionConfiguration
+            CreateFunction GetFunction InvokeFunction ListTags TagResource UpdateFunctionCode UpdateFunctionConfiguration
         """
         return [allow("lambda", actions, self.arn, f"{self.arn}:*")]
 

@@ -1,0 +1,128 @@
+"""Errors have two lines, what happened and what to do, and the right exit code."""
+
+import botocore.session
+import pytest
+
+from tests.embedded_aws import EmbeddedAws
+from tests.scene import Scene
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["deplyo"], "No such command 'deplyo'. Did you mean 'deploy'?", "See ./deploy.sh --help"),
+        (["--stgae=dev"], "No such option: --stgae (Possible options: --stage).", "See ./deploy.sh --help"),
+        (
+            ["--stage", "Prod!"],
+            "'Prod!' is not a valid stage name.",
+            "Use a letter and up to 14 lower-case letters, digits and hyphens.",
+        ),
+        (
+            ["--stage", ""],
+            "'' is not a valid stage name.",
+            "Use a letter and up to 14 lower-case letters, digits and hyphens.",
+        ),
+        (
+            ["logs", "--hours", "nan"],
+            "Invalid value for '--hours': nan is not more than 0 and less than 100,000.",
+            "See ./deploy.sh logs --help",
+        ),
+        (["secret"], "Missing command.", "See ./deploy.sh secret --help"),
+        (["secret", "set"], "Missing argument 'name'.", "See ./deploy.sh secret set --help"),
+        (
+            ["secret", "set", "api-key"],
+            "'api-key' is not a valid secret name.",
+            "Use 1 to 64 capital letters, digits and underscores, such as API_KEY.",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_in_the_arguments_has_exit_code_2(
+    scene: Scene, arguments: list[str], message: str, hint: str
+) -> None:
+    run = scene.deploy(*arguments)
+    assert run.code == 2
+    assert run.err == f"{message}\n{hint}\n"
+    assert scene.calls == []
+
+
+@pytest.mark.parametrize("arguments", [["--stage", "dev", "status"], ["status", "--stage", "dev"]])
+def test_the_stage_can_be_before_or_after_the_command(scene: Scene, arguments: list[str]) -> None:
+    run = scene.deploy(*arguments)
+    assert run.code == 1
+    assert run.err == "my-api has no release in stage dev.\nDeploy it: ./deploy.sh --stage dev\n"
+
+
+def test_a_region_that_does_not_exist_is_an_error(scene: Scene) -> None:
+    scene.configure('region = "us-east-9"')
+    run = scene.deploy()
+    assert run.code == 2
+    assert run.err == ("deploy.toml: region: Lambda is not available in 'us-east-9'.\nCorrect region in deploy.toml.\n")
+
+
+def test_missing_credentials_are_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {name: value for name, value in scene.aws.environ.items() if "KEY" not in name}
+    monkeypatch.setattr(EmbeddedAws, "environ", property(lambda aws: variables))
+    monkeypatch.setattr(
+        "tests.deploying._session", botocore.session.get_session
+    )  # a session without cached credentials
+    run = scene.deploy()
+    assert run.code == 1
+    assert run.err == (
+        "No AWS credentials were found.\n"
+        "Set AWS_PROFILE (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or run: aws configure\n"
+    )
+
+
+def test_a_deploy_without_docker_is_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    run = scene.deploy()
+    assert run.code == 1
+    assert run.err == (
+        "Docker is not installed. It is needed to build the image.\n"
+        "Install Docker (docs.docker.com/get-docker), or deploy an existing image with --image.\n"
+    )
+    assert scene.mutations == []
+
+
+@pytest.mark.parametrize("image", ["", "x", "x/y z", "registry/Upper:tag"])
+def test_an_image_must_be_a_uri(scene: Scene, image: str) -> None:
+    run = scene.deploy("--image", image)
+    assert run.code == 2
+    assert run.err == f"{image!r} is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag>\n"
+    assert scene.mutations == []
+
+
+def test_an_image_in_another_registry_is_rejected(scene: Scene) -> None:
+    run = scene.deploy("--image", "ghcr.io/elsewhere:one")
+    assert run.code == 2
+    assert run.err == (
+        "ghcr.io/elsewhere is not in the ECR registry of this account and Region.\n"
+        f"Push the image to {scene.aws.account}.dkr.ecr.us-east-1.… first.\n"
+    )
+    assert scene.mutations == []
+
+
+def test_debug_prints_the_traceback_before_the_error(scene: Scene) -> None:
+    run = scene.deploy("--debug", "--image", "x")
+    assert run.code == 2
+    assert run.err.startswith("Traceback (most recent call last):\n")
+    assert run.err.endswith("\n'x' is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag>\n")
+
+
+def test_an_image_that_does_not_exist_is_an_error(scene: Scene) -> None:
+    image = scene.images["old"].partition("@")[0] + ":not-there"
+    run = scene.deploy("--image", image)
+    assert run.code == 1
+    assert run.err == f"The image {image} does not exist.\nPush it to ECR in us-east-1 first, or leave out --image.\n"
+    assert scene.mutations == []
+
+
+def test_a_denied_action_is_named(scene: Scene) -> None:
+    scene.aws.deny("lambda:PublishVersion")
+    run = scene.release("old")
+    assert run.code == 1
+    message, hint = run.err.splitlines()
+    assert message.startswith("AWS denied PublishVersion: ")
+    assert "is not authorized to perform: lambda:PublishVersion" in message
+    assert hint == "Allow that action for your credentials, then run the same command again."

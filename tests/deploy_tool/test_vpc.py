@@ -1,0 +1,64 @@
+"""A VPC: the functions are connected to it and disconnected again, with the permissions that they need meanwhile."""
+
+import json
+
+import pytest
+
+from tests.embedded_aws.vpc import make_subnet
+from tests.scene import NAME, Scene
+
+WITH_AND_WITHOUT_MIGRATIONS = pytest.mark.parametrize(
+    "functions", [1, pytest.param(2, marks=pytest.mark.answers(migrations="alembic"))]
+)
+
+
+def role_policy(scene: Scene) -> str:
+    return str(scene.aws.client("iam").get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"])
+
+
+def networks(scene: Scene) -> list[tuple[list[str], list[str]]]:
+    """Return the subnets and security groups of each function."""
+    functions = scene.aws.client("lambda").list_functions()["Functions"]
+    configs = [function.get("VpcConfig", {}) for function in functions]
+    return [(config.get("SubnetIds", []), config.get("SecurityGroupIds", [])) for config in configs]
+
+
+@WITH_AND_WITHOUT_MIGRATIONS
+def test_all_functions_are_connected_to_the_vpc_and_disconnected(scene: Scene, functions: int) -> None:
+    scene.release("old")
+    assert "ec2:" not in role_policy(scene)
+    subnets = [make_subnet(scene.aws.client("ec2"), block)[1] for block in ("10.0.0.0/24", "10.0.1.0/24")]
+    scene.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
+    assert scene.release("old").code == 0
+    assert "ec2:CreateNetworkInterface" in role_policy(scene)
+    assert networks(scene) == [(sorted(subnets, reverse=True), ["sg-1"])] * functions
+    scene.release("old")
+    assert scene.mutations == []
+    scene.project.edit("deploy.toml", "vpc = ", "# vpc = ")
+    assert scene.release("old").code == 0
+    assert networks(scene) == [([], [])] * functions
+    assert "ec2:" in role_policy(scene)  # a rollback to the version in the VPC is still possible
+    scene.aws.client("lambda").delete_function(FunctionName=NAME, Qualifier="2")
+    assert scene.release("old").code == 0
+    assert "ec2:" not in role_policy(scene)
+
+
+@pytest.mark.parametrize(
+    ("vpc", "error"),
+    [
+        ("{}", "vpc.subnet_ids: is missing.\nAdd vpc.subnet_ids to deploy.toml.\n"),
+        (
+            '{subnet_ids = ["vpc-1"], security_group_ids = ["sg-1"]}',
+            "vpc.subnet_ids.0: must be the ID of a subnet; it is 'vpc-1'.\nCorrect vpc.subnet_ids.0 in deploy.toml.\n",
+        ),
+        (
+            '{subnet_ids = ["subnet-1"], security_group_ids = []}',
+            "vpc.security_group_ids: must have at least 1 item after validation, not 0; it is [].\n"
+            "Correct vpc.security_group_ids in deploy.toml.\n",
+        ),
+    ],
+)
+def test_a_mistake_in_deploy_toml_names_the_key(scene: Scene, vpc: str, error: str) -> None:
+    scene.configure(f"vpc = {vpc}")
+    rejected = scene.deploy()
+    assert (rejected.code, rejected.err) == (2, f"deploy.toml: {error}")
