@@ -32,13 +32,8 @@ OWNER = {
     for who in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "Owner"), ("EMAIL", "owner@example.com"))
 } | {"GIT_CONFIG_GLOBAL": os.devnull}
-BEFORE = "app.include_router(health.router)\n"
-ROUTE = """@app.get("/mine")
-async def mine() -> str:
-    return "mine"
-
-
-"""
+BEFORE = "    openapi_url="
+OWN_LINE = '    version="2.0.0",\n'
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +79,7 @@ def change(project: Project, answers: Answers) -> None:
 def with_a_route(project: Project) -> Project:
     """The project with something that its owner wrote in a file of the template."""
     file = project.path / "app/main.py"
-    file.write_text(file.read_text("utf-8").replace(BEFORE, ROUTE + BEFORE), encoding="utf-8")
+    file.write_text(file.read_text("utf-8").replace(BEFORE, OWN_LINE + BEFORE), encoding="utf-8")
     (project.path / "app/mine.py").write_text("MINE = True\n", encoding="utf-8")
     return project
 
