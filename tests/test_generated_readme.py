@@ -226,7 +226,7 @@ def test_make_run_serves_the_application(bake: Bake) -> None:
     project = bake()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    variables = environment(project.path) | {"PORT": str(port), "UVICORN_PORT": str(port)}
+    variables = environment(project.path) | {"PORT": str(port)}
     with (
         subprocess.Popen(
             ["make", "run"], cwd=project.path, env=variables, stderr=subprocess.DEVNULL, start_new_session=True
