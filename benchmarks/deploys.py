@@ -1,6 +1,6 @@
-"""How long does a deploy take by itself? ./deploy.sh on an AWS whose calls take 50 ms and whose resources are ready.
+"""Measure ./deploy.sh on an AWS where each call takes 50 ms and every change is finished immediately.
 
-Images are made beforehand and start in no time, so that what remains is the tool's own time and that of its calls.
+The images exist already and start immediately, so the result is the time of the tool and of its calls.
 """
 
 import subprocess
@@ -17,8 +17,8 @@ from tests.deploying import write_handler
 from tests.embedded_aws import Call, Delays, EmbeddedAws
 
 LATENCY_S = 0.05
-READY_AT_ONCE = Delays(pending_s=0, update_s=0, publish_s=0, provision_s=0, role_s=0)
-REPEATED = 5  # of the runs that can be repeated; the medians count
+NO_DELAYS = Delays(pending_s=0, update_s=0, publish_s=0, provision_s=0, role_s=0)
+REPETITIONS = 5  # of the runs that can be repeated; the result is the median
 HANDLER = """
 def handler(event, context):
     return {{"statusCode": 200, "headers": {{"content-type": "application/json"}}, "body": '{{"release": {}}}'}}
@@ -27,7 +27,7 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Deploy:
-    """One run. The times of `costs` come to all of it, by what took them."""
+    """One run. `costs` contains the seconds of each of its parts; their sum is `wall_s`."""
 
     title: str
     reads: int
@@ -37,7 +37,7 @@ class Deploy:
 
     @property
     def own_s(self) -> float:
-        """All but waiting until AWS has finished a change, and for the function that is released."""
+        """The time without waiting for AWS to finish a change, and without the first request of the new version."""
         return self.wall_s - self.costs[FINISHED] - self.costs[INVOKE]
 
 
@@ -47,7 +47,7 @@ INVOKE, BETWEEN = "the new version's first request", "making clients, comparing,
 
 
 class Stopwatch:
-    """Lets each of the deployer's calls take as long as it takes on AWS, and notes when it began and ended."""
+    """Delay each call of the deploy tool as AWS does, and record when it began and ended."""
 
     def __init__(self) -> None:
         self.intervals: list[tuple[float, float, str]] = []
@@ -68,8 +68,8 @@ class Stopwatch:
 def measure(folder: Path) -> list[Deploy]:
     project = bake_into(folder / "deployed")
     lend_venv(project.path)
-    with EmbeddedAws(delays=READY_AT_ONCE) as aws:
-        images = [push(aws, folder, number) for number in range(REPEATED + 2)]
+    with EmbeddedAws(delays=NO_DELAYS) as aws:
+        images = [push(aws, folder, number) for number in range(REPETITIONS + 2)]
         stopwatch = Stopwatch()
         aws.hook(stopwatch)
 
@@ -78,7 +78,7 @@ def measure(folder: Path) -> list[Deploy]:
 
         run("plan", images[0])  # with which Python compiles the tool
         first = run("first deploy", images[0])
-        nothing = [run("no change", images[0]) for _ in range(REPEATED)]
+        nothing = [run("no change", images[0]) for _ in range(REPETITIONS)]
         code = [run("code only", image) for image in images[1:-1]]
         return [first, middle(nothing), middle(code)]
 
@@ -95,14 +95,14 @@ def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, 
     ended = time.monotonic()
     if done.returncode:
         raise SystemExit(f"./deploy.sh: {done.stdout}{done.stderr}")
-    made = aws.calls[before:]
-    mutations = [call.operation for call in made if call.mutating and call.operation != "Invoke"]
+    calls = aws.calls[before:]
+    mutations = [call.operation for call in calls if call.mutating and call.operation != "Invoke"]
     costs = split(started, ended, stopwatch.intervals)
-    return Deploy(title, sum(not call.mutating for call in made), len(mutations), ended - started, costs)
+    return Deploy(title, sum(not call.mutating for call in calls), len(mutations), ended - started, costs)
 
 
 def split(started: float, ended: float, intervals: Sequence[tuple[float, float, str]]) -> dict[str, float]:
-    """What the time went to. Of calls that overlap, the one that began first counts."""
+    """Return the seconds of each part of a run. If calls overlap, the time counts for the call that began first."""
     costs = {
         START: min(begun for begun, _, _ in intervals) - started,
         READ: 0.0,
@@ -121,7 +121,7 @@ def split(started: float, ended: float, intervals: Sequence[tuple[float, float, 
 
 
 def middle(deploys: Sequence[Deploy]) -> Deploy:
-    """The run whose time is the median one."""
+    """Return the run with the median time."""
     return sorted(deploys, key=lambda deploy: deploy.own_s)[len(deploys) // 2]
 
 

@@ -1,6 +1,4 @@
-"""Rounds of measurements to medians: each subject is compared with the seed's of the same round, so that what slows
-down a whole round slows down neither side of a ratio.
-"""
+"""Compute medians of the rounds. Ratios compare subjects in the same round, so a slow round changes no ratio."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -13,7 +11,7 @@ Rounds = Sequence[Mapping[str, Measured]]  # by the subject's name
 
 @dataclass(frozen=True)
 class Spread:
-    """Half of the rounds lie between `low` and `high`."""
+    """The median, and the limits of the middle half of the rounds."""
 
     median: float
     low: float
@@ -26,7 +24,7 @@ class Spread:
 
 
 def absolute(rounds: Rounds, subject: str) -> dict[str, Spread]:
-    """Of each thing measured."""
+    """Return the spread of each measurement of the subject."""
     return {
         field.name: Spread.of([getattr(measured[subject], field.name) for measured in rounds])
         for field in fields(Measured)
@@ -34,7 +32,7 @@ def absolute(rounds: Rounds, subject: str) -> dict[str, Spread]:
 
 
 def relative(rounds: Rounds, subject: str, base: str) -> dict[str, Spread]:
-    """The same as ratios to the base; `cold` is INIT and the first response."""
+    """Return the spread of each measurement relative to the base. `cold` is INIT and the first response together."""
     spreads = {}
     for name in [field.name for field in fields(Measured)]:
         spreads[name] = Spread.of([getattr(m[subject], name) / getattr(m[base], name) for m in rounds])

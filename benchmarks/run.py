@@ -1,6 +1,6 @@
-"""`make bench`: how long do services take to start, and to answer? Ours against what one would use instead.
+"""`make bench`: compare how long services take to start and to respond.
 
-One round starts each subject once, in random order; ratios are made within a round. README.md beside this says more.
+One round starts each subject once, in random order. Ratios compare subjects within a round, see README.md.
 """
 
 import argparse
@@ -20,32 +20,32 @@ from tests.embedded_aws import EmbeddedAws
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--requests", type=int, default=200, help="after the first, to each environment")
-    parser.add_argument("--only", metavar="NAME,NAME", help="these subjects and the base; no deploys")
-    parser.add_argument("--base", default=SEED, metavar="NAME", help="what the ratios are relative to")
+    parser.add_argument("--requests", type=int, default=200, help="number of warm requests to each environment")
+    parser.add_argument("--only", metavar="NAME,NAME", help="measure only these subjects and the base, and no deploys")
+    parser.add_argument("--base", default=SEED, metavar="NAME", help="the subject that all ratios refer to")
     parser.add_argument("--results", type=Path, default=CACHE / "benchmark-results", metavar="FOLDER")
-    parser.add_argument("--publish", action="store_true", help="the results into benchmarks/results and the README")
-    given = parser.parse_args(arguments)
-    if given.rounds < 1:
+    parser.add_argument("--publish", action="store_true", help="write the results to benchmarks/results and the README")
+    args = parser.parse_args(arguments)
+    if args.rounds < 1:
         parser.error("--rounds must be 1 or more; below 5 the medians say little")
     os.sched_setaffinity(0, LAMBDA)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with EmbeddedAws() as aws:
             makers = subjects_by_name(Path(folder), aws)
-            only = [given.base, *given.only.split(",")] if given.only else list(makers)
+            only = [args.base, *args.only.split(",")] if args.only else list(makers)
             if unknown := [name for name in only if name not in makers]:
                 parser.error(f"no {unknown[0]!r}: there are {', '.join(makers)}")
             subjects = [makers[name]() for name in only]
             try:
-                rounds, opened = measure(subjects, given.rounds, given.requests)
+                rounds, opened = measure(subjects, args.rounds, args.requests)
             except Unfit as error:
                 print(f"bench: {error}", file=sys.stderr)
                 return 1
-        deployed = None if given.only else deploys.measure(Path(folder))
-    result = report.result(subjects, rounds, given.base, opened, deployed)
-    into = report.PUBLISHED if given.publish else given.results
+        deployed = None if args.only else deploys.measure(Path(folder))
+    result = report.result(subjects, rounds, args.base, opened, deployed)
+    into = report.PUBLISHED if args.publish else args.results
     report.write(result, into)
-    if given.publish:
+    if args.publish:
         report.publish(result)
     print(report.text(result))
     say(f"{into}: results.json, results.md and cold-start.svg")
@@ -55,10 +55,12 @@ def main(arguments: Sequence[str]) -> int:
 def measure(
     subjects: Sequence[Subject], number: int, requests: int
 ) -> tuple[list[dict[str, Measured]], dict[str, int]]:
-    """Rounds of what was measured by the subject's name, and how many files INIT of each opens."""
+    """Return the measurements of each round, and the number of files that INIT opens, both by the subject's name."""
     environments = Environments()
     try:
-        opened = {subject.name: len(environments.opened_files(subject)) for subject in subjects}  # and all are cached
+        opened = {
+            subject.name: len(environments.opened_files(subject)) for subject in subjects
+        }  # this also fills the page cache
         rounds = []
         for count in range(number):
             say(f"round {count + 1} of {number}")

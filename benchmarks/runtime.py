@@ -1,6 +1,6 @@
-"""What does one execution environment cost, from its start to its end? Its process is real, and measured from outside.
+"""Measure an execution environment, which is a real process, from its start to its end.
 
-The function has one core to itself, everything that stands for Lambda has the other.
+The function runs on one core, everything that emulates Lambda on the other.
 """
 
 import http.client
@@ -25,7 +25,7 @@ from tests.embedded_aws.runtime_api import Invocation, RuntimeApi
 CORES = sorted(os.sched_getaffinity(0))
 FUNCTION, LAMBDA = {CORES[0]}, {CORES[-1]}
 TIMEOUT_S = 60
-PROBE_S = 0.01  # how often the Lambda Web Adapter asks whether the web server is up
+PROBE_S = 0.01  # the interval at which the Lambda Web Adapter checks the web server
 CPU_CLOCK = 2  # MAKE_PROCESS_CPUCLOCK in Linux's posix-timers.h: a process with its threads, those that ended included
 OPENED_FILES = Path(__file__).with_name("opened_files.py")
 VARIABLES = {
@@ -102,14 +102,14 @@ class WebServer:
                 time.sleep(PROBE_S)
 
     def answer(self, event: bytes) -> bytes:
-        given = json.loads(event)
-        self.connection.request("GET", given["rawPath"], headers=given["headers"])
+        request = json.loads(event)
+        self.connection.request("GET", request["rawPath"], headers=request["headers"])
         response = self.connection.getresponse()
         return json.dumps({"statusCode": response.status, "body": response.read().decode()}).encode()
 
 
 class Environments(ProcessLauncher):
-    """Starts environments one after the other."""
+    """Start and measure one environment at a time."""
 
     def measure(self, subject: Subject, requests: int) -> Measured:
         with self._started(subject) as (process, runtime, started):
@@ -165,9 +165,9 @@ def _timed(runtime: RuntimeClient | WebServer, subject: Subject) -> float:
     started = time.perf_counter()
     answer = runtime.answer(event)
     ms = (time.perf_counter() - started) * 1000
-    said = json.loads(answer)
-    if said.get("statusCode") != 200 or json.loads(said["body"]) != {"ok": True}:
-        raise Unfit(f"it answered {answer!r}")
+    response = json.loads(answer)
+    if response.get("statusCode") != 200 or json.loads(response["body"]) != {"ok": True}:
+        raise Unfit(f"the response is {answer!r}")
     return ms
 
 

@@ -119,8 +119,8 @@ def test_a_project_of_one_release_follows_to_the_next(tmp_path: Path, template: 
     project = with_a_route(created(tmp_path / "project", releases, "--checkout", tag(releases, "v1.0.0")))
     commit(project.path)
     generated = releases / FOLDER.name
-    with (generated / "app/main.py").open("a", encoding="utf-8") as main:
-        main.write("\n# of release 1.1\n")
+    main = generated / "app/main.py"  # the owner's route is near its end
+    main.write_text("# of release 1.1\n" + main.read_text("utf-8"), "utf-8")
     (generated / "app/added.py").write_text("ADDED = True\n", encoding="utf-8")
     (generated / "app/iris.json").unlink()
     commit(releases)

@@ -61,7 +61,7 @@ def variants(scratch: Path) -> dict[str, Path]:
 
 
 def dependencies(project: Path) -> object:
-    """All that a project's pyproject.toml says about dependencies."""
+    """Return the dependencies in a project's pyproject.toml."""
     pyproject = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     return [pyproject["project"].get("dependencies"), pyproject.get("dependency-groups")]
 
