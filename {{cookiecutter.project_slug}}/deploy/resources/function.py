@@ -173,7 +173,7 @@ class Function(Resource):
         self.stage.client("lambda").delete_function(FunctionName=self.name)
 
     def deploy_permissions(self) -> list[Statement]:
-        """Everything except deleting the function; old versions are deleted after each release."""
+        """Allow everything except deleting the function; old versions are deleted after each release."""
         actions = """
             CreateAlias CreateFunction DeleteFunctionConcurrency GetAlias GetFunction GetFunctionConfiguration
             InvokeFunction ListAliases ListTags ListVersionsByFunction PublishVersion PutFunctionConcurrency TagResource
