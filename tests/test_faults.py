@@ -72,12 +72,12 @@ JOBS = [(variant, scenario, fault) for variant in VARIANTS for scenario in SCENA
 SAMPLED = random.Random(SEED).sample(range(len(JOBS)), SAMPLE)  # noqa: S311
 
 
-def tests_all_calls(variant: Answers) -> bool:
+def is_tested_completely(variant: Answers) -> bool:
     selected = os.environ.get("FAULTS", "sample")
     return selected == "all" or (selected == "ci" and variant in WHOLE_IN_CI)
 
 
-CHOSEN = [job for number, job in enumerate(JOBS) if tests_all_calls(job[0]) or number in SAMPLED]
+CHOSEN = [job for number, job in enumerate(JOBS) if is_tested_completely(job[0]) or number in SAMPLED]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_next_run_repairs_a_failure_at_any_call(
 ) -> None:
     sweep = FaultSweep(bake, tmp_path, variant, SCENARIOS[scenario])
     numbers: Sequence[int] = range(1, sweep.count_calls() + 1)
-    if not tests_all_calls(variant):
+    if not is_tested_completely(variant):
         numbers = random.Random(f"{SEED} {scenario} {fault}").sample(numbers, 1)  # noqa: S311
     for number in numbers:
         try:
