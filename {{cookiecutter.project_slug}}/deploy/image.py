@@ -58,23 +58,18 @@ def build_context(project: Path) -> list[Path]:
     )
 
 
-def find(stage: Stage, tag: str, requested: str | None) -> str | None:
-    """Return the URI, with its digest, of the requested image or of the newest image with this content.
+def find_built(stage: Stage, tag: str) -> str | None:
+    """Return the digest of the newest image with this content, or None if the image has to be built.
 
-    Return None if the image has to be built. Raise DeployError if the requested image does not exist, or if Lambda would
-    reject it.
+    Raise DeployError if Lambda would reject the image.
     """
-    if requested is not None:
-        return _find_requested(stage, requested)
-    ecr = stage.client("ecr")
     with suppress_errors("RepositoryNotFoundException"):
-        repository = ecr.describe_repositories(repositoryNames=[stage.name])["repositories"][0]["repositoryUri"]
-        pages = ecr.get_paginator("describe_images").paginate(repositoryName=stage.name)
+        pages = stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=stage.name)
         images = [image for page in pages for image in page["imageDetails"] if _has_tag(image, tag)]
         if images:
             image = max(images, key=lambda image: image["imagePushedAt"])
             check_media_type(image.get("imageManifestMediaType", ""))
-            return f"{repository}@{image['imageDigest']}"
+            return image["imageDigest"]
     return None
 
 
@@ -82,7 +77,8 @@ def _has_tag(image: Any, tag: str) -> bool:
     return any(other == tag or other.startswith(tag + REBUILD) for other in image.get("imageTags", []))
 
 
-def _find_requested(stage: Stage, uri: str) -> str:
+def find_requested(stage: Stage, uri: str) -> str:
+    """Return the URI, with its digest, of an image in ECR. Raise DeployError if it does not exist or Lambda would reject it."""
     parts = IMAGE_URI.fullmatch(uri)
     if not parts:
         raise UsageError(f"{uri!r} is not the URI of an image in ECR.", "Use <registry>/<repository>:<tag>")

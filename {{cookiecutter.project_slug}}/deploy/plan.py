@@ -61,21 +61,28 @@ def make_plan(stack: Stack, image: str | None = None, *, rebuild: bool = False) 
     `image` is the URI of an image to deploy instead of the working tree. Raise DeployError if a deploy would fail: a
     name is taken by somebody else's resource, a secret has no value, or the image does not exist.
     """
-    tag = images.content_tag(stack.stage, rebuild=rebuild)
-    states, (live, uri) = run_concurrently(
-        lambda: read_states(stack.resources),
-        lambda: run_concurrently(lambda: read_live(stack.function), lambda: images.find(stack.stage, tag, image)),
+    stage = stack.stage
+    tag = images.content_tag(stage, rebuild=rebuild)
+    resources = [resource for resource in stack.resources if resource.is_used()]
+    states, (live, found) = run_concurrently(
+        lambda: read_states(resources),
+        lambda: run_concurrently(
+            lambda: read_live(stack.function),
+            lambda: images.find_built(stage, tag) if image is None else images.find_requested(stage, image),
+        ),
     )
-    values: dict[str, str] = {"image": uri} if uri else {}
-    for resource in stack.resources:
+    values: dict[str, str] = {}
+    for resource in resources:
         values.update(resource.outputs(states[resource]))
+    if found:
+        values["image"] = f"{values['repository.uri']}@{found}" if image is None else found
     settings = resolve(version_settings(stack.function.desired()), values)
     return Plan(
         image_tag=tag,
         live=live,
         new_version=live is None or bool(differences(settings, live.settings)),
         version_settings=settings,
-        changes=tuple(compare([one for one in stack.resources if one.phase is not Phase.NEVER], states, values)),
+        changes=tuple(compare([one for one in resources if one.phase is not Phase.NEVER], states, values)),
         values=values,
     )
 

@@ -137,6 +137,10 @@ class Resource(Component, ABC):
         """Kind and name, which identify the resource in a plan."""
         return f"{self.kind} {self.name}"
 
+    def is_used(self) -> bool:
+        """Return False if a deploy does not have to read the resource."""
+        return True
+
     @abstractmethod
     def desired(self) -> State | None:
         """Return the desired properties, or None if the resource should not exist.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deploy.resource import Component, Endpoint, Outputs, Phase, ReleaseStep, Resource
+from deploy.resource import Component, Outputs, Phase, ReleaseStep, Resource
 from deploy.resources.alarms import Alarms
 {% if cookiecutter.endpoint == 'http_api' %}
 from deploy.resources.domain import Domain
@@ -55,9 +55,9 @@ class Stack:
         self.function = Function(stage, used_by_function)
 {% endif %}
 {% if cookiecutter.endpoint == 'function_url' %}
-        self.endpoint: Endpoint = FunctionUrl(stage)
+        self.endpoint = FunctionUrl(stage)
 {% else %}
-        self.endpoint: Endpoint = HttpApi(stage)
+        self.endpoint = HttpApi(stage)
 {% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
         self.migration_function = MigrationFunction(stage, used_by_function)
@@ -78,7 +78,7 @@ class Stack:
             self.endpoint,
             Alarms(stage, server_error_metric(stage)),
 {% if cookiecutter.endpoint == 'http_api' %}
-            Domain(stage),
+            Domain(stage, self.endpoint),
 {% endif %}
 {% if cookiecutter.migrations == 'alembic' %}
             Migrations(stage, self.migration_function),

@@ -21,7 +21,7 @@ from deploy.resources.hosted_zone import (
     find_zone,
     require_zone,
 )
-from deploy.resources.http_api import find_apis, gateway_arn
+from deploy.resources.http_api import HttpApi, gateway_arn
 from deploy.stage import Stage
 from deploy.state import Reference, State, differences, resolve
 
@@ -50,8 +50,9 @@ class Domain(Resource):
     kind = "domain"
     phase = Phase.AFTER_CHECK
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, api: HttpApi) -> None:
         super().__init__(stage)
+        self._api = api
         self._connected_name = ""  # in the tags of the API, when they were last read or changed
 
     @property
@@ -98,7 +99,7 @@ class Domain(Resource):
 
     def _read_connection(self) -> Connection | None:
         """Return the connection that an earlier deploy started, or None before the API exists."""
-        apis = find_apis(self.stage)
+        apis = self._api.find()
         if not apis:
             return None
         tags = apis[0]["Tags"]
@@ -195,6 +196,7 @@ class Domain(Resource):
             certificates.delete(certificate["CertificateArn"])
         arn = gateway_arn(self.stage, f"/apis/{connection.api_id}")
         self.stage.client("apigatewayv2").untag_resource(ResourceArn=arn, TagKeys=["domain", "hosted-zone"])
+        self._api.forget()
 
     def _remember(self, connection: Connection) -> None:
         """Write the connection to the tags of the API."""
@@ -202,6 +204,7 @@ class Domain(Resource):
         tags = {"domain": connection.name, "hosted-zone": connection.hosted_zone}
         self.stage.client("apigatewayv2").tag_resource(ResourceArn=arn, Tags=tags)
         self._connected_name = connection.name
+        self._api.forget()
 
     def deploy_permissions(self) -> list[Statement]:
         """Include what removes the domain: a deploy does that once deploy.toml does not contain it any more."""

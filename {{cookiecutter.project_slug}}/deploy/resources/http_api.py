@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from deploy.errors import suppress_errors
@@ -45,17 +46,6 @@ def server_error_metric(stage: Stage) -> State:
     return {"Namespace": "AWS/ApiGateway", "MetricName": "5xx", "Dimensions": dimensions}
 
 
-def find_apis(stage: Stage) -> list[State]:
-    """Return the APIs that this tool created for the stage, oldest first; the oldest one is used.
-
-    There may be several because their names are not unique: a repeated request creates another API with the same name.
-    """
-    pages = stage.client("apigatewayv2").get_paginator("get_apis").paginate()
-    named: list[State] = [{**api} for page in pages for api in page["Items"] if api["Name"] == stage.name]
-    created = [api for api in named if stage.tags.items() <= api.get("Tags", {}).items()]
-    return sorted(created, key=lambda api: (api["CreatedDate"], api["ApiId"]))
-
-
 def gateway_arn(stage: Stage, path: str) -> str:
     """Return the ARN of a resource in API Gateway, such as /apis/a1b2c3. It contains no account."""
     return stage.arn("apigateway", path, account=False)
@@ -76,6 +66,29 @@ class HttpApi(Endpoint):
     """The API with its integration, route, stage and permission. After an interrupted deploy, some of them may be missing."""
 
     kind = "HTTP API"
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._apis: list[State] | None = None
+        self._lock = Lock()
+
+    def find(self) -> list[State]:
+        """Return the APIs that this tool created for the stage, oldest first; the oldest one is used.
+
+        There may be several because their names are not unique: a repeated request creates another API with the same
+        name. The domain, which is in the tags of the API, reads them at the same time, so the result is kept.
+        """
+        with self._lock:
+            if self._apis is None:
+                pages = self.stage.client("apigatewayv2").get_paginator("get_apis").paginate()
+                named: list[State] = [{**api} for page in pages for api in page["Items"] if api["Name"] == self.name]
+                created = [api for api in named if self.stage.tags.items() <= api.get("Tags", {}).items()]
+                self._apis = sorted(created, key=lambda api: (api["CreatedDate"], api["ApiId"]))
+            return self._apis
+
+    def forget(self) -> None:
+        """Read the APIs again when they are needed next. Call this after a change of the API or of its tags."""
+        self._apis = None
 
     def desired(self) -> State:
         throttling = self.config.throttling
@@ -101,7 +114,7 @@ class HttpApi(Endpoint):
         }
 
     def read(self) -> State | None:
-        apis = find_apis(self.stage)
+        apis = self.find()
         if not apis:
             return None
         api_id = apis[0]["ApiId"]
@@ -169,10 +182,11 @@ class HttpApi(Endpoint):
 
     def create(self, desired: State) -> Outputs:
         self.stage.client("apigatewayv2").create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)
+        self.forget()
         return self.update(desired)
 
     def update(self, changed: State) -> Outputs:
-        client, (api, *copies) = self.stage.client("apigatewayv2"), find_apis(self.stage)
+        client, (api, *copies) = self.stage.client("apigatewayv2"), self.find()
         api_id = api["ApiId"]
         if "copies" in changed:
             self._delete(copies)
@@ -201,11 +215,12 @@ class HttpApi(Endpoint):
         )
 
     def delete(self) -> None:
-        self._delete(find_apis(self.stage))
+        self._delete(self.find())
 
     def _delete(self, apis: list[State]) -> None:
         for api in apis:
             self.stage.client("apigatewayv2").delete_api(ApiId=api["ApiId"])
+        self.forget()
 
     def is_propagating(self, status: int, body: str) -> bool:
         return body in PROPAGATION_BODIES
@@ -234,7 +249,7 @@ class HttpApi(Endpoint):
         return {"API Gateway": prices["api_gateway"]["million_requests"]}
 
     def status(self, live: Live) -> list[tuple[str, str]]:
-        apis = find_apis(self.stage)
+        apis = self.find()
         return [("URL", _outputs(apis[0])["endpoint.url"] if apis else f"none yet: run {self.stage.command}")]
 
 

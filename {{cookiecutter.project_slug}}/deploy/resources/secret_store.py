@@ -43,6 +43,9 @@ class SecretStore(Resource):
     def remove(self, name: str) -> bool:
         """Delete a secret. Return True if it existed."""
 
+    def is_used(self) -> bool:
+        return bool(self.config.secrets)
+
     def desired(self) -> State:
         return {}
 
