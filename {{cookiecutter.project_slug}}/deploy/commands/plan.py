@@ -52,7 +52,8 @@ def _show_plan(stack: Stack, image: str | None, *, rebuild: bool, as_json: bool)
     if plan.live:
         for release_step in stack.release_steps:
             changes += release_step.planned_changes(plan.live.version)
-    change_count = len(changes) + plan.new_version
+    must_build = "image" not in plan.values
+    change_count = must_build + len(changes) + plan.new_version
     before, after = (round(dollars, 2) for dollars in monthly_totals(stack, plan))
     if as_json:
         dollars = {"is": before, "should_be": after}
@@ -60,7 +61,7 @@ def _show_plan(stack: Stack, image: str | None, *, rebuild: bool, as_json: bool)
         print(json.dumps(data | {"dollars_a_month": dollars}, indent=2, default=str))
         return change_count
     print(stack.stage)
-    if "image" not in plan.values:
+    if must_build:
         print(f"+ image {stack.stage.name}:{plan.image_tag}")
     for change in changes:
         print(f"{SIGNS[change.action]} {change.kind} {change.name}")
