@@ -67,26 +67,26 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
 
 
 @pytest.mark.parametrize(
-    ("broken", "code", "told"),
+    ("denied", "code", "message"),
     [("iam:PutRolePolicy", 1, "AWS denied PutRolePolicy"), ("", 130, "test-aws: stopped")],
     ids=["AWS denies a call", "Ctrl-C"],
 )
-def test_what_ends_half_way_is_removed(
-    aws: EmbeddedAws, capsys: pytest.CaptureFixture[str], broken: str, code: int, told: str
+def test_a_run_that_fails_or_is_interrupted_removes_its_resources(
+    aws: EmbeddedAws, capsys: pytest.CaptureFixture[str], denied: str, code: int, message: str
 ) -> None:
     embedded = Embedded(aws)
-    if broken:
-        aws.deny(broken)
+    if denied:
+        aws.deny(denied)
     else:
         embedded.interrupted_at = 2
     assert main(["--yes", "endpoint=http_api"], embedded) == code
-    said = capsys.readouterr()
-    assert told in said.err
-    assert "Removing what is left" in said.out
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Removing what is left" in captured.out
     assert left_behind(aws) == []
 
 
-def test_after_a_kill_the_next_run_removes_what_is_left_and_leaves_nothing_itself(
+def test_the_next_run_removes_the_resources_of_a_killed_one_and_its_own(
     bake: Bake, tmp_path: Path, aws: EmbeddedAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", DRIVER, push(bake(), aws), "--yes", "endpoint=http_api"]
@@ -97,19 +97,19 @@ def test_after_a_kill_the_next_run_removes_what_is_left_and_leaves_nothing_itsel
         if (call.operation, when) == ("PutMetricAlarm", "after"):
             os.killpg(run.pid, signal.SIGKILL)
 
-    forget = aws.hook(kill)
+    remove_hook = aws.hook(kill)
     assert run.wait(timeout=240) == -signal.SIGKILL
-    forget()
-    there = {one.split()[0] for one in left_behind(aws)}
-    assert there >= {"lambda", "iam", "logs", "cloudwatch", "apigatewayv2"}
+    remove_hook()
+    services = {resource.split()[0] for resource in left_behind(aws)}
+    assert services >= {"lambda", "iam", "logs", "cloudwatch", "apigatewayv2"}
 
     assert main(["--yes"], Embedded(aws)) == 0
-    said = capsys.readouterr().out
-    announced = said.partition("In all")[0]
+    output = capsys.readouterr().out
+    announced = output.partition("In all")[0]
     assert "AWS account 123456789012 in us-east-1" in announced
     assert "about 6 min, at most $0.01" in announced
-    assert said.index("Left by an earlier run") < said.index("Removing what is left") < said.index("[1/6]")
-    deleted = said.rpartition("This permanently deletes:\n")[2].partition("Type")[0]
+    assert output.index("Left by an earlier run") < output.index("Removing what is left") < output.index("[1/6]")
+    deleted = output.rpartition("This permanently deletes:\n")[2].partition("Type")[0]
     kinds = [line[:25].strip() for line in deleted.splitlines()]
     assert len(kinds) == 7
     assert [kind for kind in kinds if kind not in announced] == []

@@ -1,4 +1,4 @@
-"""Does a release that does not work stay away from traffic, and does the transcript say what is wrong with it?"""
+"""A release that does not work gets no traffic, and the error says why."""
 
 import shutil
 import urllib.request
@@ -26,7 +26,7 @@ class Scene(Deployed):
         return str(alias["FunctionVersion"])
 
     def release(self, folder: Path, breaks: Break, *, architecture: str = "arm64", without: str = "") -> Run:
-        """Deploys a changed copy of the project; `without`: a package that is missing from its image."""
+        """Deploy a changed copy of the project, without one package in its image if `without` names it."""
         changed = self.project.copy(folder)
         breaks(changed)
         built = build_task_root(changed.path, CACHE, lambda line: None)
@@ -75,7 +75,7 @@ needs_a_secret = in_file("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    ap
 
 
 @pytest.mark.parametrize(
-    ("breaks", "told"),
+    ("breaks", "reason"),
     [
         pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
         pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
@@ -93,24 +93,26 @@ needs_a_secret = in_file("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    ap
         ),
     ],
 )
-def test_it_never_goes_live(on: Scene, tmp_path: Path, breaks: Break, told: str) -> None:
-    refused(on, on.release(tmp_path, breaks), told)
+def test_a_version_that_fails_its_smoke_test_does_not_go_live(
+    on: Scene, tmp_path: Path, breaks: Break, reason: str
+) -> None:
+    assert_rejected(on, on.release(tmp_path, breaks), reason)
 
 
-def test_a_package_that_is_missing_from_the_image(on: Scene, tmp_path: Path) -> None:
-    refused(on, on.release(tmp_path, as_it_is, without="mangum"), "No module named 'mangum'")
+def test_an_image_without_a_required_package_does_not_go_live(on: Scene, tmp_path: Path) -> None:
+    assert_rejected(on, on.release(tmp_path, as_it_is, without="mangum"), "No module named 'mangum'")
 
 
-def test_an_image_for_another_architecture(on: Scene, tmp_path: Path) -> None:
-    refused(on, on.release(tmp_path, as_it_is, architecture="x86_64"), "exec format error")
+def test_an_image_for_another_architecture_does_not_go_live(on: Scene, tmp_path: Path) -> None:
+    assert_rejected(on, on.release(tmp_path, as_it_is, architecture="x86_64"), "exec format error")
 
 
-def refused(on: Scene, run: Run, told: str) -> None:
+def assert_rejected(on: Scene, run: Run, reason: str) -> None:
     assert run.code == 1, run.out
     assert "failed its smoke test, GET /health" in run.err
-    assert told in run.err
+    assert reason in run.err
     assert run.err.splitlines()[-1] == "The live version did not change. Fix the error and deploy again."
     assert "Traceback (most recent call last)" not in run.err.splitlines()[-2]
     assert on.live_version() == "1"
-    with urllib.request.urlopen(on.url, timeout=30) as answer:
-        assert answer.read() == b'{"ok":true}'
+    with urllib.request.urlopen(on.url, timeout=30) as response:
+        assert response.read() == b'{"ok":true}'

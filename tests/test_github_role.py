@@ -103,7 +103,7 @@ class StageLifecycle:
         self.change(settings={"secrets": 'secrets = ["DATABASE_URL"]'})
 
     def run(self) -> None:
-        """Run the workflows from the first deploy to the end, with every kind of change in between."""
+        """Run the workflows from the first deploy to the end, with every kind of change between two deploys."""
         if self.stage != "prod":
             self.by_github("secret", "set", "DATABASE_URL", typed="postgresql://nowhere")
             self.by_github("secret", "set", "DATABASE_URL", typed="postgresql://elsewhere")

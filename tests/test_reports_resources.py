@@ -1,6 +1,7 @@
-"""What trackers report of URLs, roles, networks, quotas and Regions: is each so on the embedded AWS, and is it handled?
+"""Problems with URLs, roles, networks, quotas and Regions that others reported: the deploy tool handles each of them.
 
-Each test is named after the report. Those on names of one's own are in test_domain.py.
+Each test is named after the report, and first shows that the embedded AWS has the problem. Those about domains are in
+deploy_tool/test_domain.py.
 """
 
 import json
@@ -71,7 +72,7 @@ def test_zappa_1455_the_second_statement_without_a_condition_opens_direct_invoke
 
 
 def test_pulumi_aws_native_148_a_fresh_role_cannot_be_assumed(bake: Bake, tmp_path: Path) -> None:
-    """pulumi/pulumi-aws-native#148: for some seconds, since IAM is eventually consistent."""
+    """pulumi/pulumi-aws-native#148: Lambda cannot assume a new role for some seconds: IAM is eventually consistent."""
     with scene(bake, tmp_path, Delays(role_s=20)) as on:
         sample = Sample(on.aws, tmp_path)
         definition = sample.definition(Role=sample.role(wait=False))
@@ -95,17 +96,15 @@ def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, t
         on.release("old")
         functions = on.aws.client("lambda")
         functions.update_function_configuration(FunctionName=NAME, Timeout=10)
-        told = "The operation cannot be performed at this time. An update is in progress for resource"
-        with refused("ResourceConflictException", told):
+        message = "The operation cannot be performed at this time. An update is in progress for resource"
+        with refused("ResourceConflictException", message):
             functions.update_function_code(FunctionName=NAME, ImageUri=on.images["new"])
         assert on.release("new").code == 0
         assert on.answer() == "new"
 
 
-def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_where_nothing_leads_to_its_secrets(
-    bake: Bake, tmp_path: Path
-) -> None:
-    """aws/aws-sdk-js-v3#2510: with no word of why. doctor sees it before, ours says it, and an endpoint mends it."""
+def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_without_a_route_to_its_secrets(bake: Bake, tmp_path: Path) -> None:
+    """aws/aws-sdk-js-v3#2510. `doctor` finds the missing route, the service reports it, and an endpoint fixes it."""
     with scene(copied(bake, tmp_path), tmp_path, migrations="alembic") as on:
         ec2 = on.aws.client("ec2")
         vpc, subnet = make_subnet(ec2)
@@ -158,15 +157,15 @@ def test_cloud_custodian_1792_a_log_group_that_lambda_makes_never_expires(bake: 
         assert [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]] == ["/aws/lambda/sample"]
 
 
-def test_zappa_1425_there_are_regions_without_function_urls(bake: Bake, tmp_path: Path) -> None:
-    """zappa/Zappa#1425: AWS tells it as if a permission were missing, to others after they have deployed half of it."""
-    told = "Unable to determine service/operation name to be authorized"
+def test_zappa_1425_some_regions_have_no_function_urls(bake: Bake, tmp_path: Path) -> None:
+    """zappa/Zappa#1425: AWS reports it like a missing permission. The deploy tool explains it first."""
+    message = "Unable to determine service/operation name to be authorized"
     for endpoint in CHOICES["endpoint"]:
         project = bake(endpoint=endpoint).copy(tmp_path / endpoint)
         project.edit("deploy.toml", 'region = "us-east-1"', 'region = "eu-south-2"')
         with EmbeddedAws(ManualClock(), region="eu-south-2") as aws:
             on = Scene(aws, project, tmp_path)
-            with refused("AccessDeniedException", told):
+            with refused("AccessDeniedException", message):
                 aws.client("lambda").list_function_url_configs(FunctionName=NAME)
             before = len(aws.calls)
             run = on.release("old")
@@ -181,12 +180,12 @@ def test_zappa_1425_there_are_regions_without_function_urls(bake: Bake, tmp_path
 
 
 def test_sst_5829_a_new_account_runs_ten_requests_at_once(bake: Bake, tmp_path: Path) -> None:
-    """anomalyco/sst#5829: and may reserve none of them. doctor says so; a deploy leaves what is live."""
+    """anomalyco/sst#5829: it cannot reserve any of them. `doctor` reports it, and a deploy stops."""
     with scene(bake, tmp_path, cold_starts="provisioned_concurrency") as on:
         assert on.release("old").code == 0
         on.aws.lambda_state().account_concurrency = 10
-        told = "account's UnreservedConcurrentExecution below its minimum value of [10]"
-        with refused("InvalidParameterValueException", told):
+        message = "account's UnreservedConcurrentExecution below its minimum value of [10]"
+        with refused("InvalidParameterValueException", message):
             on.aws.client("lambda").put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=1)
         doctor = on.deploy("doctor")
         assert doctor.code == 1
@@ -196,7 +195,7 @@ def test_sst_5829_a_new_account_runs_ten_requests_at_once(bake: Bake, tmp_path: 
         ) in doctor.out
         run = on.release("new")
         assert run.code == 1
-        assert told in run.err
+        assert message in run.err
         assert on.answer() == "old"
 
 
@@ -205,13 +204,13 @@ def test_power_tuning_181_a_new_account_has_3008_mb(bake: Bake, tmp_path: Path) 
     with scene(copied(bake, tmp_path), tmp_path) as on:
         assert on.release("old").code == 0
         on.aws.lambda_state().account_memory_mb = 3008
-        told = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
-        with refused("ValidationException", told):
+        message = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
+        with refused("ValidationException", message):
             on.aws.client("lambda").update_function_configuration(FunctionName=NAME, MemorySize=3009)
         on.project.edit("deploy.toml", "memory_mb = 512", "memory_mb = 4096")
         before = len(on.aws.calls)
         run = on.release("new")
         assert run.code == 1
-        assert told in run.err
+        assert message in run.err
         assert [call.operation for call in on.aws.calls[before:] if call.mutating] == ["UpdateFunctionConfiguration"]
         assert on.answer() == "old"
