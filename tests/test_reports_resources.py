@@ -119,7 +119,7 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_without_a_route_to_its_secret
             "[stages.dev]",
             f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["sg-1"]\n\n[stages.dev]""",
         )
-        assert f"There is no route from {subnet} to com.amazonaws.us-east-1.ssm." in on.deploy("doctor").out
+        assert f"No route leads from {subnet} to com.amazonaws.us-east-1.ssm." in on.deploy("doctor").out
         root = task_root(tmp_path, "reads", ASKS_AS_OURS_DOES)
         on.project.edit("aws_lambda/sigv4.py", "TIMEOUT_S = 2", "TIMEOUT_S = 0.5")  # which INIT needs four times here
         shutil.copy(on.project.path / "aws_lambda/sigv4.py", root / "aws_lambda/sigv4.py")

@@ -161,7 +161,7 @@ def test_a_subnet_without_a_route_to_the_secrets_is_a_problem(doctor: Doctor, se
     ec2 = doctor.scene.aws.client("ec2")
     vpc, private = connect_to_private_subnet(doctor.scene)
     assert (
-        f"PROBLEM  network: There is no route from {private} to com.amazonaws.us-east-1.{service}. "
+        f"PROBLEM  network: No route leads from {private} to com.amazonaws.us-east-1.{service}. "
         "An internet gateway does not serve functions.\n"
         "         Add a route through a NAT gateway, or an interface endpoint for that service with private DNS.\n"
     ) in doctor.report_one_problem()
