@@ -42,7 +42,7 @@ ELSEWHERE = {
     r"make lint": "test_quality.py::test_its_own_lint_target_is_clean",
     r"make lock": "test_lock.py",
     r"\./deploy\.sh completion bash": "deploy_tool/test_completion.py",
-    r"\./deploy\.sh --rebuild": "test_docker.py",
+    r"\./deploy\.sh --rebuild": "deploy_tool/test_rebuild.py",
     r"\./deploy\.sh doctor": "deploy_tool/test_doctor.py",
     r"\./deploy\.sh github (OWNER/REPO|--remove)": "deploy_tool/test_github.py",
     r"\./deploy\.sh --stage pr-12 destroy": "acceptance.py",

@@ -65,16 +65,13 @@ def find_built(stage: Stage, tag: str) -> str | None:
     """
     with suppress_errors("RepositoryNotFoundException"):
         pages = stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=stage.name)
-        images = [image for page in pages for image in page["imageDetails"] if _has_tag(image, tag)]
-        if images:
-            image = max(images, key=lambda image: image["imagePushedAt"])
+        images = {name: image for page in pages for image in page["imageDetails"] for name in image.get("imageTags", [])}
+        matching = [name for name in images if name == tag or name.startswith(tag + REBUILD)]
+        if matching:
+            image = images[max(matching)]  # the newest: the tag of a rebuilt image contains the time
             check_media_type(image.get("imageManifestMediaType", ""))
             return image["imageDigest"]
     return None
-
-
-def _has_tag(image: Any, tag: str) -> bool:
-    return any(other == tag or other.startswith(tag + REBUILD) for other in image.get("imageTags", []))
 
 
 def find_requested(stage: Stage, uri: str) -> str:

@@ -1,0 +1,70 @@
+"""Building the image, and building it again on the latest base image."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scene import NAME, Scene, task_root
+
+
+class Docker:
+    """Records the commands of docker. An image that is pushed answers every request."""
+
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        self.scene = scene
+        self.folder = folder
+        self.commands: list[list[str]] = []
+
+    def __call__(self, args: list[str], *_: Any) -> str:
+        self.commands.append(args)
+        match args:
+            case ["push", uri]:
+                repository, _, tag = uri.partition("/")[2].partition(":")
+                self.scene.aws.docker_push(repository, task_root(self.folder, tag), tag)
+            case ["image", "inspect", _]:
+                return json.dumps([{"Architecture": "arm64"}])
+        return ""
+
+    def builds(self) -> list[list[str]]:
+        return [args for args in self.commands if args[0] == "build"]
+
+
+@pytest.fixture
+def docker(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    docker = Docker(scene, tmp_path / "built")
+    monkeypatch.setattr("deploy.image.run_docker", docker)
+    return docker
+
+
+def test_an_unchanged_image_is_not_built_again(scene: Scene, docker: Docker) -> None:
+    assert scene.deploy().code == 0
+    assert scene.deploy().code == 0
+    assert len(docker.builds()) == 1
+    assert "--no-cache" not in docker.builds()[0]
+
+
+def test_rebuild_builds_the_same_content_on_the_latest_base_image(scene: Scene, docker: Docker) -> None:
+    assert scene.deploy().code == 0
+    run = scene.deploy("--rebuild")
+    assert run.code == 0, run.err
+    assert scene.live_version() == "2"
+    _, rebuild = docker.builds()
+    assert rebuild[:3] == ["build", "--pull", "--no-cache"]
+    tags = [
+        tag
+        for image in scene.aws.client("ecr").describe_images(repositoryName=NAME)["imageDetails"]
+        for tag in image["imageTags"]
+    ]
+    first, second = sorted(tags)
+    assert second.startswith(f"{first}-rebuilt-")
+
+
+def test_the_next_deploy_keeps_the_rebuilt_image(scene: Scene, docker: Docker) -> None:
+    scene.deploy()
+    scene.deploy("--rebuild")
+    run = scene.deploy()
+    assert "Nothing to deploy" in run.out
+    assert scene.live_version() == "2"
+    assert len(docker.builds()) == 2
