@@ -38,6 +38,14 @@ API_KEY: Edit = (
     ("app/settings.py", "from pydantic_settings", "from pydantic import SecretStr\nfrom pydantic_settings"),
     ("app/settings.py", '    stage: str = "local"', '    api_key: SecretStr\n    stage: str = "local"'),
 )
+COLD_START = "aws_lambda/cold_start.py"
+WITHOUT_GC: Edit = ((COLD_START, "    gc.disable()", "    pass"), (COLD_START, "        gc.freeze()", "        pass"))
+WITHOUT_DEFER_BUILD: Edit = ((COLD_START, 'model_config["defer_build"] = True', 'model_config["defer_build"] = False'),)
+WITHOUT_V1_SHORTCUT: Edit = (
+    (COLD_START, "    if is_v1_model := ", "    if False and (is_v1_model := "),
+    (COLD_START, 'class", None):', 'class", None)):'),
+)
+WITHOUT_PLUGIN_SETTING: Edit = ((COLD_START, "    os.environ.setdefault(", "    str("),)
 SEED = "seed"  # what all ratios are relative to
 
 
@@ -75,6 +83,20 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
         ("seed without pyc", "… without .pyc, as it advises", lambda: without_pyc(installed("seed")), {}),
         ("ours", "**ours, default**", ours, {"environ": OURS}),
         ("ours unguarded", "… with FAST_IMPORT off", ours, {"environ": OURS | UNGUARDED}),
+        ("ours - gc", "… with garbage collection during imports", lambda: ours(WITHOUT_GC), {"environ": OURS}),
+        (
+            "ours - defer_build",
+            "… with FastAPI's OpenAPI models built at once",
+            lambda: ours(WITHOUT_DEFER_BUILD),
+            {"environ": OURS},
+        ),
+        ("ours - v1", "… with pydantic.v1 imported", lambda: ours(WITHOUT_V1_SHORTCUT), {"environ": OURS}),
+        (
+            "ours - plugins",
+            "… with the search for pydantic plugins",
+            lambda: ours(WITHOUT_PLUGIN_SETTING),
+            {"environ": OURS},
+        ),
         ("ours unlogged", "… without the access log", ours, {"environ": OURS | NO_ACCESS_LOG}),
         ("ours + ssm", "… with a secret in SSM", lambda: ours(API_KEY), {"environ": ssm}),
         (
