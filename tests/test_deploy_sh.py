@@ -1,4 +1,4 @@
-"""Does ./deploy.sh find its project however it is called, and make its .venv when there is none to use?"""
+"""./deploy.sh finds its project however it is called, and creates its .venv if there is none that works."""
 
 import shutil
 from pathlib import Path
@@ -8,27 +8,29 @@ import pytest
 from tests.baking import Project
 from tests.conftest import Bake
 
+USAGE = "Usage: ./deploy.sh [OPTIONS] COMMAND [ARGS]...\n"
+
 
 @pytest.fixture
 def project(bake: Bake, tmp_path: Path) -> Project:
     return bake().copy(tmp_path / "a 'folder' with blanks")
 
 
-def test_from_another_folder_and_whatever_cdpath_says(project: Project, tmp_path: Path) -> None:
+def test_it_can_be_called_from_another_folder_even_with_cdpath(project: Project, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / project.path.parent.name / project.path.name).mkdir(parents=True)
     command = f'cd "$1" && CDPATH={tmp_path / "elsewhere"} "$2" --help'
     relative = f"{project.path.parent.name}/{project.path.name}/deploy.sh"
-    shown = project.run(["sh", "-c", command, "sh", str(tmp_path), relative]).stdout
-    assert shown.startswith("usage: ./deploy.sh")
+    output = project.run(["sh", "-c", command, "sh", str(tmp_path), relative]).stdout
+    assert output.startswith(USAGE)
 
 
-def test_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
+def test_it_can_be_called_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
     (tmp_path / "deploy").symlink_to(project.path / "deploy.sh")
-    assert project.run([str(tmp_path / "deploy"), "--help"]).stdout.startswith("usage: ./deploy.sh")
+    assert project.run([str(tmp_path / "deploy"), "--help"]).stdout.startswith(USAGE)
     assert not (tmp_path / ".venv").exists()
 
 
-def test_a_python_that_is_too_old_is_told(project: Project, tmp_path: Path) -> None:
+def test_a_python_that_is_too_old_is_an_error(project: Project, tmp_path: Path) -> None:
     shutil.rmtree(project.path / ".venv")
     old = tmp_path / "old/python3"
     old.parent.mkdir()
@@ -40,7 +42,7 @@ def test_a_python_that_is_too_old_is_told(project: Project, tmp_path: Path) -> N
     assert not (project.path / ".venv").exists()
 
 
-def test_a_venv_whose_python_is_gone_is_made_anew(project: Project) -> None:
+def test_a_venv_without_its_python_is_created_again(project: Project) -> None:
     python = project.path / ".venv/bin/python"
     python.unlink()
     python.symlink_to("/nowhere/python")
@@ -50,7 +52,7 @@ def test_a_venv_whose_python_is_gone_is_made_anew(project: Project) -> None:
     assert python.resolve().exists()
 
 
-def test_a_venv_left_half_made_is_made_anew(project: Project) -> None:
+def test_an_incomplete_venv_is_created_again(project: Project) -> None:
     shutil.rmtree(project.path / ".venv")
     project.run(["python3", "-m", "venv", "--without-pip", ".venv"])  # as after Ctrl-C in the first run
     (project.path / "requirements-deploy.txt").write_text("", encoding="utf-8")

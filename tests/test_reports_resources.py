@@ -9,6 +9,7 @@ import shutil
 import urllib.error
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from tests.baking import CHOICES
@@ -157,8 +158,11 @@ def test_cloud_custodian_1792_a_log_group_that_lambda_makes_never_expires(bake: 
         assert [one["logGroupName"] for one in logs.describe_log_groups()["logGroups"]] == ["/aws/lambda/sample"]
 
 
-def test_zappa_1425_some_regions_have_no_function_urls(bake: Bake, tmp_path: Path) -> None:
+def test_zappa_1425_some_regions_have_no_function_urls(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """zappa/Zappa#1425: AWS reports it like a missing permission. The deploy tool explains it first."""
+    monkeypatch.setattr("tests.deploying._session", botocore.session.get_session)  # whose clients are for this Region
     message = "Unable to determine service/operation name to be authorized"
     for endpoint in CHOICES["endpoint"]:
         project = bake(endpoint=endpoint).copy(tmp_path / endpoint)
