@@ -58,7 +58,7 @@ def play(
     project.edit("app/routers/health.py", HEALTHY, '    raise KeyError("colour")')
     bad = deploy(*image())
     assert bad.code == 1, f"a version whose /health fails was not refused: {bad}"
-    for text in ("failed its smoke test, GET /health", "KeyError: 'colour'", "\nThe live version did not change."):
+    for text in ("failed its smoke test, GET /health", "KeyError: 'colour'", "\nNo traffic was moved."):
         assert text in bad.err, f"{text!r} is missing in:\n{bad.err}"
     answers(*mark)
 

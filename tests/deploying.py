@@ -197,6 +197,7 @@ class _Session(botocore.session.Session):
         self._clients: dict[str, Any] = {}
 
     def create_client(self, name: Any, region_name: Any = None, *_: Any, config: Any = None, **__: Any) -> Any:  # type: ignore[override]
+        region_name = region_name or self.get_config_variable("region")
         key = f"{name} {region_name} {config and vars(config)}"
         if key not in self._clients:
             self._clients[key] = super().create_client(name, region_name=region_name, config=config)

@@ -111,7 +111,7 @@ def assert_rejected(on: Scene, run: Run, reason: str) -> None:
     assert run.code == 1, run.out
     assert "failed its smoke test, GET /health" in run.err
     assert reason in run.err
-    assert run.err.splitlines()[-1] == "The live version did not change. Fix the error and deploy again."
+    assert run.err.splitlines()[-1] == "No traffic was moved. Fix the error and deploy again."
     assert "Traceback (most recent call last)" not in run.err.splitlines()[-2]
     assert on.live_version() == "1"
     with urllib.request.urlopen(on.url, timeout=30) as response:

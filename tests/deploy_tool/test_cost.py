@@ -48,7 +48,7 @@ def test_requested_and_measured_workloads_are_shown(scene: Scene) -> None:
         scene.answer()
     cost = scene.deploy("cost", "--requests", "100000000", "--duration", "20")
     assert measured_requests(cost.out) == before + 3
-    lambda_, logs, total, with_free_tier = row(cost.out, "100,000,000 × 20 ms at 512 MB, as requested")
+    lambda_, logs, total, with_free_tier = row(cost.out, "100,000,000 × 20 ms at 512 MB, with your numbers")
     assert lambda_ == pytest.approx(100 * 0.2 + 1e6 * 0.0000133334, abs=0.01)
     assert total == pytest.approx(lambda_ + logs, abs=0.02)
     assert with_free_tier == pytest.approx(total - 0.2 - 400_000 * 0.0000133334 - 2.5, abs=0.02)

@@ -22,7 +22,7 @@ def handler(event, context):
 NAME, ZONE = "api.example.com", "example.com"
 OWN_DNS = f'[domain]\nname = "{NAME}"\n'
 IN_ROUTE_53 = f'{OWN_DNS}hosted_zone = "{ZONE}"\n'
-NOT_READY = f"{NAME} is not ready yet, see above. When that is done, run ./deploy.sh again.\n"
+NOT_READY = f"{NAME} is not ready yet. Do what is listed above, then run ./deploy.sh again.\n"
 
 
 class DomainSetup:

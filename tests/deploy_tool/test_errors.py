@@ -89,7 +89,10 @@ def test_a_deploy_without_docker_is_an_error(scene: Scene, monkeypatch: pytest.M
 def test_an_image_must_be_a_uri(scene: Scene, image: str) -> None:
     run = scene.deploy("--image", image)
     assert run.code == 2
-    assert run.err == f"{image!r} is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag>\n"
+    assert (
+        run.err
+        == f"{image!r} is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag> or <registry>/<repository>@<digest>\n"
+    )
     assert scene.mutations == []
 
 
@@ -107,7 +110,9 @@ def test_debug_prints_the_traceback_before_the_error(scene: Scene) -> None:
     run = scene.deploy("--debug", "--image", "x")
     assert run.code == 2
     assert run.err.startswith("Traceback (most recent call last):\n")
-    assert run.err.endswith("\n'x' is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag>\n")
+    assert run.err.endswith(
+        "\n'x' is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag> or <registry>/<repository>@<digest>\n"
+    )
 
 
 def test_an_image_that_does_not_exist_is_an_error(scene: Scene) -> None:
@@ -125,4 +130,15 @@ def test_a_denied_action_is_named(scene: Scene) -> None:
     message, hint = run.err.splitlines()
     assert message.startswith("AWS denied PublishVersion: ")
     assert "is not authorized to perform: lambda:PublishVersion" in message
-    assert hint == "Allow that action for your credentials, then run the same command again."
+    assert (
+        hint
+        == "Allow that action for your credentials (for GitHub's roles: ./deploy.sh github OWNER/REPO), then try again."
+    )
+
+
+@pytest.mark.parametrize("option", [["--image", "registry/repository:tag"], ["--rebuild"]])
+def test_options_of_the_default_command_are_refused_before_another_command(scene: Scene, option: list[str]) -> None:
+    run = scene.deploy(*option, "plan")
+    assert run.code == 2
+    assert run.err == ("--image and --rebuild belong after the command.\nFor example: ./deploy.sh plan --rebuild\n")
+    assert scene.calls == []

@@ -110,7 +110,7 @@ def test_a_role_of_somebody_else_is_not_changed(scene: Scene) -> None:
     refused = scene.deploy("github", "me/my-api")
     assert (refused.code, scene.mutations) == (1, [])
     assert refused.err == (
-        f"A role named {ROLE} already exists, but this tool did not create it for this stage.\n"
+        f"The role {ROLE} already exists, but this tool did not create it for this stage.\n"
         "Choose another name in deploy.toml or another --stage, or delete it.\n"
     )
 

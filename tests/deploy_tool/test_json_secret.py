@@ -132,7 +132,7 @@ def test_a_secret_of_somebody_else_is_not_changed(scene: Scene, deleted: bool) -
         refused = scene.deploy(*arguments, typed="value")
         assert refused.code == 1
         assert refused.err == (
-            f"A secret named {NAME_IN_AWS} already exists, but this tool did not create it for this stage.\n"
+            f"The secret {NAME_IN_AWS} already exists, but this tool did not create it for this stage.\n"
             "Choose another name in deploy.toml or another --stage, or delete it.\n"
         )
         assert scene.mutations == []

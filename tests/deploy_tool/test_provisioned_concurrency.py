@@ -90,7 +90,7 @@ def test_the_previous_environments_remain_when_the_url_fails(scene: Scene) -> No
     refused = scene.deploy("--image", scene.push("only health works", ONLY_HEALTH_WORKS))
     assert refused.code == 1
     assert refused.err == (
-        f"{scene.url()} returned status 500: {{}}\nSee ./deploy.sh logs --errors (version 1 is live again).\n"
+        f"{scene.url()} returned status 500: {{}} Version 1 is live again.\nSee ./deploy.sh logs --errors\n"
     )
     assert scene.live_version() == "1"
     assert ready_environments(scene) == {"1": 2}

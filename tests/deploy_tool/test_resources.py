@@ -57,7 +57,7 @@ def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(scene: 
     assert refused.code == 1
     assert scene.mutations == []
     assert refused.err == (
-        f"A log group named /aws/lambda/{NAME} already exists, but this tool did not create it for this stage.\n"
+        f"The log group /aws/lambda/{NAME} already exists, but this tool did not create it for this stage.\n"
         "Choose another name in deploy.toml or another --stage, or delete it.\n"
     )
 

@@ -63,4 +63,4 @@ def test_a_version_that_cannot_be_restored_is_explained(scene: Scene) -> None:
         "Version 1 failed its smoke test, GET /health: Lambda could not run it: "
         "The afterRestore() runtime hook encountered an error."
     )
-    assert hint == "The live version did not change. Fix the error and deploy again."
+    assert hint == "No traffic was moved. Fix the error and deploy again."

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import commands
 from deploy.commands.deploy import deploy
-from deploy.errors import DeployError, explain
+from deploy.errors import DeployError, UsageError, explain
 from deploy.options import (
     COMPLETION_VARIABLE,
     DETAILED_EXITCODE,
@@ -37,12 +37,15 @@ def deploy_by_default(
     context: typer.Context,
     image: ImageOption = None,
     rebuild: RebuildOption = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Deploy this service to AWS Lambda and manage it there. Without a command: deploy."""
     if context.invoked_subcommand is None:
         deploy(open_stage(context), image, rebuild=rebuild)
+    elif image is not None or rebuild:
+        command = f"./deploy.sh {context.invoked_subcommand}"
+        raise UsageError("--image and --rebuild belong after the command.", f"For example: {command} --rebuild")
 
 
 def main(args: list[str]) -> int:

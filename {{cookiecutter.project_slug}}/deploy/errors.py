@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
-# AWS answers so, with AccessDeniedException, for an operation that a Region does not have (zappa/Zappa#1425).
+# AWS returns this message, with AccessDeniedException, for an operation that the Region does not offer (zappa/Zappa#1425).
 UNKNOWN_OPERATION = "Unable to determine service/operation name"
 INVALID_CREDENTIALS = {
     "ExpiredToken",
@@ -94,7 +94,7 @@ def explain(error: BotoCoreError | ClientError) -> DeployError:
             hint = "Set another region in deploy.toml."
         case ClientError() if code in ACCESS_DENIED:
             message = f"AWS denied {error.operation_name}: {reason}"
-            hint = "Allow that action for your credentials, then run the same command again."
+            hint = "Allow that action for your credentials (for GitHub's roles: ./deploy.sh github OWNER/REPO), then try again."
         case ClientError() if code in INVALID_CREDENTIALS:
             message = f"AWS rejected your credentials: {reason}"
             hint = "Sign in again, run aws sts get-caller-identity to see who you are, and check that the Region is enabled."

@@ -65,7 +65,8 @@ def find_built(stage: Stage, tag: str) -> str | None:
     """
     with suppress_errors("RepositoryNotFoundException"):
         pages = stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=stage.name)
-        images = {name: image for page in pages for image in page["imageDetails"] for name in image.get("imageTags", [])}
+        details = [image for page in pages for image in page["imageDetails"]]
+        images = {name: image for image in details for name in image.get("imageTags", [])}
         matching = [name for name in images if name == tag or name.startswith(tag + REBUILD)]
         if matching:
             image = images[max(matching)]  # the newest: the tag of a rebuilt image contains the time
@@ -78,7 +79,10 @@ def find_requested(stage: Stage, uri: str) -> str:
     """Return the URI, with its digest, of an image in ECR. Raise DeployError if it does not exist or Lambda would reject it."""
     parts = IMAGE_URI.fullmatch(uri)
     if not parts:
-        raise UsageError(f"{uri!r} is not the URI of an image in ECR.", "Use <registry>/<repository>:<tag>")
+        raise UsageError(
+            f"{uri!r} is not the URI of an image in ECR.",
+            "Use <registry>/<repository>:<tag> or <registry>/<repository>@<digest>",
+        )
     name, repository, tag, digest = parts.groups()
     registry = f"{stage.account}.dkr.ecr.{stage.config.region}."
     if not name.startswith(registry):

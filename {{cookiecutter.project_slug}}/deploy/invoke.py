@@ -14,8 +14,8 @@ from deploy.errors import error_code
 from deploy.logs import format_record
 from deploy.stage import Stage
 
-# The version was idle for weeks, and this call starts to reactivate it (boto/boto3#3788).
-IDLE_VERSION = "CodeArtifactUserPendingException"
+# The version was idle for weeks, and a call starts to reactivate it (boto/boto3#3788). None of these calls ran.
+REACTIVATING = {"CodeArtifactUserPendingException", "ResourceConflictException", "ResourceNotReadyException"}
 LOG_TAIL_BYTES = 4_096  # Lambda returns only the end of the log
 
 
@@ -54,7 +54,7 @@ def invoke(stage: Stage, function: str, event: dict[str, Any]) -> Invocation:
             payload = json.dumps(event)
             responses.append(stage.invoker.invoke(FunctionName=function, LogType="Tail", Payload=payload))
         except ClientError as error:
-            if error_code(error) != IDLE_VERSION:
+            if error_code(error) not in REACTIVATING:
                 raise
         return bool(responses)
 

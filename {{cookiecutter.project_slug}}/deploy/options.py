@@ -37,7 +37,9 @@ def open_stage(context: typer.Context) -> Stage:
     scopes: list[Any] = [context]  # typer does not declare the type of a parent
     while parent := scopes[-1].parent:
         scopes.append(parent)
-    names = [scope.params["stage"] for scope in scopes if scope.params.get("stage") is not None]  # "" is not prod
+    names = [
+        scope.params["stage_name"] for scope in scopes if scope.params.get("stage_name") is not None
+    ]  # an empty name is a mistake
     debug = any(scope.params.get("debug") for scope in scopes)
     stage = Stage(config.load(PROJECT / "deploy.toml", [*names, "prod"][0]), PROJECT, debug=debug)
     context.obj["stage"] = stage

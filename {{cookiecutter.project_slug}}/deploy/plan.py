@@ -52,7 +52,11 @@ class Plan:
 
     def concerns(self, resource: Resource) -> bool:
         """Return True if the resource is wanted, or has to be deleted."""
-        return resource.desired() is not None or resource.id in [change.resource_id for change in self.changes]
+        return resource.desired() is not None or self.changes_resource(resource)
+
+    def changes_resource(self, resource: Resource) -> bool:
+        """Return True if a change concerns this resource."""
+        return resource.id in [change.resource_id for change in self.changes]
 
 
 def make_plan(stack: Stack, image: str | None = None, *, rebuild: bool = False) -> Plan:

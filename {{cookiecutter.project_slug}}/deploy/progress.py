@@ -44,7 +44,7 @@ class Progress:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Run a step and print its line, also if it fails."""
+        """Run a step and print its line, even if it fails."""
         self._count += 1
         step, number, started = Step(title), f"{self._count}/{self.total}", time.monotonic()
         finished = threading.Event()

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import ConnectionError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 from deploy.errors import DeployError
@@ -40,16 +40,15 @@ def check_url(endpoint: Endpoint, url: str, *, is_new: bool) -> UrlCheck:
         endpoint.sign(request)
         try:
             response = session.send(request.prepare())
-        except HTTPClientError as error:
+        except (ConnectionError, HTTPClientError) as error:  # such as a name that does not resolve yet
             return 0, str(error)
         return response.status_code, response.content.decode(errors="replace")
 
-    status, body = get()
+    status, body = 0, ""
 
     def is_known() -> bool:
         nonlocal status, body
-        if status == 0 or endpoint.is_propagating(status, body):
-            status, body = get()
+        status, body = get()
         return status != 0 and not endpoint.is_propagating(status, body)
 
     with contextlib.suppress(DeployError):  # the error below contains the response

@@ -193,7 +193,7 @@ def _unused_images(function: Function, images: list[Any], kept_versions: list[st
         return []
     states = [function.read_version(version) for version in ("$LATEST", *kept_versions)]
     used = {state["ImageUri"].partition("@")[2] for state in states if state}
-    newest = datetime.now(UTC) - MIN_IMAGE_AGE
+    cutoff = datetime.now(UTC) - MIN_IMAGE_AGE
     return [
-        image["imageDigest"] for image in images if image["imageDigest"] not in used and image["imagePushedAt"] < newest
+        image["imageDigest"] for image in images if image["imageDigest"] not in used and image["imagePushedAt"] < cutoff
     ]

@@ -16,6 +16,7 @@ from deploy.stage import Stage
 from deploy.state import State, tag_dict
 
 if TYPE_CHECKING:
+    from deploy.plan import Change
     from deploy.release import Live
 
 Outputs = Mapping[str, str]  # values that other resources refer to, by name, such as {"endpoint.url": "https://…"}
@@ -109,7 +110,7 @@ class Phase(Enum):
     """When a deploy creates or changes a resource."""
 
     BEFORE_PUSH = "before the image is pushed"
-    BEFORE_RELEASE = "before a version is released; changes nothing that is live"
+    BEFORE_RELEASE = "before a version is released; the code and settings of the live version do not change"
     AFTER_RELEASE = "once the alias points to the new version"
     AFTER_CHECK = "once the public URL has answered"
     NEVER = "by another command"
@@ -154,11 +155,11 @@ class Resource(Component, ABC):
 
     @abstractmethod
     def create(self, desired: State) -> Outputs | None:
-        """Create the resource with these properties. Return the outputs that become known by that."""
+        """Create the resource with these properties. Return the outputs that this makes known."""
 
     @abstractmethod
     def update(self, changed: State) -> Outputs | None:
-        """Change these properties. Return the outputs that change by that."""
+        """Change these properties. Return the outputs that this changes."""
 
     @abstractmethod
     def delete(self) -> None:
@@ -170,7 +171,7 @@ class Resource(Component, ABC):
         return ""
 
     def recoverable_until(self) -> datetime | None:
-        """Return until when the deleted resource can be restored."""
+        """Return the time until which the deleted resource can be restored."""
         return None
 
     def can_be_purged(self) -> bool:
@@ -189,7 +190,7 @@ class Resource(Component, ABC):
         """Raise DeployError unless these tags say that this tool created the resource for this stage."""
         if not self.stage.tags.items() <= tag_dict(tags).items():
             raise DeployError(
-                f"A {self.kind} named {self.name} already exists, but this tool did not create it for this stage.",
+                f"The {self.kind} {self.name} already exists, but this tool did not create it for this stage.",
                 "Choose another name in deploy.toml or another --stage, or delete it.",
             )
 
@@ -211,21 +212,21 @@ class Endpoint(Resource):
 class ReleaseStep(Component):
     """Something that a release does besides publishing a version and moving the alias."""
 
-    title: ClassVar[str] = ""  # of its own line in the progress of a deploy, if it has one
+    title: ClassVar[str] = ""  # of its line in the progress of a deploy; without a title, it has none
 
     def before_publish(self) -> str:
         """Run before a version is published. Return the outcome. Raise DeployError to stop the release."""
         return ""
 
     def before_live(self, version: str, live_version: str | None) -> bool:
-        """Prepare a version before it gets traffic; `live_version` serves it now. Return True if anything was changed."""
+        """Prepare a version before it gets traffic, which `live_version` serves now. Return True if anything changed."""
         return False
 
-    def after_live(self, version: str | None) -> None:
+    def after_live(self, version: str) -> None:
         """Clean up once this version serves all traffic."""
 
-    def planned_changes(self, version: str) -> list[Any]:
-        """Return the changes (`plan.Change`) that would give the live version what deploy.toml says."""
+    def planned_changes(self, version: str) -> list[Change]:
+        """Return the changes that would give the live version what deploy.toml says."""
         return []
 
     def resources(self) -> list[Resource]:

@@ -15,7 +15,7 @@ from deploy.invoke import invoke
 from deploy.logs import recent_errors
 from deploy.stage import Stage
 
-HINT = "The live version did not change. Fix the error and deploy again."
+HINT = "No traffic was moved. Fix the error and deploy again."
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ColdStart:
 
 
 def smoke_test(stage: Stage, version: str) -> ColdStart:
-    """Call `smoke_path` on a version. Raise DeployError with the log lines that explain it unless the status is 200."""
+    """Call `smoke_path` on a version. Unless the status is 200, raise DeployError with the log lines that explain why."""
     failed = f"Version {version} failed its smoke test, GET {stage.config.smoke_path}:"
     started, started_s = time.perf_counter(), time.time()
     try:

@@ -1,4 +1,4 @@
-"""The list of everything that the service consists of. Besides config.py, the only file that depends on the options."""
+"""The components of the service."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from deploy.stage import Stage
 
 
 class Stack:
-    """The parts of one stage. Resources are created in the order of `resources` and destroyed in reverse order."""
+    """The components of one stage. In each phase, resources are created in this order; `destroy` reverses it."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage

@@ -26,7 +26,7 @@ Second = TypeVar("Second")
 
 POLL_S = 1.0
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 5}
-INVOKE_READ_TIMEOUT_S = 1_830  # longer than the longest timeout of a function
+INVOKE_READ_TIMEOUT_S = 1_830  # a start and a request may each take as long as the longest timeout, 900 s
 
 
 class Session(boto3.Session):
@@ -111,7 +111,7 @@ class Stage:
     @cached_property
     def invoker(self) -> LambdaClient:
         """A Lambda client for Invoke: it outlasts the function's timeout and never repeats a call that may have run."""
-        config = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=INVOKE_READ_TIMEOUT_S)
+        config = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=INVOKE_READ_TIMEOUT_S, tcp_keepalive=True)
         return self.session.client("lambda", config=config)
 
     @cached_property
@@ -138,7 +138,7 @@ class Stage:
         deadline = self.clock() + timeout_s
         while not is_done():
             if self.clock() >= deadline:
-                raise DeployError(f"{failure} within {timeout_s:.0f} s.", "Run ./deploy.sh again to continue.")
+                raise DeployError(f"{failure} within {timeout_s:.0f} s.", "Run the same command again to continue.")
             self.sleep(POLL_S)
 
 

@@ -38,16 +38,16 @@ def cost_command(
     duration: Annotated[
         int | None, typer.Option(metavar="MS", min=1, help="Duration of a request in ms (default: as measured).")
     ] = None,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Show what the service costs a month."""
-    opened = open_stage(context)
-    stack = Stack(opened)
-    print(opened)
+    stage = open_stage(context)
+    stack = Stack(stage)
+    print(stage)
     print(f"US dollars a month, at the prices of us-east-1 on {PRICES['as_of']}, without tax and data transfer")
     print("\nFixed costs:")
-    costs = fixed_costs(stack, versions=max(count_versions(opened), 1))
+    costs = fixed_costs(stack, versions=max(count_versions(stage), 1))
     for cost in [*costs, Cost("total", sum(cost.dollars for cost in costs))]:
         print(f"  {cost.label:50} {cost.dollars:8.2f}")
     headings = "".join(f"{heading:>13}" for heading in [*request_costs(stack, TYPICAL[0]), "total"])
@@ -57,10 +57,10 @@ def cost_command(
     for component in stack.components:
         for cost in component.cold_start_costs(PRICES):
             print(f"  {cost.label}: {cost.dollars:.5f}")
-    measured = measure_workload(opened)
+    measured = measure_workload(stage)
     if requests or duration:
         chosen = (requests or measured.requests or 100_000, duration or measured.duration_ms or 100)
-        _print_workload(stack, Workload(*chosen, measured.memory_mb), ", as requested")
+        _print_workload(stack, Workload(*chosen, measured.memory_mb), ", with your numbers")
     if measured.requests:
         _print_workload(stack, measured, f", in the last {DAYS} days")
     else:

@@ -15,7 +15,7 @@ from deploy.options import (
     StageOption,
     open_stage,
 )
-from deploy.plan import UP_TO_DATE, Plan, apply, make_plan
+from deploy.plan import Plan, apply, make_plan
 from deploy.progress import Progress, Step
 from deploy.public_url import UrlCheck, check_url
 from deploy.release import Live, move_alias, prune, publish, read_live
@@ -33,7 +33,7 @@ def deploy_command(
     context: typer.Context,
     image: ImageOption = None,
     rebuild: RebuildOption = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Build, push, release and check the working tree. This is the default command."""
@@ -76,15 +76,15 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
 
     with progress.step("Releasing") as step:
         release = _release(stack, plan, values, step)
-        connected = apply(plan, stack.in_phase(Phase.AFTER_RELEASE), values)
+        apply(plan, stack.in_phase(Phase.AFTER_RELEASE), values)
 
     with progress.step("Checking the URL") as step:
         step.skip("")
         try:
-            check = check_url(stack.endpoint, values["endpoint.url"], is_new=connected != UP_TO_DATE)
+            check = check_url(stack.endpoint, values["endpoint.url"], is_new=plan.changes_resource(stack.endpoint))
         except DeployError as error:
             if plan.live and _move_back(stack, plan.live, release.version):
-                error.hint += f" (version {plan.live.version} is live again)."
+                error.message += f" Version {plan.live.version} is live again."
             raise
         step.lines = _describe_check(stack.endpoint, values["endpoint.url"], check, release.cold_start)
 
@@ -103,7 +103,7 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
     print(f"{result} {stage.config.name} in {progress.elapsed_s:.0f}s.  {stack.public_url(values)}")
     for resource in after_check:
         if resource.waiting_for:
-            print(f"{resource.name} is not ready yet, see above. When that is done, run ./deploy.sh again.")
+            print(f"{resource.name} is not ready yet. Do what is listed above, then run {stage.command} again.")
 
 
 class Release(NamedTuple):

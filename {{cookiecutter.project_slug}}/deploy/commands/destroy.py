@@ -21,16 +21,16 @@ def destroy_command(
     context: typer.Context,
     purge: Annotated[bool, typer.Option("--purge", help="Also delete for good what could be restored.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Delete all resources of a stage.
 
     The command lists them and asks for confirmation. Afterwards it verifies that they are gone.
     """
-    opened = open_stage(context)
-    print(opened)
-    resources = [*Stack(opened).resources_to_destroy()]
+    stage = open_stage(context)
+    print(stage)
+    resources = [*Stack(stage).resources_to_destroy()]
     existing = _existing(resources, purge=purge)
     if existing:
         print("This permanently deletes:")
@@ -40,7 +40,7 @@ def destroy_command(
         note = f" ({resource.recovery_note})" if resource.recovery_note and not purge else ""
         print(f"  {resource.kind:23} {resource.name}{note}")
     if existing and not yes:
-        _confirm(opened.name)
+        _confirm(stage.name)
     for resource in reversed(existing):
         if purge:
             resource.purge()
@@ -51,7 +51,7 @@ def destroy_command(
     for resource in resources:
         if until := resource.recoverable_until():
             print(f"{resource.name} {resource.recovery_note} (until {until:%Y-%m-%d}).")
-            print(f"To delete it for good: {opened.command} destroy --purge")
+            print(f"To delete it for good: {stage.command} destroy --purge")
     print(f"{len(remaining)} left")
     if remaining:
         raise DeployError("Some resources still exist.", "Run ./deploy.sh destroy again.")

@@ -15,13 +15,13 @@ app = typer.Typer()
 
 
 @app.command("doctor")
-def doctor_command(context: typer.Context, stage: StageOption = None, debug: DebugOption = False) -> None:
+def doctor_command(context: typer.Context, stage_name: StageOption = None, debug: DebugOption = False) -> None:
     """Find problems that would make a deploy fail. Exit with 1 if there are any."""
-    opened = open_stage(context)
-    print(opened)
-    credentials = Check("credentials", lambda: opened.client("sts").get_caller_identity()["Arn"])
-    checks = [Check("docker", lambda: check_engine(opened)), credentials]
-    checks += [check for component in Stack(opened).components for check in component.checks()]
+    stage = open_stage(context)
+    print(stage)
+    credentials = Check("credentials", lambda: stage.client("sts").get_caller_identity()["Arn"])
+    checks = [Check("docker", lambda: check_engine(stage)), credentials]
+    checks += [check for component in Stack(stage).components for check in component.checks()]
     problems = 0
     for check in checks:
         try:

@@ -29,33 +29,33 @@ def github_command(
         str | None, typer.Option(help="The environment of the jobs that deploy (default: the name of the stage).")
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Delete the roles.")] = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Let the workflows of a GitHub repository deploy.
 
     Create IAM roles that trust GitHub's OpenID Connect tokens. For prod, one of them deploys and destroys previews.
     """
-    opened = open_stage(context)
-    environment = environment or opened.config.stage
+    stage = open_stage(context)
+    environment = environment or stage.config.stage
     if not remove:
         _check_names(repository, environment, branch)
-    roles = [GithubRole(opened, _claims(repository, environment, ref=f"refs/heads/{branch}"))]
-    if opened.config.stage == "prod":
-        roles.append(GithubRole(opened, _claims(repository, PREVIEW), previews=True))
-    print(opened)
+    roles = [GithubRole(stage, _claims(repository, environment, ref=f"refs/heads/{branch}"))]
+    if stage.config.stage == "prod":
+        roles.append(GithubRole(stage, _claims(repository, PREVIEW), previews=True))
+    print(stage)
     if remove:
-        _delete(opened, roles)
+        _delete(stage, roles)
         return
-    resources: list[Resource] = [OidcProvider(opened), *roles]
+    resources: list[Resource] = [OidcProvider(stage), *roles]
     changes = compare(resources, read_states(resources), {})
     print(f"Roles and OIDC provider: {apply_changes(changes, resources, {})}")
-    print(f"Jobs in the environment {environment} on the branch {branch} may deploy the stage {opened.config.stage}.")
-    if opened.config.stage == "prod":
+    print(f"Jobs in the environment {environment} on the branch {branch} may deploy the stage {stage.config.stage}.")
+    if stage.config.stage == "prod":
         print(f"Jobs in the environment {PREVIEW} may deploy and destroy the stages pr-….")
     print(f"Set these two variables in {repository} (Settings, Secrets and variables, Actions, Variables):")
-    suffix = "" if opened.config.stage == "prod" else f"-{opened.config.stage}"  # the workflow appends it
-    for name, value in (("AWS_ROLE_ARN", roles[0].arn.removesuffix(suffix)), ("AWS_REGION", opened.config.region)):
+    suffix = "" if stage.config.stage == "prod" else f"-{stage.config.stage}"  # jobs of other stages append it
+    for name, value in (("AWS_ROLE_ARN", roles[0].arn.removesuffix(suffix)), ("AWS_REGION", stage.config.region)):
         print(f"  gh variable set {name} --repo {repository} --body {value}")
 
 

@@ -33,20 +33,20 @@ def logs_command(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new records until Ctrl-C.")] = False,
     errors: Annotated[bool, typer.Option("--errors", help="Print only errors.")] = False,
     hours: Annotated[float, typer.Option(callback=_check_hours, help="How many hours back to start.")] = 1.0,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Print the service's log as readable lines."""
-    opened = open_stage(context)
+    stage = open_stage(context)
     since_s = time.time() - hours * HOUR_S
     printed: set[str] = set()
-    while True:
+    while True:  # until Ctrl-C, with --follow
         started_s = time.time()
-        _print_since(opened, since_s, printed, errors_only=errors)
+        _print_since(stage, since_s, printed, errors_only=errors)
         if not follow:
             break
         since_s = max(since_s, started_s - MAX_DELAY_S)
-        opened.sleep(POLL_S)
+        stage.sleep(POLL_S)
 
 
 def _print_since(stage: Stage, since_s: float, printed: set[str], *, errors_only: bool) -> None:

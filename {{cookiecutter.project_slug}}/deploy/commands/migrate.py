@@ -26,13 +26,16 @@ RevisionArgument = Annotated[str, typer.Argument(callback=_check_revision, help=
 
 
 @app.callback()
-def migrate_group(stage: StageOption = None, debug: DebugOption = False) -> None:
+def migrate_group(stage_name: StageOption = None, debug: DebugOption = False) -> None:
     """Run an Alembic command on the stage's database."""
 
 
 @app.command("upgrade", context_settings=RELATIVE)
 def upgrade_command(
-    context: typer.Context, revision: RevisionArgument = "head", stage: StageOption = None, debug: DebugOption = False
+    context: typer.Context,
+    revision: RevisionArgument = "head",
+    stage_name: StageOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Upgrade the database to a newer revision."""
     _run(context, "upgrade", revision)
@@ -40,7 +43,7 @@ def upgrade_command(
 
 @app.command("downgrade", context_settings=RELATIVE)
 def downgrade_command(
-    context: typer.Context, revision: RevisionArgument, stage: StageOption = None, debug: DebugOption = False
+    context: typer.Context, revision: RevisionArgument, stage_name: StageOption = None, debug: DebugOption = False
 ) -> None:
     """Downgrade the database to an older revision."""
     _run(context, "downgrade", revision)
@@ -48,20 +51,20 @@ def downgrade_command(
 
 @app.command("stamp", context_settings=RELATIVE)
 def stamp_command(
-    context: typer.Context, revision: RevisionArgument, stage: StageOption = None, debug: DebugOption = False
+    context: typer.Context, revision: RevisionArgument, stage_name: StageOption = None, debug: DebugOption = False
 ) -> None:
     """Record a revision without running migrations."""
     _run(context, "stamp", revision)
 
 
 @app.command("current")
-def current_command(context: typer.Context, stage: StageOption = None, debug: DebugOption = False) -> None:
+def current_command(context: typer.Context, stage_name: StageOption = None, debug: DebugOption = False) -> None:
     """Show the current revision of the database."""
     _run(context, "current")
 
 
 @app.command("history")
-def history_command(context: typer.Context, stage: StageOption = None, debug: DebugOption = False) -> None:
+def history_command(context: typer.Context, stage_name: StageOption = None, debug: DebugOption = False) -> None:
     """Show all revisions."""
     _run(context, "history")
 

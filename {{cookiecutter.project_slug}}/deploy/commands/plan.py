@@ -36,7 +36,7 @@ def plan_command(
     detailed_exitcode: Annotated[
         bool, typer.Option(DETAILED_EXITCODE, help="Exit with 2 if there are changes.")
     ] = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Show what a deploy would change. Nothing is changed."""

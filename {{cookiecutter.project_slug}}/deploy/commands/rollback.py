@@ -21,20 +21,20 @@ def rollback_command(
     context: typer.Context,
     version: Annotated[str | None, typer.Argument(help="Make this version live instead of the previous one.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Continue if the version fails its smoke test.")] = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Make the previous version, or the given one, live again."""
-    opened = open_stage(context)
-    print(opened)
-    stack = Stack(opened)
+    stage = open_stage(context)
+    print(stage)
+    stack = Stack(stage)
     live = require_live(stack.function)
     target = _choose_version(stack, live, version)
     if target == live.version:
         print(f"Version {target} is already live.")
     else:
         try:
-            smoke_test(opened, target)
+            smoke_test(stage, target)
         except DeployError as error:
             if not force:
                 error.hint = f"Version {live.version} is still live. Choose another version, or use --force."
@@ -43,15 +43,16 @@ def rollback_command(
         for release_step in stack.release_steps:
             release_step.before_live(target, live.version)
         # The replaced version is not recorded as the previous one: it is probably broken.
-        move_alias(opened, target, previous=None, replacing=live)
-        undo = f"{opened.command} rollback {live.version}"
+        move_alias(stage, target, previous=None, replacing=live)
+        undo = f"{stage.command} rollback {live.version}"
         print(f"Version {target} is live instead of {live.version}. To undo this: {undo}")
         for note in filter(None, (release_step.rollback_note() for release_step in stack.release_steps)):
             print(note)
     for release_step in stack.release_steps:
         release_step.after_live(target)
-    url = stack.endpoint.outputs(stack.endpoint.read())["endpoint.url"]
-    print(f"{url} answers in {check_url(stack.endpoint, url, is_new=False).warm_ms:,.0f} ms.")
+    url = stack.endpoint.outputs(stack.endpoint.read()).get("endpoint.url")
+    if url:  # else the first deploy was interrupted before it created the URL
+        print(f"{url} answers in {check_url(stack.endpoint, url, is_new=False).warm_ms:,.0f} ms.")
 
 
 def _choose_version(stack: Stack, live: Live, requested: str | None) -> str:

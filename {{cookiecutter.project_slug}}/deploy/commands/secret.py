@@ -21,22 +21,22 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as A
 
 
 @app.callback()
-def secret_group(stage: StageOption = None, debug: DebugOption = False) -> None:
+def secret_group(stage_name: StageOption = None, debug: DebugOption = False) -> None:
     """Set, list or remove the service's secrets. Their values are never shown."""
 
 
 @app.command("set")
 def set_command(
-    context: typer.Context, name: NameArgument, stage: StageOption = None, debug: DebugOption = False
+    context: typer.Context, name: NameArgument, stage_name: StageOption = None, debug: DebugOption = False
 ) -> None:
     """Read a value from standard input or a hidden prompt, and store it."""
-    opened = open_stage(context)
+    stage = open_stage(context)
     if not re.fullmatch(UPPER_CASE_NAME, name):
         raise UsageError(f"{name!r} is not a valid secret name.", f"Use {UPPER_CASE_DESCRIPTION}.")
-    version = Stack(opened).secrets.set_value(name, _read_value(name))
-    print(f"{name} is set for stage {opened.config.stage} (version {version}).")
-    if name in opened.config.secrets:
-        print(f"The running service keeps the old value until the next {opened.command}")
+    version = Stack(stage).secrets.set_value(name, _read_value(name))
+    print(f"{name} is set for stage {stage.config.stage} (version {version}).")
+    if name in stage.config.secrets:
+        print(f"The running service keeps the old value until the next {stage.command}")
     else:
         print(f'Next, add "{name}" to secrets in deploy.toml and {name.lower()} to app/settings.py, and deploy.')
 
@@ -54,35 +54,35 @@ def _read_value(name: str) -> str:
 
 
 @app.command("list")
-def list_command(context: typer.Context, stage: StageOption = None, debug: DebugOption = False) -> None:
+def list_command(context: typer.Context, stage_name: StageOption = None, debug: DebugOption = False) -> None:
     """Print names, versions and dates, but not the values."""
-    opened = open_stage(context)
-    existing = {secret.name: secret for secret in Stack(opened).secrets.list_secrets()}
+    stage = open_stage(context)
+    existing = {secret.name: secret for secret in Stack(stage).secrets.list_secrets()}
     for secret in existing.values():
-        note = "" if secret.name in opened.config.secrets else "  (not in deploy.toml)"
+        note = "" if secret.name in stage.config.secrets else "  (not in deploy.toml)"
         print(f"{secret.name:24} version {secret.version:<4} set {secret.changed:%Y-%m-%d %H:%M}{note}")
-    missing = [name for name in opened.config.secrets if name not in existing]
+    missing = [name for name in stage.config.secrets if name not in existing]
     for name in missing:
-        print(f"{name:24} has no value: {opened.command} secret set {name}")
+        print(f"{name:24} has no value: {stage.command} secret set {name}")
     if not existing and not missing:
-        print(f"No secrets in stage {opened.config.stage}.")
+        print(f"No secrets in stage {stage.config.stage}.")
 
 
 @app.command("remove")
 def remove_command(
-    context: typer.Context, name: NameArgument, stage: StageOption = None, debug: DebugOption = False
+    context: typer.Context, name: NameArgument, stage_name: StageOption = None, debug: DebugOption = False
 ) -> None:
     """Delete a secret that is not in use."""
-    opened = open_stage(context)
-    stack = Stack(opened)
+    stage = open_stage(context)
+    stack = Stack(stage)
     live = read_live(stack.function)
     variables = live.settings.get("Environment", {}).get("Variables", {}) if live else {}
-    if name in [*opened.config.secrets, *variables.get("SECRET_NAMES", "").split(",")]:
+    if name in [*stage.config.secrets, *variables.get("SECRET_NAMES", "").split(",")]:
         raise DeployError(
             f"{name} is in use: the service reads it at every cold start.",
             "Remove it from secrets in deploy.toml and deploy. Then run this command again.",
         )
     if not stack.secrets.remove(name):
-        message = f"The secret {name} does not exist in stage {opened.config.stage}."
+        message = f"The secret {name} does not exist in stage {stage.config.stage}."
         raise DeployError(message, "See ./deploy.sh secret list")
-    print(f"{name} was removed from stage {opened.config.stage}.")
+    print(f"{name} was removed from stage {stage.config.stage}.")

@@ -25,7 +25,7 @@ DAY_S = 24 * 3600
 def status_command(
     context: typer.Context,
     url: Annotated[bool, typer.Option("--url", help="Print only the public URL.")] = False,
-    stage: StageOption = None,
+    stage_name: StageOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Show the live version, its URL, alarms and recent errors."""

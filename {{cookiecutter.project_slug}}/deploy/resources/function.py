@@ -50,7 +50,6 @@ class Function(Resource):
         return self.stage.arn("lambda", f"function:{self.name}")
 
     def desired(self) -> State:
-        """`Failure` is None: a function whose last update failed is updated again."""
         variables = self.config.environment | {"STAGE": self.config.stage}
         settings: State = {}
         for component in self.uses:
@@ -71,7 +70,7 @@ class Function(Resource):
             },
             **settings,
             "ReservedConcurrentExecutions": self.config.reserved_concurrency,
-            "Failure": None,
+            "Failure": None,  # a function whose last update failed is updated again
         }
 
     def read(self) -> State | None:
@@ -147,7 +146,7 @@ class Function(Resource):
 
         self.stage.wait_until(
             succeeded,
-            f"{self.name} could not be updated: a previous update is still in progress, or its role is not usable yet,",
+            f"Lambda did not accept a change of {self.name} (an update is in progress, or its role is not usable yet)",
         )
 
     def wait_until_updated(self) -> State:

@@ -54,7 +54,7 @@ class FunctionUrl(Endpoint):
 
     @property
     def curl_options(self) -> str:  # type: ignore[override]
-        return "" if self._is_public else "--aws-sigv4 … "
+        return "" if self._is_public else f'--aws-sigv4 "aws:amz:{self.config.region}:lambda" --user "KEY:SECRET" '
 
     def desired(self) -> State:
         if self._is_public:
@@ -77,7 +77,7 @@ class FunctionUrl(Endpoint):
             policy = json.loads(self.stage.client("lambda").get_policy(**self._target)["Policy"])
             statements = {statement["Sid"]: statement for statement in policy["Statement"]}
         return [
-            sid if _is_unmodified(statements[sid], *PUBLIC_STATEMENTS[sid]) else f"{sid}: modified"
+            sid if _matches(statements[sid], *PUBLIC_STATEMENTS[sid]) else f"{sid}: modified"
             for sid in PUBLIC_STATEMENTS
             if sid in statements
         ]
@@ -131,7 +131,7 @@ class FunctionUrl(Endpoint):
         return [("URL", url or f"none yet: run {self.stage.command}")]
 
 
-def _is_unmodified(statement: dict[str, Any], arguments: dict[str, Any], condition: dict[str, Any]) -> bool:
+def _matches(statement: dict[str, Any], arguments: dict[str, Any], condition: dict[str, Any]) -> bool:
     expected = {"Effect": "Allow", "Action": arguments["Action"], "Condition": condition}
     is_for_anyone = statement["Principal"] in ("*", {"AWS": "*"})
     return is_for_anyone and all(statement.get(key) == value for key, value in expected.items())

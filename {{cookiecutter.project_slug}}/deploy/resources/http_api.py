@@ -181,8 +181,8 @@ class HttpApi(Endpoint):
         return self.stage.arn("execute-api", f"{api_id}/*/{DEFAULT}")
 
     def create(self, desired: State) -> Outputs:
-        self.stage.client("apigatewayv2").create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)
-        self.forget()
+        client = self.stage.client("apigatewayv2")
+        self._apis = [{**client.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)}]
         return self.update(desired)
 
     def update(self, changed: State) -> Outputs:

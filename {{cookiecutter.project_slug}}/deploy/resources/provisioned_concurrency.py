@@ -26,9 +26,9 @@ ScheduledAction = tuple[str, str, str, int]  # name, schedule, time zone and num
 class VersionConcurrency(Resource):
     """The provisioned concurrency of a version, and the schedule that changes it.
 
-    It belongs to a version and not to the alias, which would start the environments of a new version only once it is live.
-    Lambda then rejects a schedule on the alias, so the schedule belongs to the version, too. `executions` is the number
-    to start with.
+    It belongs to the version: on the alias, environments would start only once the version is live. Lambda rejects a
+    schedule on an alias whose version has provisioned concurrency, so the schedule belongs to the version, too.
+    `executions` is the number to start with.
     """
 
     kind = "provisioned concurrency"

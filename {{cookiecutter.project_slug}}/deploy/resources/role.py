@@ -63,7 +63,7 @@ class Role(Resource):
             iam.put_role_policy(RoleName=self.name, PolicyName=POLICY, PolicyDocument=json.dumps(policy))
 
     def delete(self) -> None:
-        """Delete the role with all its policies, also those that others added."""
+        """Delete the role with all its policies, including those that others added."""
         iam = self.stage.client("iam")
         for policy in iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]:
             iam.detach_role_policy(RoleName=self.name, PolicyArn=policy["PolicyArn"])

@@ -90,7 +90,7 @@ def test_when_the_url_fails_the_previous_version_is_live_again(
     account.functions.respond = only_health_works
     assert account.run("--image", account.push_image("bad")) == 1
     assert account.live_version() == "1"
-    assert "version 1 is live again" in capsys.readouterr().err
+    assert "Version 1 is live again" in capsys.readouterr().err
 
 
 def test_alarms_use_the_metrics_that_count_errors(account: AwsAccount) -> None:
