@@ -116,7 +116,7 @@ def test_a_failing_migration_leaves_schema_and_live_version_as_they_were(scene: 
     assert re.search(r"\[4/7\] Migrating database\.\.\.      failed", failed.out)
     assert "Running upgrade 0001 -> 0002" in failed.err
     assert "(line 9 of 0002.py: op.execute" in failed.err
-    assert "Alembic's upgrade failed: (psycopg.errors.DivisionByZero) division by zero" in failed.err
+    assert "alembic upgrade failed: (psycopg.errors.DivisionByZero) division by zero" in failed.err
     assert scene.columns() == before
     assert scene.migrate("current").out == "0001\n"
     assert scene.live() == "1"

@@ -86,8 +86,8 @@ def test_pulumi_aws_native_148_a_fresh_role_cannot_be_assumed(bake: Bake, tmp_pa
         assert on.aws.clock.time() - began > 20
     with scene(bake, tmp_path, Delays(role_s=600)) as on:
         assert on.release("old").err == (
-            f"{NAME} could not be updated: a previous update is still in progress, or its role is not usable yet, "
-            "within 300 s.\nRun ./deploy.sh again to continue.\n"
+            f"Lambda did not accept a change of {NAME} (an update is in progress, or its role is not usable yet) "
+            "within 300 s.\nRun the same command again to continue.\n"
         )
 
 

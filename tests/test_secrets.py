@@ -103,7 +103,7 @@ def test_a_secret_purged_can_be_set_anew_at_once(bake: Bake) -> None:
         deploy = InProcess(project, aws)
         deploy("secret", "set", "API_KEY", typed="old")
         kept = deploy("destroy", typed="my-api-prod\n")
-        assert "my-api/prod can be brought back until" in kept.out
+        assert "my-api/prod can be restored for 30 days with ./deploy.sh secret set (until " in kept.out
         purged = deploy("destroy", "--purge", typed="my-api-prod\n")
         assert purged.out.endswith("\n0 left\n"), purged.err
         again = deploy("secret", "set", "API_KEY", typed="new")

@@ -6,6 +6,8 @@ import pytest
 from tests.embedded_aws import EmbeddedAws
 from tests.scene import Scene
 
+URI_FORMS = "Use <registry>/<repository>:<tag> or <registry>/<repository>@<digest>"
+
 
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),

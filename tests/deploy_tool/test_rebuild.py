@@ -21,7 +21,7 @@ class Docker:
         self.commands.append(args)
         match args:
             case ["push", uri]:
-                repository, _, tag = uri.partition("/")[2].partition(":")
+                repository, tag = uri.partition("/")[2].split(":")
                 self.scene.aws.docker_push(repository, task_root(self.folder, tag), tag)
             case ["image", "inspect", _]:
                 return json.dumps([{"Architecture": "arm64"}])

@@ -182,7 +182,9 @@ class HttpApi(Endpoint):
 
     def create(self, desired: State) -> Outputs:
         client = self.stage.client("apigatewayv2")
-        self._apis = [{**client.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)}]
+        api = client.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)
+        self.forget()
+        self._apis = self.find() or [{**api}]  # a repeated request may have created two, or none is listed yet
         return self.update(desired)
 
     def update(self, changed: State) -> Outputs:
