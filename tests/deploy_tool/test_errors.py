@@ -91,10 +91,7 @@ def test_a_deploy_without_docker_is_an_error(scene: Scene, monkeypatch: pytest.M
 def test_an_image_must_be_a_uri(scene: Scene, image: str) -> None:
     run = scene.deploy("--image", image)
     assert run.code == 2
-    assert (
-        run.err
-        == f"{image!r} is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag> or <registry>/<repository>@<digest>\n"
-    )
+    assert run.err == f"{image!r} is not the URI of an image in ECR.\n{URI_FORMS}\n"
     assert scene.mutations == []
 
 
@@ -112,9 +109,7 @@ def test_debug_prints_the_traceback_before_the_error(scene: Scene) -> None:
     run = scene.deploy("--debug", "--image", "x")
     assert run.code == 2
     assert run.err.startswith("Traceback (most recent call last):\n")
-    assert run.err.endswith(
-        "\n'x' is not the URI of an image in ECR.\nUse <registry>/<repository>:<tag> or <registry>/<repository>@<digest>\n"
-    )
+    assert run.err.endswith(f"\n'x' is not the URI of an image in ECR.\n{URI_FORMS}\n")
 
 
 def test_an_image_that_does_not_exist_is_an_error(scene: Scene) -> None:

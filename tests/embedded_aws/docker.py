@@ -9,9 +9,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
+from unittest.mock import patch
 
-from moto.ecr.models import ecr_backends
+from moto.ecr.models import Repository, ecr_backends
 
 from .calls import Call
 from .docker_registry import EngineMissing, RunningRegistry, running_registry
@@ -56,7 +57,19 @@ class DockerAws(EmbeddedAws):
     def __enter__(self) -> Self:
         super().__enter__()
         self.hook(self._around)
+        create = Repository.__init__
+
+        def create_with_uri(repository: Repository, *args: Any, **kwargs: Any) -> None:
+            create(repository, *args, **kwargs)
+            repository.uri = self.registry.uri(self.region, repository.name)
+
+        self._uri_of_new_repositories = patch.object(Repository, "__init__", create_with_uri)
+        self._uri_of_new_repositories.start()
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._uri_of_new_repositories.stop()
+        super().__exit__(*error)
 
     @property
     def environ(self) -> dict[str, str]:
