@@ -64,14 +64,13 @@ def find_built(stage: Stage, tag: str) -> str | None:
     Raise DeployError if Lambda would reject the image.
     """
     with suppress_errors("RepositoryNotFoundException"):
-        pages = stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=stage.name)
-        details = [image for page in pages for image in page["imageDetails"]]
+        details = stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=stage.name)
         images = {name: image for image in details for name in image.get("imageTags", [])}
         matching = [name for name in images if name == tag or name.startswith(tag + REBUILD)]
         if matching:
             image = images[max(matching)]  # the newest: the tag of a rebuilt image contains the time
             check_media_type(image.get("imageManifestMediaType", ""))
-            return image["imageDigest"]
+            return str(image["imageDigest"])
     return None
 
 

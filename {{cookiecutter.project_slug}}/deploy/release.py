@@ -146,7 +146,10 @@ def prune(function: Function, *, keep: Collection[str | None]) -> str:
     The versions in `keep`, the newest `keep_releases`, those that an alias uses, and their images are kept.
     """
     stage, name = function.stage, function.name
-    published, images = run_concurrently(lambda: versions(stage), lambda: _images(stage))
+    published, images = run_concurrently(
+        lambda: versions(stage),
+        lambda: stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=name),
+    )
     surplus = [version for version in published[: -stage.config.keep_releases] if version not in keep]
     if surplus:
         aliased = _aliased_versions(stage)
@@ -170,22 +173,16 @@ def describe(version: State) -> str:
 
 def versions(stage: Stage) -> list[str]:
     """Return the numbers of all published versions, oldest first."""
-    pages = stage.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=stage.name)
-    numbers = [version["Version"] for page in pages for version in page["Versions"]]
+    published = stage.list_all("lambda", "list_versions_by_function", "Versions", FunctionName=stage.name)
+    numbers = [version["Version"] for version in published]
     return sorted((number for number in numbers if number != "$LATEST"), key=int)
 
 
 def _aliased_versions(stage: Stage) -> set[str]:
     used: set[str] = set()
-    for page in stage.client("lambda").get_paginator("list_aliases").paginate(FunctionName=stage.name):
-        for alias in page["Aliases"]:
-            used |= {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
+    for alias in stage.list_all("lambda", "list_aliases", "Aliases", FunctionName=stage.name):
+        used |= {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
     return used
-
-
-def _images(stage: Stage) -> list[Any]:
-    pages = stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=stage.name)
-    return [image for page in pages for image in page["imageDetails"]]
 
 
 def _unused_images(function: Function, images: list[Any], kept_versions: list[str]) -> list[str]:

@@ -133,6 +133,11 @@ class Stage:
         place = f"{self.config.region if region else ''}:{self.account if account else ''}"
         return f"arn:{self.partition}:{service}:{place}:{resource}"
 
+    def list_all(self, service: Any, operation: Any, key: str, **params: Any) -> list[Any]:
+        """Return the items of all pages of an operation. `key` is the part of its response that contains them."""
+        client: Any = self.client(service)
+        return [item for page in client.get_paginator(operation).paginate(**params) for item in page[key]]
+
     def wait_until(self, is_done: Callable[[], bool], failure: str, *, timeout_s: float = 300) -> None:
         """Call `is_done` every second until it returns True. Raise DeployError, starting with `failure`, after `timeout_s`."""
         deadline = self.clock() + timeout_s

@@ -31,8 +31,7 @@ class Certificates:
     def read(self) -> list[Certificate]:
         """Return the certificates, the one to use first."""
         client = self.stage.client("acm")
-        pages = client.get_paginator("list_certificates").paginate()
-        summaries = [summary for page in pages for summary in page["CertificateSummaryList"]]
+        summaries = self.stage.list_all("acm", "list_certificates", "CertificateSummaryList")
         certificates = []
         for arn in [summary["CertificateArn"] for summary in summaries if summary["DomainName"] == self.name]:
             tags = client.list_tags_for_certificate(CertificateArn=arn)["Tags"]

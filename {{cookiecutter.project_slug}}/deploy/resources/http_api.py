@@ -80,8 +80,9 @@ class HttpApi(Endpoint):
         """
         with self._lock:
             if self._apis is None:
-                pages = self.stage.client("apigatewayv2").get_paginator("get_apis").paginate()
-                named: list[State] = [{**api} for page in pages for api in page["Items"] if api["Name"] == self.name]
+                named = [
+                    api for api in self.stage.list_all("apigatewayv2", "get_apis", "Items") if api["Name"] == self.name
+                ]
                 created = [api for api in named if self.stage.tags.items() <= api.get("Tags", {}).items()]
                 self._apis = sorted(created, key=lambda api: (api["CreatedDate"], api["ApiId"]))
             return self._apis

@@ -35,20 +35,14 @@ class Secrets(SecretStore):
     def list_secrets(self, state: State | None = None) -> list[Secret]:
         if state is not None:
             return list(state["secrets"])
-        pages = (
-            self.stage.client("ssm")
-            .get_paginator("describe_parameters")
-            .paginate(
-                ParameterFilters=[
-                    {"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]},
-                    {"Key": "tag:managed-by", "Values": [self.stage.tags["managed-by"]]},
-                ]
-            )
-        )
-        parameters = sorted((item for page in pages for item in page["Parameters"]), key=lambda item: item["Name"])
+        filters = [
+            {"Key": "Path", "Option": "OneLevel", "Values": [self.name.rstrip("/")]},
+            {"Key": "tag:managed-by", "Values": [self.stage.tags["managed-by"]]},
+        ]
+        parameters = self.stage.list_all("ssm", "describe_parameters", "Parameters", ParameterFilters=filters)
         return [
             Secret(item["Name"].removeprefix(self.name), str(item["Version"]), item["LastModifiedDate"])
-            for item in parameters
+            for item in sorted(parameters, key=lambda item: item["Name"])
         ]
 
     def _exists(self, name: str) -> bool:

@@ -183,13 +183,13 @@ class ProvisionedConcurrency(ReleaseStep):
 
     def _existing(self) -> list[VersionConcurrency]:
         """Return a resource for each version that has provisioned concurrency or a schedule."""
-        client, scaling = self.stage.client("lambda"), self.stage.client("application-autoscaling")
-        names: set[str] = set()
+        stage, names = self.stage, set[str]()
         with suppress_errors("ResourceNotFoundException"):
-            pages = client.get_paginator("list_provisioned_concurrency_configs").paginate(FunctionName=self.stage.name)
-            names = {config["FunctionArn"] for page in pages for config in page["ProvisionedConcurrencyConfigs"]}
-        targets = scaling.get_paginator("describe_scalable_targets").paginate(**NAMESPACE)
-        names |= {target["ResourceId"] for page in targets for target in page["ScalableTargets"]}
+            key = "ProvisionedConcurrencyConfigs"
+            configs = stage.list_all("lambda", "list_provisioned_concurrency_configs", key, FunctionName=stage.name)
+            names = {config["FunctionArn"] for config in configs}
+        targets = stage.list_all(SERVICE, "describe_scalable_targets", "ScalableTargets", **NAMESPACE)
+        names |= {target["ResourceId"] for target in targets}
         qualifiers = {name.rpartition(":")[2] for name in names if f"function:{self.stage.name}:" in name}
         versions = sorted((qualifier for qualifier in qualifiers if qualifier.isdigit()), key=int)  # no aliases
         return [VersionConcurrency(self.stage, version) for version in versions]

@@ -62,6 +62,6 @@ class Repository(Resource):
         """Images share layers, which are stored once, so the actual cost may be lower."""
         stored_gb = 0.0
         with suppress_errors("RepositoryNotFoundException"):
-            pages = self.stage.client("ecr").get_paginator("describe_images").paginate(repositoryName=self.name)
-            stored_gb = sum(image["imageSizeInBytes"] for page in pages for image in page["imageDetails"]) / 1024**3
+            images = self.stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=self.name)
+            stored_gb = sum(image["imageSizeInBytes"] for image in images) / 1024**3
         return [Cost(f"images, up to {stored_gb:.2f} GB", stored_gb * prices["ecr"]["gb"])]

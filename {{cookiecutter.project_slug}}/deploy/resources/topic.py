@@ -31,12 +31,9 @@ class Topic(Resource):
 
     def _subscriptions(self) -> dict[str, str]:
         """Return the ARN of each subscription, or "PendingConfirmation", by e-mail address."""
-        pages = (
-            self.stage.client("sns")
-            .get_paginator("list_subscriptions_by_topic")
-            .paginate(TopicArn=topic_arn(self.stage))
-        )
-        return {item["Endpoint"]: item["SubscriptionArn"] for page in pages for item in page["Subscriptions"]}
+        topic = topic_arn(self.stage)
+        items = self.stage.list_all("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic)
+        return {item["Endpoint"]: item["SubscriptionArn"] for item in items}
 
     def create(self, desired: State) -> None:
         self.stage.client("sns").create_topic(Name=self.name, Tags=self.stage.tag_list)

@@ -42,12 +42,9 @@ class Vpc(Component):
 
     def _has_version_in_vpc(self) -> bool:
         with suppress_errors("ResourceNotFoundException"):
-            pages = (
-                self.stage.client("lambda")
-                .get_paginator("list_versions_by_function")
-                .paginate(FunctionName=self.stage.name)
-            )
-            return any(version.get("VpcConfig", {}).get("SubnetIds") for page in pages for version in page["Versions"])
+            name = self.stage.name
+            versions = self.stage.list_all("lambda", "list_versions_by_function", "Versions", FunctionName=name)
+            return any(version.get("VpcConfig", {}).get("SubnetIds") for version in versions)
         return False
 
     def deploy_permissions(self) -> list[Statement]:
