@@ -36,7 +36,7 @@ def set_command(
     version = Stack(opened).secrets.set_value(name, _read_value(name))
     print(f"{name} is set for stage {opened.config.stage} (version {version}).")
     if name in opened.config.secrets:
-        print(f"The running service keeps the old value until the next {opened.command}")
+        print(f"Running environments keep the old value until the next {opened.command}; new ones read the new value.")
     else:
         print(f'Next, add "{name}" to secrets in deploy.toml and {name.lower()} to app/settings.py, and deploy.')
 
