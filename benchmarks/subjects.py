@@ -45,7 +45,6 @@ WITHOUT_V1_SHORTCUT: Edit = (
     (COLD_START, "    if is_v1_model := ", "    if False and (is_v1_model := "),
     (COLD_START, 'class", None):', 'class", None)):'),
 )
-WITHOUT_PLUGIN_SETTING: Edit = ((COLD_START, "    os.environ.setdefault(", "    str("),)
 SEED = "seed"  # what all ratios are relative to
 
 
@@ -91,12 +90,6 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
             {"environ": OURS},
         ),
         ("ours - v1", "… with pydantic.v1 imported", lambda: ours(WITHOUT_V1_SHORTCUT), {"environ": OURS}),
-        (
-            "ours - plugins",
-            "… with the search for pydantic plugins",
-            lambda: ours(WITHOUT_PLUGIN_SETTING),
-            {"environ": OURS},
-        ),
         ("ours unlogged", "… without the access log", ours, {"environ": OURS | NO_ACCESS_LOG}),
         ("ours + ssm", "… with a secret in SSM", lambda: ours(API_KEY), {"environ": ssm}),
         (

@@ -53,7 +53,9 @@ def test_a_new_value_becomes_a_new_version(scene: Scene) -> None:
     scene.release("old")
     assert scene.mutations == []
     changed = scene.deploy("secret", "set", "API_KEY", typed="new")
-    assert changed.out.endswith("The running service keeps the old value until the next ./deploy.sh\n")
+    assert changed.out.endswith(
+        "Running environments keep the old value until the next ./deploy.sh; new ones read the new value.\n"
+    )
     assert scene.release("old").code == 0
     assert scene.live_version() == "2"
     configuration = scene.aws.client("lambda").get_function_configuration(FunctionName=NAME)

@@ -51,4 +51,4 @@ def get_session() -> Iterator[Session]:
         yield session
 
 
-Database = Annotated[Session, Depends(get_session)]
+SessionDep = Annotated[Session, Depends(get_session)]

@@ -1,6 +1,6 @@
 """A small classifier that takes the place of a real, heavy model.
 
-It is a logistic regression on Fisher's iris measurements and classifies 97 % of them correctly.
+It is a logistic regression on Fisher's iris measurements and classifies 97% of them correctly.
 """
 
 import json
@@ -16,9 +16,9 @@ def classify(*measurements: float) -> tuple[str, float]:
 
     The measurements are sepal length, sepal width, petal length and petal width in centimetres.
     """
-    odds = {
+    scores = {
         species: math.exp(weights["intercept"] + sum(map(mul, weights["coefficients"], measurements)))
         for species, weights in WEIGHTS.items()
     }
-    species = max(odds, key=lambda name: odds[name])
-    return species, odds[species] / sum(odds.values())
+    species = max(scores, key=lambda name: scores[name])
+    return species, scores[species] / sum(scores.values())

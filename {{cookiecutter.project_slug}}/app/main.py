@@ -10,6 +10,7 @@ from app.routers import health, items, predict
 from app.routers import health, predict
 {% endif %}
 
+# DOCS is not part of Settings, because the application can be imported before its settings and secrets are set.
 app = FastAPI(
     title="{{ cookiecutter.project_name | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
     description="{{ cookiecutter.description | replace('\\', '\\\\') | replace('"', '\\u0022') }}",

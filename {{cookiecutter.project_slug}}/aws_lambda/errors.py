@@ -1,4 +1,7 @@
-"""Error responses as JSON. Exception handlers of the application take precedence."""
+"""Error responses as JSON, on Lambda only, for errors that occur before the response has started.
+
+Exception handlers of the application take precedence.
+"""
 
 import sys
 from typing import Any

@@ -8,9 +8,9 @@ with faster_imports():
     from aws_lambda.access_log import AccessLog
     from aws_lambda.errors import add_error_handlers
     from aws_lambda.http_adapter import TEXT_MIME_TYPES, HttpEvent
-    from aws_lambda.lifespan import Lifespan
+    from aws_lambda.lifespan import Lifespan, use_event_loop
 {% if cookiecutter.cold_starts == 'snapstart' %}
-    from aws_lambda.restore import explain_import_errors, on_restore
+    from aws_lambda.restore import explain_import_errors, on_restore, prepare_secrets
 {% endif %}
     from aws_lambda.secrets import load_secrets
 {% if cookiecutter.cold_starts != 'accept' %}
@@ -18,6 +18,7 @@ with faster_imports():
 {% endif %}
 
 {% if cookiecutter.cold_starts == 'snapstart' %}
+    prepare_secrets()
     on_restore(load_secrets)  # after the restore, because a snapshot must not contain secrets
     with explain_import_errors():
         from app.main import app  # change this line if the application has another name or comes from a factory
@@ -27,18 +28,21 @@ with faster_imports():
 {% endif %}
 
 add_error_handlers(app)
-application = Lifespan(app)
+lifespan = Lifespan(app)
+access_log = AccessLog(lifespan)
+use_event_loop()  # otherwise Mangum would create a loop of its own
 handler = Mangum(
-    AccessLog(application),
+    access_log,
     lifespan="off",  # Mangum would start and stop the application for each request; Lifespan starts it once
     custom_handlers=[HttpEvent],
     text_mime_types=TEXT_MIME_TYPES,
 )
 {% if cookiecutter.cold_starts == 'snapstart' %}
 warm_up(handler)
-on_restore(application.start)
+access_log.cold_start = True  # for the first request after a restore
+on_restore(lifespan.start)
 {% else %}
-application.start()
+lifespan.start()
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 warm_up(handler)

@@ -73,7 +73,7 @@ class HttpEvent(HTTPGateway):
         if size <= MAX_RESPONSE_BYTES:
             return result
         request = f"{self.scope['method']} {self.scope['path']}"
-        logger.error("%s: the response has %d bytes, Lambda allows %d", request, size, MAX_RESPONSE_BYTES)
+        logger.error("%s: the response is %d bytes; Lambda allows %d", request, size, MAX_RESPONSE_BYTES)
         return {
             "statusCode": 500,
             "headers": {"content-type": "application/json", "x-request-id": request_id(self.scope)},

@@ -19,7 +19,7 @@ _event_loop: asyncio.AbstractEventLoop | None = None  # all requests of an execu
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Replace the event loop, because copies of a process must not share the file descriptors of a loop."""
+    """Create the event loop of all requests. Replace an earlier one, whose timers and sockets may be out of date."""
     global _event_loop
     if _event_loop and not _event_loop.is_closed() and not asyncio.all_tasks(_event_loop):
         _event_loop.close()
@@ -28,7 +28,10 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def use_event_loop() -> None:
-    """Make the event loop the current one, which Mangum uses. asyncio.run() and a fork reset the current loop."""
+    """Make this event loop the current one, which Mangum uses.
+
+    asyncio.run(), for example in a job, resets the current loop, and asyncio.get_event_loop() then raises RuntimeError.
+    """
     asyncio.set_event_loop(_event_loop or new_event_loop())
 
 

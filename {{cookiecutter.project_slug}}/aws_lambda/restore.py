@@ -2,13 +2,15 @@
 
 import os
 import random
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]
 
-# Outside Lambda, and for the unpublished version $LATEST, no snapshot is taken.
-IN_SNAPSHOT = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+# True before and after a restore. False outside Lambda and for the unpublished version $LATEST, which has no snapshot.
+USES_SNAPSHOT = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
 class SecretsNotLoadedError(Exception):
@@ -21,10 +23,28 @@ def on_restore(function: Callable[[], object]) -> None:
     Functions are called in the order of their registration and may take 10 s in total. An exception prevents the
     execution environment from serving requests.
     """
-    if IN_SNAPSHOT:
+    if USES_SNAPSHOT:
         register_after_restore(function)
     else:
         function()
+
+
+def prepare_secrets() -> None:
+    """Import what load_secrets() needs and read the certificates of the system, so that no restore has to wait."""
+    if USES_SNAPSHOT and os.environ.get("SECRET_NAMES"):
+        import_module("aws_lambda.{{ 'parameter_store' if cookiecutter.secrets == 'ssm' else 'secrets_manager' }}")
+        import_module("aws_lambda.container_credentials")
+        import_module("encodings.idna")  # Python looks up the address of AWS with it
+        import_module("aws_lambda.sigv4").tls_context()
+
+
+def seed_random_generators() -> None:
+    """Seed the generators of Python and OpenSSL. Otherwise all environments could generate the same numbers.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/snapstart-uniqueness.html
+    """
+    random.seed()
+    ssl.RAND_add(os.urandom(32), 32)
 
 
 @contextmanager
@@ -34,14 +54,14 @@ def explain_import_errors() -> Iterator[None]:
         yield
     except Exception as error:
         secrets = os.environ.get("SECRET_NAMES")
-        if IN_SNAPSHOT and secrets:
+        if USES_SNAPSHOT and secrets:
             raise SecretsNotLoadedError(
                 f"{type(error).__name__}: {error}\n"
                 f"Secrets ({secrets}) are not set while the service is imported for the SnapStart snapshot, so that "
                 "no snapshot contains them. If the service needs a secret during the import, read it when a request "
-                "needs it, for example with get_settings(), or choose another answer to cold_starts."
+                "needs it, for example with get_settings(), or set snapstart = false in deploy.toml."
             ) from error
         raise
 
 
-on_restore(random.seed)  # otherwise all environments would generate the same random numbers
+on_restore(seed_random_generators)

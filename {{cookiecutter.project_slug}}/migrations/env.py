@@ -1,4 +1,7 @@
-"""Run the migrations in one transaction. Alembic executes this file for each of its commands."""
+"""Run the migrations in one transaction. Alembic executes this file for each of its commands.
+
+`autocommit_block()`, for example for CREATE INDEX CONCURRENTLY, commits what ran before it.
+"""
 
 import logging
 import os

@@ -14,6 +14,6 @@ async def root() -> dict[str, bool]:
 
 @router.get("/health")
 async def health() -> dict[str, str]:
-    """Each release must answer this request before it goes live (`smoke_path` in deploy.toml)."""
-    get_settings()  # so that a release with a missing or invalid setting is rejected
+    """Tell whether the service can handle requests."""
+    get_settings()  # ./deploy.sh requests this path, and so rejects a version with a missing or invalid setting
     return {"status": "healthy"}

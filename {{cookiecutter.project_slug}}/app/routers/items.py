@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.db import Database
+from app.db import SessionDep
 from app.tables import Item
 
 router = APIRouter(prefix="/items", tags=["items"])
@@ -32,10 +32,12 @@ class ItemIn(BaseModel):
     quantity: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
-class ItemOut(ItemIn):
+class ItemOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     id: int
+    name: str
+    quantity: int
     created_at: datetime
 
 
@@ -45,22 +47,22 @@ class Page(BaseModel):
 
 
 @router.post("", status_code=201, responses=BAD_REQUEST | CONFLICT)
-def create_item(new: ItemIn, database: Database) -> ItemOut:
+def create_item(new: ItemIn, session: SessionDep) -> ItemOut:
     item = Item(**new.model_dump())
-    database.add(item)
-    commit(database, new.name)
+    session.add(item)
+    commit(session, new.name)
     return ItemOut.model_validate(item)
 
 
 @router.get("")
 def list_items(
-    database: Database,
+    session: SessionDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
 ) -> Page:
     """List items in the order of their creation."""
     # `after` uses the index of the primary key, so that the last page is as fast as the first.
-    rows = database.scalars(select(Item).where(Item.id > after).order_by(Item.id).limit(limit + 1)).all()
+    rows = session.scalars(select(Item).where(Item.id > after).order_by(Item.id).limit(limit + 1)).all()
     return Page(
         items=[ItemOut.model_validate(item) for item in rows[:limit]],
         next=rows[limit - 1].id if len(rows) > limit else None,
@@ -68,36 +70,36 @@ def list_items(
 
 
 @router.get("/{item_id}", responses=NOT_FOUND)
-def read_item(item_id: ItemId, database: Database) -> ItemOut:
-    return ItemOut.model_validate(get_item(database, item_id))
+def read_item(item_id: ItemId, session: SessionDep) -> ItemOut:
+    return ItemOut.model_validate(get_item(session, item_id))
 
 
 @router.put("/{item_id}", responses=BAD_REQUEST | NOT_FOUND | CONFLICT)
-def replace_item(item_id: ItemId, new: ItemIn, database: Database) -> ItemOut:
-    item = get_item(database, item_id, for_update=True)
+def replace_item(item_id: ItemId, new: ItemIn, session: SessionDep) -> ItemOut:
+    item = get_item(session, item_id, for_update=True)
     item.name, item.quantity = new.name, new.quantity
-    commit(database, new.name)
+    commit(session, new.name)
     return ItemOut.model_validate(item)
 
 
 @router.delete("/{item_id}", status_code=204, responses=NOT_FOUND)
-def delete_item(item_id: ItemId, database: Database) -> None:
-    database.delete(get_item(database, item_id, for_update=True))
-    database.commit()
+def delete_item(item_id: ItemId, session: SessionDep) -> None:
+    session.delete(get_item(session, item_id, for_update=True))
+    session.commit()
 
 
-def get_item(database: Session, item_id: int, *, for_update: bool = False) -> Item:
+def get_item(session: Session, item_id: int, *, for_update: bool = False) -> Item:
     """Return the item. Raise a 404 error if it does not exist."""
-    item = database.get(Item, item_id, with_for_update=for_update)
+    item = session.get(Item, item_id, with_for_update=for_update)
     if item is None:
         raise HTTPException(404, f"Item {item_id} does not exist")
     return item
 
 
-def commit(database: Session, name: str) -> None:
+def commit(session: Session, name: str) -> None:
     """Commit the transaction. Raise a 409 error if another item has this name."""
     try:
-        database.commit()
+        session.commit()
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
             raise

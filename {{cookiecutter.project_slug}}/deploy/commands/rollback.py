@@ -1,4 +1,4 @@
-"""./deploy.sh rollback: make the previous version live again, in seconds and without a build."""
+"""./deploy.sh rollback: make the previous version live again, without a build."""
 
 from __future__ import annotations
 

@@ -33,10 +33,10 @@ def set_command(
     stage = open_stage(context)
     if not re.fullmatch(UPPER_CASE_NAME, name):
         raise UsageError(f"{name!r} is not a valid secret name.", f"Use {UPPER_CASE_DESCRIPTION}.")
-    version = Stack(stage).secrets.set_value(name, _read_value(name))
+    version = Stack(opened).secrets.set_value(name, _read_value(name))
     print(f"{name} is set for stage {stage.config.stage} (version {version}).")
     if name in stage.config.secrets:
-        print(f"The running service keeps the old value until the next {stage.command}")
+        print(f"Running environments keep the old value until the next {stage.command}; new ones read the new value.")
     else:
         print(f'Next, add "{name}" to secrets in deploy.toml and {name.lower()} to app/settings.py, and deploy.')
 

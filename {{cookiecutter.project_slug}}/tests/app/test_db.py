@@ -1,7 +1,3 @@
-import subprocess
-import sys
-
-import httpx
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
@@ -11,7 +7,7 @@ from sqlalchemy.exc import TimeoutError
 from app.db import connect, get_engine
 from app.main import app
 from app.settings import get_settings
-from tests.lambda_transport import LambdaTransport
+from tests.helpers import create_client, run_python
 
 client = TestClient(app)
 
@@ -26,8 +22,7 @@ def count_connections(database: str) -> int:
 
 def test_driver_is_imported_with_the_first_connection() -> None:
     code = "import sys, aws_lambda.handler; print({'alembic', 'psycopg'} & {*sys.modules})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (result.stdout, result.stderr) == ("set()\n", "")
+    assert run_python(code) == "set()\n"
 
 
 def test_one_connection_serves_all_requests(database: str) -> None:
@@ -64,8 +59,7 @@ def test_error_does_not_contain_the_password(monkeypatch: pytest.MonkeyPatch, ca
     from aws_lambda.handler import handler
 
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:s3cr3t@127.0.0.1:1/none")
-    lambda_client = httpx.Client(transport=LambdaTransport(handler), base_url="https://example.com")
-    response = lambda_client.get("/items")
+    response = create_client(handler).get("/items")
     assert response.status_code == 500
     assert [record.levelname for record in caplog.records if record.exc_info] == ["ERROR"]
     assert "s3cr3t" not in response.text + caplog.text

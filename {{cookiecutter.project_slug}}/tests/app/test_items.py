@@ -23,7 +23,7 @@ def test_created_item_can_be_read() -> None:
     assert client.get(f"/items/{item['id']}").json() == item
 
 
-def test_replace() -> None:
+def test_item_can_be_replaced() -> None:
     item = create(quantity=3)
     replaced = client.put(f"/items/{item['id']}", json={"name": "nail"})
     assert replaced.status_code == 200
@@ -31,7 +31,7 @@ def test_replace() -> None:
     assert client.get(f"/items/{item['id']}").json() == replaced.json()
 
 
-def test_delete() -> None:
+def test_item_can_be_deleted() -> None:
     path = f"/items/{create()['id']}"
     deleted = client.delete(path)
     assert (deleted.status_code, deleted.content) == (204, b"")

@@ -24,7 +24,7 @@ def tables(url: str) -> set[str]:
     return {name for (name,) in rows} - {"alembic_version"}
 
 
-def test_upgrade_and_downgrade(empty_database: str) -> None:
+def test_migrations_can_be_applied_and_reverted(empty_database: str) -> None:
     assert run("upgrade", "head") == {"from": None, "to": HEAD, "output": ""}
     assert "items" in tables(empty_database)
     assert run("downgrade", "base") == {"from": HEAD, "to": None, "output": ""}

@@ -1,7 +1,5 @@
 import asyncio
 import logging
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Any
@@ -18,42 +16,26 @@ from aws_lambda.http_adapter import TEXT_MIME_TYPES, HttpEvent
 from aws_lambda.lifespan import Lifespan
 from tests.aws_lambda.application import create_app
 from tests.aws_lambda.aws_server import AwsServer
-from tests.lambda_transport import LambdaTransport
+from tests.helpers import create_client
 
 Start = Callable[[ASGIApp], Mangum]
-
-
-def create_client(handler: Mangum) -> httpx.Client:
-    return httpx.Client(transport=LambdaTransport(handler), base_url="https://abc123.example.com")
-
-
-def run_python(code: str, **environment: str) -> str:
-    """Run code in a new process, with additional environment variables. Return its output."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Return a function that starts an application as aws_lambda/handler.py does, and returns its handler."""
-    applications = []
+    lifespans = []
 
     def start(app: ASGIApp) -> Mangum:
         add_error_handlers(app)
-        application = Lifespan(app)
-        applications.append(application)
-        application.start()
-        return Mangum(
-            AccessLog(application), lifespan="off", custom_handlers=[HttpEvent], text_mime_types=TEXT_MIME_TYPES
-        )
+        lifespan = Lifespan(app)
+        lifespans.append(lifespan)
+        lifespan.start()
+        return Mangum(AccessLog(lifespan), lifespan="off", custom_handlers=[HttpEvent], text_mime_types=TEXT_MIME_TYPES)
 
     yield start
-    for application in applications:
-        application.stop()
+    for lifespan in lifespans:
+        lifespan.stop()
     asyncio.set_event_loop(None)
 
 

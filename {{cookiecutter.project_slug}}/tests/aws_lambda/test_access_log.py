@@ -8,7 +8,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.routing import Host, Mount, Route
 
 from tests.aws_lambda.application import create_app
-from tests.aws_lambda.conftest import Start, create_client
+from tests.aws_lambda.conftest import Start
+from tests.helpers import create_client
 
 AccessLogRecords = Callable[[], list[dict[str, Any]]]
 
@@ -35,7 +36,7 @@ def nested_app() -> FastAPI:
     return app
 
 
-def test_fields(client: httpx.Client, access_log: AccessLogRecords) -> None:
+def test_record_contains_the_request_and_its_result(client: httpx.Client, access_log: AccessLogRecords) -> None:
     client.get("/health?token=s3cr3t")
     (fields,) = access_log()
     assert fields["message"] == "GET /health"
@@ -45,7 +46,9 @@ def test_fields(client: httpx.Client, access_log: AccessLogRecords) -> None:
     assert "s3cr3t" not in str(fields)
 
 
-def test_log_level(client: httpx.Client, access_log: AccessLogRecords, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_level_can_suppress_the_access_log(
+    client: httpx.Client, access_log: AccessLogRecords, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "aws_lambda.access")
     client.get("/health")
     assert access_log() == []
@@ -60,7 +63,7 @@ def test_log_level(client: httpx.Client, access_log: AccessLogRecords, caplog: p
         ("GET", "/docs", 200, None),
     ],
 )
-def test_status_and_route(
+def test_errors_are_logged_with_status_and_route(
     client: httpx.Client, access_log: AccessLogRecords, method: str, path: str, status: int, route: str | None
 ) -> None:
     client.request(method, path)
@@ -123,7 +126,7 @@ def test_filters_of_the_application_apply(client: httpx.Client, access_log: Acce
     assert [fields["route"] for fields in access_log()] == ["/stream"]
 
 
-def test_plain_asgi_application(start: Start, access_log: AccessLogRecords) -> None:
+def test_application_may_be_a_plain_asgi_function(start: Start, access_log: AccessLogRecords) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
@@ -133,7 +136,7 @@ def test_plain_asgi_application(start: Start, access_log: AccessLogRecords) -> N
     assert [fields["route"] for fields in access_log()] == [None]
 
 
-def test_application_with_middleware_around_it(start: Start) -> None:
+def test_application_may_be_wrapped_in_middleware(start: Start) -> None:
     class Middleware:
         def __init__(self, app: Any) -> None:
             self.app = app

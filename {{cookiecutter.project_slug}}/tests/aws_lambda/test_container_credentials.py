@@ -33,16 +33,16 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("endpoint")
-def test_credentials_of_a_restored_environment() -> None:
+def test_restored_environment_fetches_its_credentials() -> None:
     assert sigv4.credentials() == ("ASIA1", "secret", "session")
 
 
 @pytest.mark.usefixtures("endpoint")
-def test_refused_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_request_for_credentials_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "another")
     with pytest.raises(sigv4.AwsError, match=r"No credentials from 127\.0\.0\.1"):
         sigv4.credentials()
 
 
-def test_credentials_without_a_snapshot() -> None:
+def test_credentials_are_environment_variables_without_a_snapshot() -> None:
     assert sigv4.credentials() == (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], None)

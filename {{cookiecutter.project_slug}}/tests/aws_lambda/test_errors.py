@@ -9,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 
 from tests.aws_lambda.application import create_app
-from tests.aws_lambda.conftest import Start, create_client
+from tests.aws_lambda.conftest import Start
+from tests.helpers import create_client
 
 AccessLogRecords = Callable[[], list[dict[str, Any]]]
 
@@ -19,7 +20,7 @@ def tracebacks(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 @pytest.mark.parametrize("path", ["/error", "/error/thread", "/error/response"])
-def test_unhandled_exception(
+def test_unhandled_exception_is_500_and_logged_once(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, access_log: AccessLogRecords, path: str
 ) -> None:
     response = client.get(path)
@@ -36,7 +37,7 @@ def test_traceback_contains_the_line(client: httpx.Client, caplog: pytest.LogCap
     assert 'raise ValueError("a bug")' in caplog.text
 
 
-def test_exception_during_the_response(
+def test_exception_during_the_response_is_500_and_logged_once(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, access_log: AccessLogRecords
 ) -> None:
     response = client.get("/error/stream")
@@ -45,7 +46,7 @@ def test_exception_during_the_response(
     assert [fields["status"] for fields in access_log()] == [500]
 
 
-def test_exception_after_the_response(
+def test_exception_after_the_response_is_logged(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, access_log: AccessLogRecords
 ) -> None:
     response = client.get("/error/background")
@@ -54,7 +55,7 @@ def test_exception_after_the_response(
     assert [fields["status"] for fields in access_log()] == [200]
 
 
-def test_http_exception_with_status_500(
+def test_http_exception_with_status_500_has_no_traceback(
     client: httpx.Client, caplog: pytest.LogCaptureFixture, access_log: AccessLogRecords
 ) -> None:
     response = client.get("/error/http")
@@ -63,7 +64,7 @@ def test_http_exception_with_status_500(
     assert [fields["status"] for fields in access_log()] == [500]
 
 
-def test_request_after_an_exception(client: httpx.Client) -> None:
+def test_requests_succeed_after_an_exception(client: httpx.Client) -> None:
     client.get("/error")
     assert client.get("/health").status_code == 200
 

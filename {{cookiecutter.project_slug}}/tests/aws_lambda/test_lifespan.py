@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 
 from aws_lambda.lifespan import Lifespan, LifespanError
 from tests.aws_lambda.application import create_app
-from tests.aws_lambda.conftest import Start, create_client, run_python
+from tests.aws_lambda.conftest import Start
+from tests.helpers import create_client, run_python
 
 
 def test_application_is_started_once(start: Start) -> None:
@@ -45,13 +46,13 @@ Lifespan(create_app(lifespan=lifespan)).start()
     assert run_python(code) == "start\nstop\n"
 
 
-def test_startup_functions(start: Start) -> None:
+def test_startup_functions_are_called(start: Start) -> None:
     calls = []
     start(FastAPI(on_startup=[lambda: calls.append("start")]))
     assert calls == ["start"]
 
 
-def test_exception_during_startup() -> None:
+def test_exception_during_startup_is_raised() -> None:
     async def connect() -> None:
         raise ConnectionError("no database")
 
@@ -59,7 +60,7 @@ def test_exception_during_startup() -> None:
         Lifespan(FastAPI(on_startup=[connect])).start()
 
 
-def test_reported_failure() -> None:
+def test_failure_that_the_application_reports_is_raised() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
@@ -68,7 +69,7 @@ def test_reported_failure() -> None:
         Lifespan(app).start()
 
 
-def test_application_without_support_for_lifespan(start: Start) -> None:
+def test_application_need_not_support_the_lifespan(start: Start) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
@@ -114,13 +115,13 @@ def test_failure_of_a_background_task_is_logged(start: Start, caplog: pytest.Log
     assert "ConnectionError: connection lost" in caplog.text
 
 
-def test_route_with_another_event_loop(client: httpx.Client) -> None:
+def test_route_may_run_another_event_loop(client: httpx.Client) -> None:
     for _ in range(2):
         assert client.get("/asyncio-run").json() == 7
         assert client.get("/state").json()["same_loop"]
 
 
-def test_another_event_loop_between_requests(client: httpx.Client) -> None:
+def test_another_event_loop_may_run_between_requests(client: httpx.Client) -> None:
     for _ in range(2):
         assert asyncio.run(asyncio.sleep(0, 7)) == 7
         assert client.get("/state").json()["same_loop"]

@@ -61,7 +61,7 @@ def write(folder: Path, revision: str, down: str | None, upgrade: str, downgrade
     (folder / f"{revision}.py").write_text(text, encoding="utf-8")
 
 
-def test_upgrade_and_downgrade(empty_database: str, migrations: Path) -> None:
+def test_migrations_are_applied_and_reverted(empty_database: str, migrations: Path) -> None:
     write(migrations, "one", None, "op.execute('CREATE TABLE one ()')", "op.execute('DROP TABLE one')")
     write(migrations, "two", "one", "op.execute('CREATE TABLE two ()')", "op.execute('DROP TABLE two')")
     assert run() == {"from": None, "to": "two", "output": ""}
@@ -78,7 +78,7 @@ def test_stamp_changes_only_the_revision(empty_database: str, migrations: Path) 
     assert tables(empty_database) == set()
 
 
-def test_current_and_history(migrations: Path) -> None:
+def test_current_and_history_return_the_output_of_alembic(migrations: Path) -> None:
     write(migrations, "one", None, "op.execute('CREATE TABLE one ()')")
     run()
     assert run("current") == {"from": "one", "to": "one", "output": "one (head)\n"}
@@ -93,7 +93,7 @@ def test_current_and_history(migrations: Path) -> None:
         ("drop", None, "Unknown command 'drop'. Choose one of upgrade, downgrade"),
     ],
 )
-def test_unknown_command_or_revision(name: str, revision: str | None, error: str) -> None:
+def test_unknown_command_or_revision_is_rejected(name: str, revision: str | None, error: str) -> None:
     with pytest.raises(migrate.MigrationError, match=error):
         run(name, revision)
 
@@ -171,7 +171,9 @@ def test_index_can_be_created_concurrently_while_another_run_waits(
         assert {run.result()["to"] for run in runs} == {"one"}
 
 
-def test_lock_is_not_released_in_time(empty_database: str, migrations: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_fails_if_the_lock_is_not_released_in_time(
+    empty_database: str, migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(migrate, "LOCK_POLL_S", 0.01)
     write(migrations, "one", None, "op.execute('CREATE TABLE one ()')")
     with psycopg.connect(empty_database) as other:

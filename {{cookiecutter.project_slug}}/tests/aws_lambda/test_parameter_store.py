@@ -50,14 +50,14 @@ def test_one_request_per_ten_secrets(
     assert [len(request["Names"]) for request in aws_server.requests] == [10, 10, 3]
 
 
-def test_missing_secret(parameters: dict[str, str]) -> None:
+def test_missing_secret_is_named(parameters: dict[str, str]) -> None:
     del parameters["/my-api/prod/DATABASE_URL"]
     with pytest.raises(SecretsError, match=r"DATABASE_URL not found.*\./deploy\.sh secret set DATABASE_URL") as error:
         load_secrets()
     assert "s3cr3t" not in str(error.value)
 
 
-def test_invalid_value(parameters: dict[str, str]) -> None:
+def test_invalid_value_is_rejected(parameters: dict[str, str]) -> None:
     parameters["/my-api/prod/API_KEY"] = "s3cr3t\0"
     with pytest.raises(SecretsError, match=r"^The secret API_KEY must be a string without NUL characters$"):
         load_secrets()

@@ -1,4 +1,4 @@
-from tests.aws_lambda.conftest import run_python
+from tests.helpers import run_python
 
 CODE = """
 import sys

@@ -29,7 +29,7 @@ def test_secrets_become_environment_variables(aws_server: AwsServer) -> None:
     assert request["headers"]["x-amz-target"] == "secretsmanager.GetSecretValue"
 
 
-def test_missing_secret(secret: dict[str, str]) -> None:
+def test_missing_secret_is_named(secret: dict[str, str]) -> None:
     secret["SecretString"] = json.dumps({"API_KEY": "s3cr3t"})
     with pytest.raises(SecretsError, match=r"DATABASE_URL not found.*\./deploy\.sh secret set DATABASE_URL") as error:
         load_secrets()
@@ -37,20 +37,20 @@ def test_missing_secret(secret: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["s3cr3t", '{"API_KEY": "s3cr3t",}', '"s3cr3t"', '["s3cr3t"]', "1", ""])
-def test_secret_that_is_not_a_json_object(secret: dict[str, str], text: str) -> None:
+def test_secret_that_is_not_a_json_object_is_rejected(secret: dict[str, str], text: str) -> None:
     secret["SecretString"] = text
     with pytest.raises(SecretsError, match=r"^my-api/prod does not contain a JSON object$"):
         load_secrets()
 
 
-def test_binary_secret(secret: dict[str, str]) -> None:
+def test_binary_secret_is_rejected(secret: dict[str, str]) -> None:
     secret["SecretBinary"] = secret.pop("SecretString")
     with pytest.raises(SecretsError, match=r"^my-api/prod does not contain a JSON object$"):
         load_secrets()
 
 
 @pytest.mark.parametrize("value", [["s3cr3t"], 7, None, "s3cr3t\0", "\ud800"])
-def test_invalid_value(secret: dict[str, str], value: object) -> None:
+def test_invalid_value_is_rejected(secret: dict[str, str], value: object) -> None:
     secret["SecretString"] = json.dumps({"API_KEY": value, "DATABASE_URL": "db://"})
     with pytest.raises(SecretsError, match=r"^The secret API_KEY must be a string without NUL characters$"):
         load_secrets()

@@ -46,7 +46,7 @@ def test_signature_equals_the_one_of_botocore() -> None:
     assert sigv4.authorization(*args) == botocore_authorization(*args)
 
 
-def test_endpoint_of_one_service(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_of_one_service_takes_precedence(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STORE", aws_server.url)
     assert call() == {"Got": "grün"}
@@ -70,7 +70,7 @@ def test_transient_error_is_retried_once(aws_server: AwsServer, fault: Fault) ->
         (hang, "no response from 127.0.0.1:.*timed out"),
     ],
 )
-def test_second_transient_error(aws_server: AwsServer, fault: Fault, message: str) -> None:
+def test_second_transient_error_is_raised(aws_server: AwsServer, fault: Fault, message: str) -> None:
     aws_server.faults = [fault, fault]
     with pytest.raises(sigv4.TransientAwsError, match=message):
         call()
@@ -84,14 +84,9 @@ def test_other_errors_are_not_retried(aws_server: AwsServer) -> None:
     assert len(aws_server.requests) == 1
 
 
-def test_refused_connection(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_connection_is_an_error(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     with pytest.raises(sigv4.AwsError, match=f"no response from 127.0.0.1:{port}"):
         call()
-
-
-def test_certificates_are_read_once() -> None:
-    assert sigv4._tls_context() is sigv4._tls_context()
-    assert sigv4._tls_context().check_hostname

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aws_lambda import telemetry
-from tests.aws_lambda.conftest import run_python
+from tests.helpers import run_python
 
 
 class TracerProvider:
@@ -32,7 +32,7 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
     return provider
 
 
-def test_spans_are_flushed(provider: TracerProvider) -> None:
+def test_spans_are_flushed_each_time(provider: TracerProvider) -> None:
     provider.collector_responds.set()
     telemetry.flush_traces()
     telemetry.flush_traces()

@@ -5,6 +5,7 @@ import pytest
 from aws_lambda.warm_up import WARM_UP_TYPE, warm_up
 from tests.aws_lambda.application import create_app
 from tests.aws_lambda.conftest import Start
+from tests.helpers import create_client
 
 
 @pytest.mark.parametrize(("type_", "is_warm"), [(WARM_UP_TYPE, True), ("on-demand", False)])
@@ -14,9 +15,24 @@ def test_first_request_is_served_before_real_ones(
     handler = start(create_app())
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", type_)
     warm_up(handler)
-    application: Any = handler.app
-    assert application.cold_start is not is_warm
+    access_log: Any = handler.app
+    assert access_log.cold_start is not is_warm
     assert caplog.records == []
+
+
+def test_no_route_runs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            paths.append(scope["path"])
+        await create_app()(scope, receive, send)
+
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", WARM_UP_TYPE)
+    handler = start(app)
+    warm_up(handler)
+    assert paths == ["/__warm_up__"]
+    assert create_client(handler).get(paths[0]).status_code == 404
 
 
 def test_error_does_not_fail_init(
@@ -36,6 +52,7 @@ def test_event_and_context_are_complete(monkeypatch: pytest.MonkeyPatch) -> None
     calls = []
     warm_up(lambda event, context: calls.append((event, context)) or {})  # type: ignore[arg-type, func-returns-value]
     ((event, context),) = calls
-    assert event["requestContext"]["http"]["path"] == "/health"
+    assert event["requestContext"]["http"]["path"] == event["rawPath"]
     assert context.function_name == "my-function"
+    assert context.invoked_function_arn.split(":")[3:] == ["us-east-1", "000000000000", "function", "my-function"]
     assert context.get_remaining_time_in_millis() > 0

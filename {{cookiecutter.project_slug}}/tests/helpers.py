@@ -1,0 +1,27 @@
+"""Helpers for the tests of several packages."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.lambda_transport import LambdaTransport
+
+
+def create_client(handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> httpx.Client:
+    """Return a client that sends requests to a Lambda handler."""
+    return httpx.Client(transport=LambdaTransport(handler), base_url="https://abc123.example.com")
+
+
+def run_python(code: str, **environment: str) -> str:
+    """Run code in a new process, with additional environment variables. Return its output."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
