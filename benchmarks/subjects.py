@@ -77,15 +77,15 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
 
     rows: list[tuple[str, str, Callable[[], Path], dict[str, Any]]] = [
         ("bare", "a bare handler", lambda: installed("bare"), {}),
-        (SEED, "the seed's minimal FastAPI + Mangum", lambda: installed("seed"), {}),
+        (SEED, "minimal FastAPI + Mangum (the seed)", lambda: installed("seed"), {}),
         ("seed again", "the same again, as a control", lambda: installed("seed"), {}),
-        ("seed without pyc", "… without .pyc, as it advises", lambda: without_pyc(installed("seed")), {}),
+        ("seed without pyc", "… without .pyc, as the article advises", lambda: without_pyc(installed("seed")), {}),
         ("ours", "**ours, default**", ours, {"environ": OURS}),
         ("ours unguarded", "… with FAST_IMPORT off", ours, {"environ": OURS | UNGUARDED}),
         ("ours - gc", "… with garbage collection during imports", lambda: ours(WITHOUT_GC), {"environ": OURS}),
         (
             "ours - defer_build",
-            "… with FastAPI's OpenAPI models built at once",
+            "… with FastAPI's OpenAPI models built immediately",
             lambda: ours(WITHOUT_DEFER_BUILD),
             {"environ": OURS},
         ),
@@ -94,12 +94,12 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
         ("ours + ssm", "… with a secret in SSM", lambda: ours(API_KEY), {"environ": ssm}),
         (
             "ours + secrets manager",
-            "… with one in Secrets Manager",
+            "… with a secret in Secrets Manager",
             lambda: ours(API_KEY, secrets="secrets_manager"),
             {"environ": manager},
         ),
-        ("ours + boto3", "… with one read by boto3", with_boto3, {"environ": ssm}),
-        ("ours largest", "**ours, the most options**", lambda: ours(**LARGEST), {"environ": database}),
+        ("ours + boto3", "… with a secret in SSM, read by boto3", with_boto3, {"environ": ssm}),
+        ("ours largest", "**ours, with the most options**", lambda: ours(**LARGEST), {"environ": database}),
         (
             "web adapter",
             "FastAPI + uvicorn (Web Adapter)",

@@ -135,11 +135,6 @@ def test_garbage_collection_is_disabled_only_during_the_import(bake: Bake) -> No
     assert "app.main" in modules
 
 
-def test_installed_packages_are_not_searched_for_plugins(bake: Bake) -> None:
-    code = "import importlib.metadata\n\ndef distributions():\n    raise AssertionError\n"
-    bake().run(["python", "-c", f"{code}importlib.metadata.distributions = distributions\nimport aws_lambda.handler"])
-
-
 def test_nothing_is_printed(bake: Bake) -> None:
     result = bake().run(["python", "-c", "import aws_lambda.handler"])
     assert (result.stdout, result.stderr) == ("", "")

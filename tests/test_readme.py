@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from markdown_it.token import Token
 
 from benchmarks import run as benchmark
 from tests.baking import CHOICES, COMBINATIONS, PRICES, PROMPTS, TEMPLATE
+from tests.conftest import Bake
 from tests.test_generated_readme import anchors
 from tools import transcript
 
@@ -158,11 +160,25 @@ def test_fixed_costs_match_the_price_list() -> None:
     assert "arm64 costs a fifth less per second" in readme
 
 
+def test_every_text_contains_the_cost_of_snapshots(bake: Bake) -> None:
+    project = bake(cold_starts="snapstart").path
+    settings = tomllib.loads((project / "deploy.toml").read_text("utf-8"))
+    assert settings["memory_mb"] == 512
+    version = 0.5 * MONTH_S * PRICES["snapstart"]["cached_gb_s"]
+    kept = settings["keep_releases"]
+    assert kept == 5
+    files = (TEMPLATE / "README.md", project / "README.md", project / "deploy.toml")
+    for text in [PROMPTS["__prompts__"]["cold_starts"]["snapstart"], *(file.read_text("utf-8") for file in files)]:
+        assert f"${version:.2f} " in text
+        assert f"${version * kept:.2f}" in text
+
+
 def test_every_prompt_is_in_the_table_with_its_default() -> None:
     readme = (TEMPLATE / "README.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| (\S.*?)? ?\| ", readme, re.MULTILINE))
     prompts = {name: answer for name, answer in PROMPTS.items() if not name.startswith("_")}
     assert rows.keys() == prompts.keys()
+    assert f"| `description` | `{PROMPTS['description']}` |" in readme
     for name, choices in CHOICES.items():
         (row,) = re.findall(rf"^\| `{name}` \|.*", readme, re.MULTILINE)
         assert row.startswith(f"| `{name}` | `{choices[0]}` |")

@@ -24,7 +24,7 @@ from tests.embedded_aws import Delays, EmbeddedAws
 from tests.recipes import follow, recipes
 
 NAME = "my-api-prod"
-MOVE_IN = "Move a FastAPI service in"
+MOVE_IN = "Move an existing FastAPI service into this project"
 BUCKET = f"{NAME}-123456789012"
 KEY = b"a key of the sender and of its receiver"
 AT = "2026-11-23T03:00:00Z"
@@ -77,6 +77,37 @@ async def broken() -> None:
 ''',
 }
 PICTURE = bytes(range(256)) * 40
+# Call the handler of the recipe with jobs that use the event loop of the lifespan, another one, or fail.
+RUN_JOBS = """
+import asyncio
+from contextlib import suppress
+
+from app import jobs
+from aws_lambda import handler as module, job_handler
+from tests.helpers import create_client
+
+flushed = []
+job_handler.flush_traces = lambda: flushed.append(len(flushed))
+
+def use_the_loop():
+    assert asyncio.get_event_loop() is module.lifespan.loop
+    assert asyncio.get_event_loop().run_until_complete(asyncio.sleep(0, 7)) == 7
+
+def run_another_loop():
+    asyncio.run(asyncio.sleep(0))
+
+def fail():
+    raise ZeroDivisionError
+
+jobs.JOBS.update(use_the_loop=use_the_loop, run_another_loop=run_another_loop, fail=fail)
+for job in ("use_the_loop", "run_another_loop", "use_the_loop", "run_another_loop"):
+    assert module.handler({"job": job}, None) == {}
+    assert create_client(module.handler).get("/").json() == {"ok": True}
+with suppress(ZeroDivisionError):
+    module.handler({"job": "fail"}, None)
+    raise AssertionError("Lambda must know that the job has failed")
+assert flushed == [0, 1, 2, 3, 4]
+"""
 FIRST = {option: CHOICES[option][0] for option in MANIFEST}
 LARGEST = {option: CHOICES[option][-1] for option in MANIFEST}
 DEPLOYED = COMBINATIONS if os.environ.get("EVERY_RECIPE") else [FIRST, LARGEST]
@@ -131,7 +162,7 @@ def test_each_alone_is_clean(bake: Bake, tmp_path: Path, answers: Answers) -> No
     assert len(every) == 6
     for number, (heading, steps) in enumerate(every.items()):
         project = files_of(bake(**answers), tmp_path / str(number))
-        if heading == "Work after the response":  # which says so
+        if heading == "Continue work after the response":  # it builds on another recipe
             handler = ("app/jobs.py", "aws_lambda/job_handler.py", "aws_lambda/handler.py")
             follow(project, [step for step in every["Run a job on a schedule"] if step.file in handler])
         if heading == MOVE_IN:
@@ -284,8 +315,8 @@ def without_its_statement_it_may_not(live: Live) -> None:
 def a_bucket(live: Live) -> None:
     """`plan`, `cost`, `status` and the service know the bucket; `live` checks that `destroy` deletes it."""
     assert live.ask("files/note.txt")[0] == 404
-    assert live.ask("files/note.txt", b"hello", "PUT")[0] == 204
-    assert live.ask("files/note.txt") == (200, b"hello")
+    assert live.ask("files/note.txt", PICTURE, "PUT", content_type="application/octet-stream")[0] == 204
+    assert live.ask("files/note.txt") == (200, PICTURE)
     s3 = live.aws.client("s3")
     assert [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["note.txt"]
     assert BUCKET in live.deploy("status").out
@@ -340,6 +371,16 @@ def test_the_projects_own_tests_pass_after_moving_in(bake: Bake, tmp_path: Path,
     project = with_the_shop_moved_in(files_of(bake(**answers), tmp_path / "my-api"))
     project.run("pytest -q")
     project.run("mypy")
+
+
+@pytest.mark.parametrize("answers", [FIRST, LARGEST], ids=name_of)
+def test_the_projects_own_tests_pass_with_every_recipe(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    with_every_recipe(files_of(bake(**answers), tmp_path / "my-api")).run("pytest -q")
+
+
+def test_jobs_use_the_event_loop_of_the_lifespan_and_flush_traces(bake: Bake, tmp_path: Path) -> None:
+    project = with_every_recipe(files_of(bake(), tmp_path / "my-api"))
+    project.run(["python", "-c", RUN_JOBS], env={"WEBHOOK_SECRET": "whsec_"})
 
 
 def test_they_are_typed(bake: Bake, tmp_path: Path) -> None:

@@ -106,3 +106,7 @@ def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Pat
     # Each restore reads the secrets: what was restored before has the old value, and what comes after has the new one.
     assert own["secret"] == {"first", "second"}
     assert len(reads) == len(environments)
+    records = [
+        json.loads(message) for message in aws.log_messages("/aws/lambda/my-api-prod") if '"cold_start"' in message
+    ]
+    assert sum(record["cold_start"] for record in records) == len(environments)

@@ -145,6 +145,22 @@ def test_what_its_steps_run(jobs: dict[str, Job], tmp_path: Path, name: str) -> 
         assert runner.written("GITHUB_STEP_SUMMARY") == "```\nhttps://example.com/\n```\n"
 
 
+def test_the_readme_shows_a_valid_step_that_sets_a_secret_in_previews(bake: Bake, tmp_path: Path) -> None:
+    project = bake()
+    (step,) = re.findall(r"(?ms)^```yaml\n(.*?)^```$", (project.path / "README.md").read_text("utf-8"))
+    deploy = '      - run: ./deploy.sh --stage "$STAGE"\n'
+    text = (project.path / FOLDER / "deploy.yml").read_text("utf-8")
+    assert text.count(deploy) == 1
+    (tmp_path / "deploy.yml").write_text(text.replace(deploy, step + deploy), "utf-8")
+    for tool in (SCHEMA, ZIZMOR):
+        checked = subprocess.run([*tool, str(tmp_path / "deploy.yml")], capture_output=True, encoding="utf-8")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+    runner = Runner(tmp_path)
+    job = yaml.safe_load((tmp_path / "deploy.yml").read_text("utf-8"))["jobs"]["preview"]
+    assert runner.run(job, STAGE="pr-12", API_KEY="k") == 0
+    assert runner.calls()[:2] == ["--stage pr-12 secret set API_KEY < k", "--stage pr-12"]
+
+
 def test_a_version_to_go_back_to_is_one_argument(jobs: dict[str, Job], tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.run(jobs["rollback"], VERSION="3; echo $(id)")

@@ -27,9 +27,7 @@ class Prediction(BaseModel):
 @router.post("/predict", responses={400: {"description": "The body cannot be parsed"}})
 async def predict(flower: Flower) -> Prediction:
     """Predict the species of an iris from the size of its sepals and petals in centimetres."""
-    from app.iris import (
-        classify,  # Import the model with the first prediction, so that no cold start waits for it.
-    )
+    from app.iris import classify  # Import the model with the first prediction, so that no cold start waits for it.
 
     species, probability = classify(flower.sepal_length, flower.sepal_width, flower.petal_length, flower.petal_width)
     return Prediction(species=species, probability=probability)

@@ -3,8 +3,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
+from botocore.loaders import create_loader
 from botocore.session import Session
 from moto import mock_aws
 from moto.core.models import MockAWS
@@ -19,7 +19,7 @@ from tests.deploy.aws_account import AwsAccount, connect
 
 @pytest.fixture(scope="session")
 def moto_account() -> Iterator[MockAWS]:
-    """moto instead of AWS. All tests share one session and its clients, because creating them takes most of the time."""
+    """moto instead of AWS. All tests share the clients and the data they are created from, which takes long to load."""
     create = Session.create_client
     clients: dict[str, Any] = {}
 
@@ -31,7 +31,7 @@ def moto_account() -> Iterator[MockAWS]:
 
     with mock_aws() as account, pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.Session.create_client", create_client)
-        patch.setattr("botocore.session.get_session", cache(botocore.session.get_session))
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield account
 
 
