@@ -1,6 +1,6 @@
-"""What is measured: our service in several shapes, and what one would use instead. All answer GET / with the same.
+"""The subjects of the benchmark: variants of our service, and alternatives. All return the same response to GET /.
 
-What others need is pinned in `peers/<name>/requirements.txt` and installed into a folder of its own on first use.
+The packages of the alternatives are pinned in `peers/<name>/requirements.txt` and installed on first use.
 """
 
 import os
@@ -62,7 +62,7 @@ class Subject:
 
 
 def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Subject]]:
-    """What makes each of them. Projects are baked into the folder; secrets are read from this AWS."""
+    """Return a function for each subject that creates it. Generate projects in the folder, and put secrets into AWS."""
     parameter, secret = put_secrets(aws)
     ssm = OURS | parameter | aws.environ
     manager = OURS | secret | aws.environ

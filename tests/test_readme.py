@@ -93,14 +93,14 @@ def links(name: str) -> Iterator[str]:
 
 
 def commands() -> set[str]:
-    """Those of all pages: the lines of code blocks without their comments, and code within text."""
-    found = set[str]()
+    """Return the commands of all pages: lines of code blocks without their comments, and code within text."""
+    result = set[str]()
     for name in PAGES:
         for token in page(name):
             lines = token.content.splitlines() if token.type == "fence" else []
             lines += [token.content] if token.type == "code_inline" else []
-            found |= {line.partition(" #")[0].strip() for line in lines if line.startswith(PROGRAMS)}
-    return found
+            result |= {line.partition(" #")[0].strip() for line in lines if line.startswith(PROGRAMS)}
+    return result
 
 
 @pytest.mark.parametrize("name", PAGES + GUIDES)
@@ -119,9 +119,9 @@ def test_every_external_link_was_looked_up() -> None:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    made = {command for command in commands() if command.startswith("make ")}
-    assert commands() - made == RUN_BY.keys()
-    assert {shlex.split(command)[1] for command in made} == MAKE.keys()
+    targets = {command for command in commands() if command.startswith("make ")}
+    assert commands() - targets == RUN_BY.keys()
+    assert {shlex.split(command)[1] for command in targets} == MAKE.keys()
     for test in [*RUN_BY.values(), *(test for _, test in MAKE.values())]:
         file, _, function = test.partition("::")
         text = (TEMPLATE / file).read_text("utf-8")
@@ -131,14 +131,14 @@ def test_every_command_is_run_by_a_test() -> None:
 @pytest.mark.parametrize("command", sorted(command for command in commands() if command.startswith("make ")))
 def test_make_runs_what_the_test_runs(command: str) -> None:
     words = shlex.split(command)
-    said = subprocess.run([*words, "-n"], cwd=TEMPLATE, capture_output=True, encoding="utf-8")
-    assert said.returncode == 0, said.stderr
+    result = subprocess.run([*words, "-n"], cwd=TEMPLATE, capture_output=True, encoding="utf-8")
+    assert result.returncode == 0, result.stderr
     program, test = MAKE[words[1]]
-    assert program in said.stdout
+    assert program in result.stdout
     if program == "pytest" and test != ".ci/run":
-        assert test.partition("::")[0] in said.stdout
+        assert test.partition("::")[0] in result.stdout
     for word in words[2:]:
-        assert word.partition("=")[2] in said.stdout
+        assert word.partition("=")[2] in result.stdout
 
 
 def test_fixed_costs_match_the_price_list() -> None:

@@ -203,7 +203,7 @@ class Live:
         raise AssertionError(f"{text!r} is not in the logs {times} times: {lines}")
 
     def later(self, event: dict[str, Any]) -> None:
-        """What Lambda does with an event that nobody waits for."""
+        """Invoke the function without waiting for its result."""
         invoke = self.aws.client("lambda").invoke
         answer = invoke(FunctionName=NAME, Qualifier="live", InvocationType="Event", Payload=json.dumps(event))
         assert answer["StatusCode"] == 202
@@ -226,17 +226,17 @@ def live(project: Project, **secrets: str) -> Iterator[Live]:
 
 
 def signature(identity: str, timestamp: str, body: bytes, key: bytes = KEY) -> str:
-    """As https://www.standardwebhooks.com says, for a sender."""
+    """Return the signature that a sender creates, see https://www.standardwebhooks.com."""
     content = identity.encode() + b"." + timestamp.encode() + b"." + body
     return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
 
 
 def webhook(live: Live) -> None:
     body = '{"type":  "order.paid", "name": "Zoë"}'.encode()
-    now, old, ahead = (str(int(time.time()) + shift) for shift in (0, -301, 420))  # some time passes until it is asked
+    now, old, ahead = (str(int(time.time()) + shift) for shift in (0, -301, 420))  # the deploy takes some time
 
-    def receive(timestamp: str, given: str, sent: bytes = body, identity: str = "msg_1") -> int:
-        headers = {"webhook_id": identity, "webhook_timestamp": timestamp, "webhook_signature": given}
+    def receive(timestamp: str, value: str, sent: bytes = body, identity: str = "msg_1") -> int:
+        headers = {"webhook_id": identity, "webhook_timestamp": timestamp, "webhook_signature": value}
         return live.ask("webhook", sent, **headers)[0]
 
     right = signature("msg_1", now, body)
@@ -246,8 +246,8 @@ def webhook(live: Live) -> None:
     assert receive(now, right, body + b" ") == 401
     assert receive(now, right, identity="msg_2") == 401
     assert receive(now, signature("msg_1", now, body, b"another key")) == 401
-    for given in ("v1,", right[3:], right[:-1], "ä"):
-        assert receive(now, given) == 401
+    for value in ("v1,", right[3:], right[:-1], "ä"):
+        assert receive(now, value) == 401
     for timestamp in (old, ahead, "-1", "now", "²"):
         assert receive(timestamp, signature("msg_1", timestamp, body)) == 401
     assert live.ask("webhook", body)[0] == 422
@@ -260,8 +260,8 @@ def schedule(live: Live) -> None:
     assert "Nothing to deploy: " in live.deploy("--image", live.image).out
     assert [call.operation for call in live.aws.calls[before:] if call.mutating and call.operation != "Invoke"] == []
     scheduler = live.aws.client("scheduler")
-    there = scheduler.get_schedule(Name=NAME)
-    kept = {key: there[key] for key in ("Name", "FlexibleTimeWindow", "Target")}
+    existing = scheduler.get_schedule(Name=NAME)
+    kept = {key: existing[key] for key in ("Name", "FlexibleTimeWindow", "Target")}
     scheduler.update_schedule(**kept, ScheduleExpression="rate(1 day)")
     plan = live.deploy("plan", "--image", live.image).out
     assert "~ schedule my-api-prod\n    ScheduleExpression: rate(1 day) → cron(0 3 * * ? *)" in plan

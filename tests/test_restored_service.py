@@ -1,4 +1,4 @@
-"""With SnapStart, does the real service hold no secret in its snapshot, and is each restored environment its own?"""
+"""A snapshot of the service contains no secret, and restored environments share no state."""
 
 import json
 import urllib.request
@@ -30,7 +30,7 @@ SNAPSHOT = os.getpid()
 
 @router.get("/")
 async def root(request: Request) -> dict[str, Any]:
-    await asyncio.sleep(0.5)  # so that requests at once need environments of their own
+    await asyncio.sleep(0.5)  # so that simultaneous requests need several environments
     secret = get_settings().api_key.get_secret_value()
     return {"snapshot": SNAPSHOT, "pid": os.getpid(), "random": random.random(), "secret": secret, **request.state.own}
 

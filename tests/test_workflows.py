@@ -47,7 +47,7 @@ def different(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> list[Path
 
 @pytest.fixture(scope="module")
 def jobs(bake: Bake) -> dict[str, Job]:
-    """Those of the workflow that deploys, with a database and a secret."""
+    """Return the jobs of the workflow that deploys, with a database and a secret."""
     return jobs_of(bake(migrations="alembic", secrets="secrets_manager"))
 
 
@@ -199,7 +199,7 @@ class Runner:
         return (self._folder / name).read_text("utf-8")
 
     def calls(self) -> list[str]:
-        """The arguments of each call, and what it was given to read."""
-        made = self.written("CALLS").split("called\n")[1:]
-        told = [one.replace("argument ", "").replace("input ", "< ").split("\n") for one in made]
-        return [" ".join(word for word in words if word) for words in told]
+        """Return the arguments and the standard input of each call."""
+        calls = self.written("CALLS").split("called\n")[1:]
+        lines = [call.replace("argument ", "").replace("input ", "< ").split("\n") for call in calls]
+        return [" ".join(word for word in words if word) for words in lines]

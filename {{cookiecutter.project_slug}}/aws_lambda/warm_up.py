@@ -1,6 +1,6 @@
 """Serve a request before real ones arrive, so that they do not wait for what Python and FastAPI do only once.
 
-The first real request then takes 2.5 instead of 4 ms, or 4 instead of 15 ms if its route is a plain `def`.
+The first real request then takes 0.4 instead of 2 ms, or 1.5 instead of 15 ms if its route is a plain `def`.
 """
 
 import asyncio

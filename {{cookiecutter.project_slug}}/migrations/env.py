@@ -1,6 +1,7 @@
 """Run the migrations in one transaction. Alembic executes this file for each of its commands.
 
-`autocommit_block()`, for example for CREATE INDEX CONCURRENTLY, commits what ran before it.
+`autocommit_block()`, for example for CREATE INDEX CONCURRENTLY, commits what ran before it. The live version uses the
+new schema until the new version replaces it, and again after a rollback, which does not undo a migration.
 """
 
 import logging
