@@ -88,9 +88,9 @@ def test_with_a_database_an_item_outlives_a_release_that_migrates_it(tmp_path: P
     before, said, after = done.stdout.partition("Now items get a price")
     assert said
     assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", before)
-    assert re.search(r"--json '.+'\n(\{\"name\":\"screw\",\"quantity\":3,\"id\":1,.+)\}\n", before)
+    assert re.search(r"--json '.+'\n(\{\"id\":1,\"name\":\"screw\",\"quantity\":3,.+)\}\n", before)
     assert re.search(r"\[4/7\] Migrating database\.\.\. +0001 → 0002", after)
-    assert re.search(r'"items":\[\{"name":"screw","quantity":3,"id":1,.+,"price":7\}\]', after)
+    assert re.search(r'"items":\[\{"id":1,"name":"screw","quantity":3,.+,"price":7\}\]', after)
     assert left_over(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 

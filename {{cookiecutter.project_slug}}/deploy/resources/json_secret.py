@@ -167,9 +167,7 @@ class Secrets(SecretStore):
         return [allow("secretsmanager", "DescribeSecret", "*")]  # a secret that does not exist yet has no ARN
 
     def destroy_permissions(self) -> list[Statement]:
-        actions = """
-            DeleteSecret GetSecretValue PutSecretValue RestoreSecret TagResource UntagResource UpdateSecretVersionStage
-        """
+        actions = "DeleteSecret GetSecretValue PutSecretValue TagResource UpdateSecretVersionStage"
         return [
             allow("secretsmanager", "CreateSecret", "*", when={"secretsmanager:Name": self.name}),
             allow("secretsmanager", actions, self._arn),
