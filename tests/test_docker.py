@@ -35,7 +35,7 @@ def test_demo_of_many_options(tmp_path: Path) -> None:
     assert re.search(r"\[1/7\] Building image\.\.\. +done \([\d.]+s\)", done.stdout)
     assert re.search(r"\[2/7\] Pushing to ECR\.\.\. +sha256:\w+… pushed \([\d.]+s\)", done.stdout)
     assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", done.stdout)
-    assert '{"items":[{"name":"screw","quantity":3,"id":1,' in done.stdout
+    assert '{"items":[{"id":1,"name":"screw","quantity":3,' in done.stdout
     assert left_over(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
     assert name not in docker("ps", "--all", "--format", "{{.Image}}") + docker("images")
