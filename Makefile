@@ -6,40 +6,40 @@ help: ## list all targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-12s  %s\n", $$1, $$2}'
 
 demo: .venv/requirements.txt ## generate a project, deploy it to the embedded AWS and call its URL; ARGS="endpoint=http_api" for other answers, ENGINE=docker for real containers
-	@.venv/bin/python -m tests.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+	@.venv/bin/python -m scripts.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 serve: .venv/requirements.txt ## the same, but serve until Ctrl-C and deploy again when you press Enter; PROJECT=../my-api for an existing project
-	@.venv/bin/python -m tests.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(if $(PROJECT),--project $(PROJECT)) $(ARGS)
+	@.venv/bin/python -m scripts.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(if $(PROJECT),--project $(PROJECT)) $(ARGS)
 
 test: .venv/requirements.txt ## run all tests in every combination of options; ARGS="-k hostile" for some of them
 	@.venv/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
 
 test-faults: .venv/requirements.txt ## inject every fault at every call of every deploy (make test uses a sample); takes hours
-	@FAULTS=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/test_faults.py $(ARGS)
+	@FAULTS=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/deploy_tool/test_faults.py $(ARGS)
 
 test-openapi: .venv/requirements.txt ## send 500 random requests to each operation of the deployed service instead of 3; two minutes
-	@EXAMPLES=500 .venv/bin/python -m pytest tests/test_openapi.py $(ARGS)
+	@EXAMPLES=500 .venv/bin/python -m pytest tests/service/test_openapi.py $(ARGS)
 
 test-github: .venv/requirements.txt ## check the IAM roles for GitHub in every combination (make test checks two); four minutes
-	@GITHUB_ROLES=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/test_github_role.py $(ARGS)
+	@GITHUB_ROLES=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/deploy_tool/test_github_role.py $(ARGS)
 
 test-soak: .venv/requirements.txt ## send 20,000 requests to 8 environments, of the default and of the largest project; two minutes
-	@SOAK=20000 .venv/bin/python -m pytest tests/test_soak.py $(ARGS)
+	@SOAK=20000 .venv/bin/python -m pytest tests/service/test_soak.py $(ARGS)
 
 test-aws: .venv/requirements.txt ## deploy a service to a real AWS account, with your credentials, and delete it; asks first; ARGS=--clean-up after a kill
-	@.venv/bin/python -m tests.account $(ARGS)
+	@.venv/bin/python -m scripts.acceptance_on_aws $(ARGS)
 
 bench: .venv/requirements.txt ## compare the start and the requests with other frameworks, and measure deploys; ARGS="--rounds 5"; Linux only
 	@.venv/bin/python -m benchmarks.run $(ARGS)
 
 transcript: .venv/requirements.txt ## record docs/transcript.svg, the picture in the README; needs Docker
-	@.venv/bin/python -m tools.transcript
+	@.venv/bin/python -m scripts.transcript
 
 lint: .venv/requirements.txt ## run ruff and mypy on the code of the template
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 lock: .venv/requirements.txt ## update all dependencies here and in the generated project, and pin them with hashes
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m tools.lock
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m scripts.lock
 
 .venv/requirements.txt: requirements.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks.subjects import say
-from tests.baking import Project, bake_into, environment, lend_venv
-from tests.deploying import write_handler
-from tests.embedded_aws import Call, Delays, EmbeddedAws
+from embedded_aws import Call, Delays, EmbeddedAws
+from scripts.project_changes import write_handler
+from scripts.projects import Project, generate_project, project_environment, share_venv
 
 LATENCY_S = 0.05
 NO_DELAYS = Delays(pending_s=0, update_s=0, publish_s=0, provision_s=0, role_s=0)
@@ -66,8 +66,8 @@ class Stopwatch:
 
 
 def measure(folder: Path) -> list[Deploy]:
-    project = bake_into(folder / "deployed")
-    lend_venv(project.path)
+    project = generate_project(folder / "deployed")
+    share_venv(project.path)
     with EmbeddedAws(delays=NO_DELAYS) as aws:
         images = [push(aws, folder, number) for number in range(REPETITIONS + 2)]
         stopwatch = Stopwatch()
@@ -86,7 +86,9 @@ def measure(folder: Path) -> list[Deploy]:
 def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, image: str) -> Deploy:
     say(f"./deploy.sh: {title}")
     stopwatch.intervals.clear()
-    environ = {name: value for name, value in environment(project.path).items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environ = {
+        name: value for name, value in project_environment(project.path).items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     command = ["./deploy.sh", "plan"] if title == "plan" else ["./deploy.sh", "--image", image]
     before, started = len(aws.calls), time.monotonic()
     done = subprocess.run(

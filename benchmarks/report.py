@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from benchmarks.deploys import Deploy
 from benchmarks.ratios import Rounds, absolute, as_data, relative
 from benchmarks.subjects import Subject
-from tests.baking import TEMPLATE
+from scripts.projects import TEMPLATE
 
 PUBLISHED = TEMPLATE / "benchmarks/results"
 README = TEMPLATE / "README.md"

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import deploys, report
 from benchmarks.runtime import LAMBDA, Environments, Measured, Unfit
 from benchmarks.subjects import CACHE, SEED, Subject, say, subjects_by_name
-from tests.embedded_aws import EmbeddedAws
+from embedded_aws import EmbeddedAws
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.subjects import Subject
-from tests.embedded_aws.images import Image
-from tests.embedded_aws.launcher import ProcessGroup, ProcessLauncher
-from tests.embedded_aws.runtime_api import Invocation, RuntimeApi
+from embedded_aws.ecr.images import Image
+from embedded_aws.lambda_.launcher import ProcessGroup, ProcessLauncher
+from embedded_aws.lambda_.runtime_api import Invocation, RuntimeApi
 
 CORES = sorted(os.sched_getaffinity(0))
 FUNCTION, LAMBDA = {CORES[0]}, {CORES[-1]}

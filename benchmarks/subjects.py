@@ -13,10 +13,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from tests.baking import TEMPLATE, Answers, bake_into
-from tests.embedded_aws import EmbeddedAws
-from tests.embedded_aws.layers import Layers, digest
-from tests.embedded_aws.task_root import build_task_root
+from embedded_aws import EmbeddedAws
+from embedded_aws.containers.layers import Layers, digest
+from embedded_aws.containers.task_root import build_task_root
+from scripts.projects import TEMPLATE, Answers, generate_project
 
 HERE = Path(__file__).parent
 CACHE = TEMPLATE / ".cache"
@@ -172,7 +172,7 @@ def without_pyc(root: Path) -> Path:
 
 def laid_out(folder: Path, answers: Answers, edit: Edit | None = None) -> Path:
     """The task root of a bake with these answers, by its own Dockerfile."""
-    project = bake_into(folder, answers)
+    project = generate_project(folder, answers)
     for file, old, new in edit or ():
         project.edit(file, old, new)
     return build_task_root(project.path, CACHE, lambda line: None).path

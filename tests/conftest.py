@@ -1,58 +1,47 @@
-"""Bakes each project once for the whole run, whichever of the parallel workers asks first."""
+"""The fixtures that all tests share, the order of the tests, and the summary after them."""
 
-import fcntl
-import hashlib
-import json
 import os
 import signal
 import warnings
 from collections import Counter
-from pathlib import Path
-from typing import Protocol
 
 import pytest
+from pytest_cookies.plugin import Cookies
 
-from tests.baking import CHOICES, COMBINATIONS, Answers, Project, bake_into, lend_venv, name_of
-from tests.embedded_aws.docker import engine_architecture
-from tests.embedded_aws.docker_registry import EngineMissing, registry_program
+from embedded_aws.containers.docker import engine_architecture
+from embedded_aws.ecr.docker_registry import EngineMissing, registry_program
+from scripts.projects import CHOICES, COMBINATIONS, Project, combination_name
+from tests.support.bake import Bake, bake_project
 
 # A shell lets what it runs in the background ignore Ctrl-C, and all that the tests start would ignore it too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = ("test_own_tests", "test_deploy.py", "test_hostile", "test_change_answer", "test_connections")
-
-
-class Bake(Protocol):
-    def __call__(self, **answers: str) -> Project: ...
+LONGEST = (
+    "test_generated_tests",
+    "test_every_combination",
+    "test_injection",
+    "test_change_answer",
+    "test_connections",
+)
 
 
 @pytest.fixture(scope="session")
-def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """`bake(endpoint="function_url")`: the project for these answers, shared by all tests; copy() it to change it."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+def bake(cookies_session: Cookies) -> Bake:
+    """Return a function that bakes the project of some answers once for each worker: `bake(endpoint="http_api")`.
+
+    All tests of a worker share the project. A test that changes it uses `Project.copy`.
+    """
+    projects: dict[tuple[tuple[str, str], ...], Project] = {}
 
     def bake(**answers: str) -> Project:
         answers = {name: answer for name, answer in answers.items() if answer != CHOICES.get(name, [None])[0]}
-        folder = shared / f"baked-{hashlib.sha256(repr(sorted(answers.items())).encode()).hexdigest()[:8]}"
-        return bake_once(folder, answers)
+        key = tuple(sorted(answers.items()))
+        if key not in projects:
+            projects[key] = bake_project(cookies_session, answers)
+        return projects[key]
 
     return bake
-
-
-def bake_once(folder: Path, answers: Answers) -> Project:
-    """Bake, or wait for the worker that is baking the same, or read what was baked."""
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        record = folder / "project.json"
-        if not record.exists():
-            project = bake_into(folder / "out", answers)
-            lend_venv(project.path)
-            record.write_text(json.dumps([str(project.path), project.files]), encoding="utf-8")
-        path, files = json.loads(record.read_text("utf-8"))
-        return Project(Path(path), answers, tuple(files))
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One line for each combination, each image, and all faults: what a person wants to know first."""
-    for combination in map(name_of, COMBINATIONS):
+    for combination in map(combination_name, COMBINATIONS):
         counts = Counter(
             outcome
             for outcome in ("passed", "failed", "error")

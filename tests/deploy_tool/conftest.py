@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bake
-from tests.embedded_aws import EmbeddedAws, ManualClock
-from tests.scene import Scene
+from embedded_aws import EmbeddedAws, ManualClock
+from tests.support.bake import Bake
+from tests.support.deployed_stage import DeployedStage
 
 
 @pytest.fixture
-def scene(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def stage(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DeployedStage]:
     answers = {name: answer for mark in request.node.iter_markers("answers") for name, answer in mark.kwargs.items()}
     project = bake(**answers).copy(tmp_path / "project")
     (project.path / "deploy.toml").write_text('name = "my-api"\nregion = "us-east-1"\n', "utf-8")
     with EmbeddedAws(clock=ManualClock()) as aws:
-        yield Scene(aws, project, tmp_path / "images")
+        yield DeployedStage(aws, project, tmp_path / "images")

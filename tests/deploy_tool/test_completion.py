@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scene import Scene
+from tests.support.deployed_stage import DeployedStage
 
 SHELLS = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
@@ -58,11 +58,11 @@ class Shell:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_tab_completes(scene: Scene, shell: str) -> None:
+def test_tab_completes(stage: DeployedStage, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
-    folder = scene.project.path
-    script = scene.deploy("completion", shell)
+    folder = stage.project.path
+    script = stage.deploy("completion", shell)
     assert script.code == 0
     (folder / "completion").write_text(script.out, "utf-8")
     deploy_toml = (folder / "deploy.toml").read_text("utf-8")

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.baking import TEMPLATE
-from tests.scene import NAME, Scene
+from scripts.projects import TEMPLATE
+from tests.support.deployed_stage import NAME, DeployedStage
 
 README = TEMPLATE / "README.md"
 MONTH_S = 30 * 24 * 3600
@@ -23,11 +23,11 @@ def measured_requests(output: str) -> int:
     return int(number.replace(",", ""))
 
 
-def test_typical_workloads_cost_what_the_price_list_says(scene: Scene) -> None:
-    scene.configure('architecture = "x86_64"')
-    cost = scene.deploy("cost")
+def test_typical_workloads_cost_what_the_price_list_says(stage: DeployedStage) -> None:
+    stage.configure('architecture = "x86_64"')
+    cost = stage.deploy("cost")
     assert cost.code == 0
-    assert scene.mutations == []
+    assert stage.mutations == []
     assert row(cost.out, "100,000 × 100 ms at 256 MB") == [0.06, 0.05, 0.11, 0.0]
     assert row(cost.out, "50,000 × 200 ms at 512 MB") == [0.09, 0.02, 0.12, 0.0]
     assert row(cost.out, "30,000 × 800 ms at 1,024 MB") == [0.41, 0.01, 0.42, 0.0]
@@ -41,12 +41,12 @@ def test_typical_workloads_cost_what_the_price_list_says(scene: Scene) -> None:
     assert cost.out.endswith("\n  Nothing was measured in the last 30 days.\n")
 
 
-def test_requested_and_measured_workloads_are_shown(scene: Scene) -> None:
-    scene.release("old")
-    before = measured_requests(scene.deploy("cost").out)
+def test_requested_and_measured_workloads_are_shown(stage: DeployedStage) -> None:
+    stage.release("old")
+    before = measured_requests(stage.deploy("cost").out)
     for _ in range(3):
-        scene.answer()
-    cost = scene.deploy("cost", "--requests", "100000000", "--duration", "20")
+        stage.answer()
+    cost = stage.deploy("cost", "--requests", "100000000", "--duration", "20")
     assert measured_requests(cost.out) == before + 3
     lambda_, logs, total, with_free_tier = row(cost.out, "100,000,000 × 20 ms at 512 MB, with your numbers")
     assert lambda_ == pytest.approx(100 * 0.2 + 1e6 * 0.0000133334, abs=0.01)
@@ -55,13 +55,13 @@ def test_requested_and_measured_workloads_are_shown(scene: Scene) -> None:
 
 
 @pytest.mark.answers(endpoint="http_api", secrets="secrets_manager", cold_starts="provisioned_concurrency")
-def test_fixed_costs_include_every_resource_that_costs_without_requests(scene: Scene) -> None:
-    scene.configure(
+def test_fixed_costs_include_every_resource_that_costs_without_requests(stage: DeployedStage) -> None:
+    stage.configure(
         'secrets = ["API_KEY"]',
         "provisioned_concurrency = { executions = 2 }",
         'domain = { name = "api.example.com", hosted_zone = "example.com" }',
     )
-    cost = scene.deploy("cost")
+    cost = stage.deploy("cost")
     assert row(cost.out, "the secret") == [0.4]
     assert row(cost.out, "the hosted zone example.com") == [0.5]
     ready = MONTH_S * 0.0000033334
@@ -74,10 +74,10 @@ def test_fixed_costs_include_every_resource_that_costs_without_requests(scene: S
 
 
 @pytest.mark.answers(cold_starts="snapstart")
-def test_each_version_that_is_kept_has_a_snapshot(scene: Scene) -> None:
+def test_each_version_that_is_kept_has_a_snapshot(stage: DeployedStage) -> None:
     for image in ("old", "new"):
-        scene.release(image)
-    output = scene.deploy("cost").out
+        stage.release(image)
+    output = stage.deploy("cost").out
     assert f"  each cold start, which restores a snapshot: {0.5 * 0.0001397998:.5f}\n" in output
     assert row(output, "snapshots of 2 versions") == [pytest.approx(2 * 0.5 * MONTH_S * 0.0000015046, abs=0.01)]
 
@@ -91,7 +91,7 @@ def test_each_version_that_is_kept_has_a_snapshot(scene: Scene) -> None:
         ("1.5", "must be a valid integer, unable to parse string as an integer"),
     ],
 )
-def test_the_number_of_requests_must_be_a_positive_integer(scene: Scene, number: str, reason: str) -> None:
-    rejected = scene.deploy("cost", f"--requests={number}")
+def test_the_number_of_requests_must_be_a_positive_integer(stage: DeployedStage, number: str, reason: str) -> None:
+    rejected = stage.deploy("cost", f"--requests={number}")
     assert rejected.code == 2
     assert rejected.err == f"Invalid value for '--requests': {reason}.\nSee ./deploy.sh cost --help\n"

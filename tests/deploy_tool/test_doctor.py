@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploying import Run
-from tests.embedded_aws.vpc import make_subnet
-from tests.scene import Scene
+from embedded_aws.ec2.vpc import make_subnet
+from scripts.deploy_tool import Run
+from tests.support.deployed_stage import DeployedStage
 
 DOCKER = """#!/bin/sh
 case "$1" in
@@ -22,8 +22,8 @@ QUOTA = "Service Quotas, AWS Lambda, Concurrent executions.\n"
 class Doctor:
     """Runs `doctor` with a docker command that behaves as a test needs it."""
 
-    def __init__(self, scene: Scene, folder: Path) -> None:
-        self.scene = scene
+    def __init__(self, stage: DeployedStage, folder: Path) -> None:
+        self.stage = stage
         self._docker = folder / "docker"
         self.set_engine("echo x86_64")
 
@@ -33,7 +33,7 @@ class Doctor:
         self._docker.chmod(0o755)
 
     def run(self) -> Run:
-        return self.scene.deploy("doctor")
+        return self.stage.deploy("doctor")
 
     def report_one_problem(self) -> str:
         """Run it and return the output, which must contain exactly one problem."""
@@ -45,9 +45,9 @@ class Doctor:
 
 
 @pytest.fixture
-def doctor(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doctor:
+def doctor(stage: DeployedStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doctor:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    return Doctor(scene, tmp_path)
+    return Doctor(stage, tmp_path)
 
 
 def test_no_problems_are_found_before_the_first_deploy(doctor: Doctor) -> None:
@@ -58,7 +58,7 @@ def test_no_problems_are_found_before_the_first_deploy(doctor: Doctor) -> None:
     assert "ok       network: no VPC\n" in run.out
     assert "ok       concurrency: 1000 concurrent executions in this account, 1000 of them not reserved\n" in run.out
     assert run.out.endswith("\nNo problems found.\n")
-    assert doctor.scene.mutations == []
+    assert doctor.stage.mutations == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_legacy_builder_can_build_for_its_own_architecture(doctor: Doctor) -
 
 
 def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
-    doctor.scene.aws.deny("sts:GetCallerIdentity")
+    doctor.stage.aws.deny("sts:GetCallerIdentity")
     output = doctor.report_one_problem()
     assert "PROBLEM  credentials: AWS denied GetCallerIdentity: " in output
     assert output.endswith("         Skipping the remaining checks: they need AWS credentials.\n1 problem found.\n")
@@ -106,11 +106,11 @@ def test_a_quota_that_is_too_small_is_a_problem(
     doctor: Doctor, setting: str, others: int, needed: int, unreserved: int
 ) -> None:
     if others:
-        doctor.scene.deploy("--stage", "dev", "--image", doctor.scene.images["old"])
-        doctor.scene.aws.client("lambda").put_function_concurrency(
+        doctor.stage.deploy("--stage", "dev", "--image", doctor.stage.images["old"])
+        doctor.stage.aws.client("lambda").put_function_concurrency(
             FunctionName="my-api-dev", ReservedConcurrentExecutions=others
         )
-    doctor.scene.configure(setting)
+    doctor.stage.configure(setting)
     assert (
         f"PROBLEM  concurrency: deploy.toml needs {needed} concurrent executions. {unreserved} of this account's 1000 "
         "are not reserved, and 100 of them must stay unreserved.\n"
@@ -119,7 +119,7 @@ def test_a_quota_that_is_too_small_is_a_problem(
 
 
 def test_the_small_quota_of_a_new_account_is_a_problem(doctor: Doctor) -> None:
-    doctor.scene.aws.lambda_state().account_concurrency = 10
+    doctor.stage.aws.lambda_state().account_concurrency = 10
     assert (
         "PROBLEM  concurrency: This account can run only 10 concurrent executions of all functions together.\n"
         f"         Request more: {QUOTA}"
@@ -127,7 +127,7 @@ def test_the_small_quota_of_a_new_account_is_a_problem(doctor: Doctor) -> None:
 
 
 def test_a_secret_without_a_value_is_a_problem(doctor: Doctor) -> None:
-    doctor.scene.configure('secrets = ["API_KEY"]')
+    doctor.stage.configure('secrets = ["API_KEY"]')
     assert (
         "PROBLEM  secrets: The secret API_KEY, listed in deploy.toml, has no value in stage prod.\n"
         "         Set it: ./deploy.sh --stage prod secret set API_KEY\n"
@@ -135,18 +135,18 @@ def test_a_secret_without_a_value_is_a_problem(doctor: Doctor) -> None:
 
 
 def test_an_email_address_that_is_not_confirmed_is_a_problem(doctor: Doctor) -> None:
-    doctor.scene.configure('alarm_email = "ops@example.com"')
-    doctor.scene.release("old")
+    doctor.stage.configure('alarm_email = "ops@example.com"')
+    doctor.stage.release("old")
     assert (
         "PROBLEM  alarm_email: ops@example.com has not been confirmed, so AWS sends nothing to it.\n"
         "         Follow the link in AWS's e-mail."
     ) in doctor.report_one_problem()
 
 
-def connect_to_private_subnet(scene: Scene) -> tuple[str, str]:
+def connect_to_private_subnet(stage: DeployedStage) -> tuple[str, str]:
     """Configure a new subnet without any route, and return the IDs of its VPC and of the subnet."""
-    vpc, subnet = make_subnet(scene.aws.client("ec2"))
-    scene.configure(f'vpc = {{subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"]}}')
+    vpc, subnet = make_subnet(stage.aws.client("ec2"))
+    stage.configure(f'vpc = {{subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"]}}')
     return vpc, subnet
 
 
@@ -158,8 +158,8 @@ SECRET_STORES = pytest.mark.parametrize(
 
 @SECRET_STORES
 def test_a_subnet_without_a_route_to_the_secrets_is_a_problem(doctor: Doctor, service: str) -> None:
-    ec2 = doctor.scene.aws.client("ec2")
-    vpc, private = connect_to_private_subnet(doctor.scene)
+    ec2 = doctor.stage.aws.client("ec2")
+    vpc, private = connect_to_private_subnet(doctor.stage)
     assert (
         f"PROBLEM  network: No route leads from {private} to com.amazonaws.us-east-1.{service}. "
         "An internet gateway does not serve functions.\n"
@@ -178,9 +178,9 @@ def test_a_subnet_without_a_route_to_the_secrets_is_a_problem(doctor: Doctor, se
 
 @SECRET_STORES
 def test_an_interface_endpoint_leads_to_the_secrets(doctor: Doctor, service: str) -> None:
-    vpc, private = connect_to_private_subnet(doctor.scene)
+    vpc, private = connect_to_private_subnet(doctor.stage)
     name = f"com.amazonaws.us-east-1.{service}"
-    doctor.scene.aws.client("ec2").create_vpc_endpoint(
+    doctor.stage.aws.client("ec2").create_vpc_endpoint(
         VpcId=vpc, ServiceName=name, VpcEndpointType="Interface", SubnetIds=[private]
     )
     run = doctor.run()

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import WaiterError
 
-from tests.conftest import Bake
-from tests.deploying import InProcess, Run, write_handler
-from tests.embedded_aws import EmbeddedAws, ManualClock
-from tests.embedded_aws.sample import Sample, ask
-from tests.scene import interrupt
+from embedded_aws import EmbeddedAws, ManualClock
+from scripts.deploy_tool import Run
+from scripts.project_changes import write_handler
+from tests.support.bake import Bake
+from tests.support.deploy_tool import DeployTool
+from tests.support.deployed_stage import interrupt
+from tests.support.sample_function import SampleFunction, ask
 
 HANDLER = """
 def handler(event, context):
@@ -28,7 +30,7 @@ NOT_READY = f"{NAME} is not ready yet. Do what is listed above, then run ./deplo
 class DomainSetup:
     """A project and an embedded AWS whose public DNS the deploy tool queries."""
 
-    def __init__(self, aws: EmbeddedAws, project: Path, deploy: InProcess, image: str) -> None:
+    def __init__(self, aws: EmbeddedAws, project: Path, deploy: DeployTool, image: str) -> None:
         self.aws = aws
         self._toml = project / "deploy.toml"
         self._text = self._toml.read_text("utf-8")
@@ -90,7 +92,7 @@ def setup(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     project = bake(endpoint="http_api").copy(tmp_path / "project")
     root = write_handler(tmp_path / "root", HANDLER)
     with EmbeddedAws(clock=ManualClock()) as aws:
-        deploy = InProcess(project, aws)
+        deploy = DeployTool(project, aws)
         lookups: dict[str, Callable[[str], set[str]]] = {
             "name_servers": aws.dns.name_servers,
             "addresses": aws.dns.addresses,
@@ -146,11 +148,11 @@ def test_a_zone_that_is_not_delegated_is_reported_without_waiting_for_acm(
 def test_cdk_20090_a_function_url_rejects_other_host_names(bake: Bake, setup: DomainSetup, tmp_path: Path) -> None:
     """aws/aws-cdk#20090. That is why only the HTTP API has [domain]."""
     host = {"Host": NAME}
-    url = Sample(setup.aws, tmp_path).public_url()
+    url = SampleFunction(setup.aws, tmp_path).public_url()
     assert (ask(url)[0], ask(url, headers=host)[0]) == (200, 403)
     without = bake(endpoint="function_url").copy(tmp_path / "function_url")
     without.edit("deploy.toml", "[environment]", f"{OWN_DNS}[environment]")
-    rejected = InProcess(without, setup.aws)("plan")
+    rejected = DeployTool(without, setup.aws)("plan")
     assert (rejected.code, rejected.err) == (2, "deploy.toml: domain: unknown key.\nRemove domain.\n")
     setup.create_hosted_zone()
     assert setup.release(IN_ROUTE_53).code == 0

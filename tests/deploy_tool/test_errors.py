@@ -3,8 +3,8 @@
 import botocore.session
 import pytest
 
-from tests.embedded_aws import EmbeddedAws
-from tests.scene import Scene
+from embedded_aws import EmbeddedAws
+from tests.support.deployed_stage import DeployedStage
 
 URI_FORMS = "Use <registry>/<repository>:<tag> or <registry>/<repository>@<digest>"
 
@@ -40,35 +40,35 @@ URI_FORMS = "Use <registry>/<repository>:<tag> or <registry>/<repository>@<diges
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_mistake_in_the_arguments_has_exit_code_2(
-    scene: Scene, arguments: list[str], message: str, hint: str
+    stage: DeployedStage, arguments: list[str], message: str, hint: str
 ) -> None:
-    run = scene.deploy(*arguments)
+    run = stage.deploy(*arguments)
     assert run.code == 2
     assert run.err == f"{message}\n{hint}\n"
-    assert scene.calls == []
+    assert stage.calls == []
 
 
 @pytest.mark.parametrize("arguments", [["--stage", "dev", "status"], ["status", "--stage", "dev"]])
-def test_the_stage_can_be_before_or_after_the_command(scene: Scene, arguments: list[str]) -> None:
-    run = scene.deploy(*arguments)
+def test_the_stage_can_be_before_or_after_the_command(stage: DeployedStage, arguments: list[str]) -> None:
+    run = stage.deploy(*arguments)
     assert run.code == 1
     assert run.err == "my-api has no release in stage dev.\nDeploy it: ./deploy.sh --stage dev\n"
 
 
-def test_a_region_that_does_not_exist_is_an_error(scene: Scene) -> None:
-    scene.configure('region = "us-east-9"')
-    run = scene.deploy()
+def test_a_region_that_does_not_exist_is_an_error(stage: DeployedStage) -> None:
+    stage.configure('region = "us-east-9"')
+    run = stage.deploy()
     assert run.code == 2
     assert run.err == ("deploy.toml: region: Lambda is not available in 'us-east-9'.\nCorrect region in deploy.toml.\n")
 
 
-def test_missing_credentials_are_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    variables = {name: value for name, value in scene.aws.environ.items() if "KEY" not in name}
+def test_missing_credentials_are_an_error(stage: DeployedStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {name: value for name, value in stage.aws.environ.items() if "KEY" not in name}
     monkeypatch.setattr(EmbeddedAws, "environ", property(lambda aws: variables))
     monkeypatch.setattr(
-        "tests.deploying._session", botocore.session.get_session
+        "tests.support.deploy_tool._session", botocore.session.get_session
     )  # a session without cached credentials
-    run = scene.deploy()
+    run = stage.deploy()
     assert run.code == 1
     assert run.err == (
         "No AWS credentials were found.\n"
@@ -76,53 +76,53 @@ def test_missing_credentials_are_an_error(scene: Scene, monkeypatch: pytest.Monk
     )
 
 
-def test_a_deploy_without_docker_is_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deploy_without_docker_is_an_error(stage: DeployedStage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    run = scene.deploy()
+    run = stage.deploy()
     assert run.code == 1
     assert run.err == (
         "Docker is not installed. It is needed to build the image.\n"
         "Install Docker (docs.docker.com/get-docker), or deploy an existing image with --image.\n"
     )
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
 @pytest.mark.parametrize("image", ["", "x", "x/y z", "registry/Upper:tag"])
-def test_an_image_must_be_a_uri(scene: Scene, image: str) -> None:
-    run = scene.deploy("--image", image)
+def test_an_image_must_be_a_uri(stage: DeployedStage, image: str) -> None:
+    run = stage.deploy("--image", image)
     assert run.code == 2
     assert run.err == f"{image!r} is not the URI of an image in ECR.\n{URI_FORMS}\n"
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
-def test_an_image_in_another_registry_is_rejected(scene: Scene) -> None:
-    run = scene.deploy("--image", "ghcr.io/elsewhere:one")
+def test_an_image_in_another_registry_is_rejected(stage: DeployedStage) -> None:
+    run = stage.deploy("--image", "ghcr.io/elsewhere:one")
     assert run.code == 2
     assert run.err == (
         "ghcr.io/elsewhere is not in the ECR registry of this account and Region.\n"
-        f"Push the image to {scene.aws.account}.dkr.ecr.us-east-1.… first.\n"
+        f"Push the image to {stage.aws.account}.dkr.ecr.us-east-1.… first.\n"
     )
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
-def test_debug_prints_the_traceback_before_the_error(scene: Scene) -> None:
-    run = scene.deploy("--debug", "--image", "x")
+def test_debug_prints_the_traceback_before_the_error(stage: DeployedStage) -> None:
+    run = stage.deploy("--debug", "--image", "x")
     assert run.code == 2
     assert run.err.startswith("Traceback (most recent call last):\n")
     assert run.err.endswith(f"\n'x' is not the URI of an image in ECR.\n{URI_FORMS}\n")
 
 
-def test_an_image_that_does_not_exist_is_an_error(scene: Scene) -> None:
-    image = scene.images["old"].partition("@")[0] + ":not-there"
-    run = scene.deploy("--image", image)
+def test_an_image_that_does_not_exist_is_an_error(stage: DeployedStage) -> None:
+    image = stage.images["old"].partition("@")[0] + ":not-there"
+    run = stage.deploy("--image", image)
     assert run.code == 1
     assert run.err == f"The image {image} does not exist.\nPush it to ECR in us-east-1 first, or leave out --image.\n"
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
-def test_a_denied_action_is_named(scene: Scene) -> None:
-    scene.aws.deny("lambda:PublishVersion")
-    run = scene.release("old")
+def test_a_denied_action_is_named(stage: DeployedStage) -> None:
+    stage.aws.deny("lambda:PublishVersion")
+    run = stage.release("old")
     assert run.code == 1
     message, hint = run.err.splitlines()
     assert message.startswith("AWS denied PublishVersion: ")
@@ -134,8 +134,10 @@ def test_a_denied_action_is_named(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("option", [["--image", "registry/repository:tag"], ["--rebuild"]])
-def test_options_of_the_default_command_are_refused_before_another_command(scene: Scene, option: list[str]) -> None:
-    run = scene.deploy(*option, "plan")
+def test_options_of_the_default_command_are_refused_before_another_command(
+    stage: DeployedStage, option: list[str]
+) -> None:
+    run = stage.deploy(*option, "plan")
     assert run.code == 2
     assert run.err == ("--image and --rebuild belong after the command.\nFor example: ./deploy.sh plan --rebuild\n")
-    assert scene.calls == []
+    assert stage.calls == []

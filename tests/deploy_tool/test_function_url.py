@@ -2,24 +2,24 @@
 
 import json
 
-from tests.scene import NAME, Scene
+from tests.support.deployed_stage import NAME, DeployedStage
 
 
-def test_a_public_url_has_two_statements_and_a_private_one_has_none(scene: Scene) -> None:
-    scene.release("old")
-    functions = scene.aws.client("lambda")
+def test_a_public_url_has_two_statements_and_a_private_one_has_none(stage: DeployedStage) -> None:
+    stage.release("old")
+    functions = stage.aws.client("lambda")
     policy = json.loads(functions.get_policy(FunctionName=NAME, Qualifier="live")["Policy"])
     assert {statement["Sid"] for statement in policy["Statement"]} == {"public-url", "public-invoke"}
 
-    scene.configure('auth = "iam"')
-    assert scene.release("old").code == 0
+    stage.configure('auth = "iam"')
+    assert stage.release("old").code == 0
     assert functions.get_function_url_config(FunctionName=NAME, Qualifier="live")["AuthType"] == "AWS_IAM"
-    assert scene.mutations == ["UpdateFunctionUrlConfig", "RemovePermission", "RemovePermission"]
+    assert stage.mutations == ["UpdateFunctionUrlConfig", "RemovePermission", "RemovePermission"]
 
 
-def test_a_statement_that_was_removed_is_added_again(scene: Scene) -> None:
-    scene.release("old")
+def test_a_statement_that_was_removed_is_added_again(stage: DeployedStage) -> None:
+    stage.release("old")
     removed = {"FunctionName": NAME, "Qualifier": "live", "StatementId": "public-invoke"}
-    scene.aws.client("lambda").remove_permission(**removed)
-    assert scene.release("old").code == 0
-    assert scene.mutations == ["AddPermission"]
+    stage.aws.client("lambda").remove_permission(**removed)
+    assert stage.release("old").code == 0
+    assert stage.mutations == ["AddPermission"]

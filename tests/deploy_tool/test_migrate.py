@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from tests.embedded_aws import EmbeddedAws
-from tests.scene import NAME, Scene
+from embedded_aws import EmbeddedAws
+from tests.support.deployed_stage import NAME, DeployedStage
 
 pytestmark = pytest.mark.answers(migrations="alembic")
 
@@ -29,11 +29,11 @@ def handler(event, context):
 """
 
 
-def test_the_migration_function_runs_the_image_of_the_release(scene: Scene) -> None:
-    assert scene.deploy("--image", scene.push("from one to two", migrations=FROM_ONE_TO_TWO)).code == 0
-    events = [line for line in scene.aws.log_messages(f"/aws/lambda/{NAME}") if '"command"' in line]
+def test_the_migration_function_runs_the_image_of_the_release(stage: DeployedStage) -> None:
+    assert stage.deploy("--image", stage.push("from one to two", migrations=FROM_ONE_TO_TWO)).code == 0
+    events = [line for line in stage.aws.log_messages(f"/aws/lambda/{NAME}") if '"command"' in line]
     assert [json.loads(event) for event in events] == [{"command": "upgrade", "revision": "head"}]
-    functions = scene.aws.client("lambda")
+    functions = stage.aws.client("lambda")
     live = functions.get_function(FunctionName=NAME, Qualifier="live")
     migrate = functions.get_function(FunctionName=f"{NAME}-migrate")
     assert migrate["Code"]["ImageUri"] == live["Code"]["ImageUri"]
@@ -44,11 +44,11 @@ def test_the_migration_function_runs_the_image_of_the_release(scene: Scene) -> N
     assert [migrate["Configuration"][key] for key in same] == [live["Configuration"][key] for key in same]
 
 
-def test_migrations_run_before_the_version_is_published(scene: Scene) -> None:
-    scene.release("old")
-    released = scene.deploy("--image", scene.push("from one to two", migrations=FROM_ONE_TO_TWO))
+def test_migrations_run_before_the_version_is_published(stage: DeployedStage) -> None:
+    stage.release("old")
+    released = stage.deploy("--image", stage.push("from one to two", migrations=FROM_ONE_TO_TWO))
     assert released.code == 0
-    changes = [call for call in scene.calls if call in scene.mutations or call == "Invoke"]
+    changes = [call for call in stage.calls if call in stage.mutations or call == "Invoke"]
     assert changes == [
         *["UpdateFunctionCode"] * 2,
         "Invoke",  # the migrations
@@ -57,17 +57,17 @@ def test_migrations_run_before_the_version_is_published(scene: Scene) -> None:
         "UpdateAlias",
     ]
     assert "[4/7] Migrating database...      one → two (" in released.out
-    again = scene.deploy("--image", scene.push("from one to two"))
+    again = stage.deploy("--image", stage.push("from one to two"))
     assert "[4/7] Migrating database...      nothing to do\n" in again.out
-    assert scene.calls.count("Invoke") == 0
+    assert stage.calls.count("Invoke") == 0
 
 
-def test_a_failing_migration_stops_the_release(scene: Scene) -> None:
-    scene.release("old")
-    refused = scene.deploy("--image", scene.push("fails", migrations=FAILS))
+def test_a_failing_migration_stops_the_release(stage: DeployedStage) -> None:
+    stage.release("old")
+    refused = stage.deploy("--image", stage.push("fails", migrations=FAILS))
     assert refused.code == 1
-    assert scene.live_version() == "1"
-    assert not {"PublishVersion", "UpdateAlias"} & set(scene.calls)
+    assert stage.live_version() == "1"
+    assert not {"PublishVersion", "UpdateAlias"} & set(stage.calls)
     assert "[4/7] Migrating database...      failed" in refused.out
     assert refused.err.splitlines()[-2:] == [
         'alembic upgrade failed: relation "items" already exists',
@@ -76,10 +76,10 @@ def test_a_failing_migration_stops_the_release(scene: Scene) -> None:
 
 
 def test_a_migration_is_not_started_again_after_a_lost_connection(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long migration would run twice."""
-    scene.release("old")
+    stage.release("old")
     requests: list[str] = []
     send = EmbeddedAws.send
 
@@ -90,7 +90,7 @@ def test_a_migration_is_not_started_again_after_a_lost_connection(
         return send(self, request)
 
     monkeypatch.setattr(EmbeddedAws, "send", time_out)
-    lost = scene.deploy("migrate", "upgrade")
+    lost = stage.deploy("migrate", "upgrade")
     assert lost.code == 1
     assert len(requests) == 1
     message, hint = lost.err.splitlines()
@@ -112,11 +112,11 @@ def test_a_migration_is_not_started_again_after_a_lost_connection(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_runs_in_the_migration_function(scene: Scene, arguments: list[str], output: str) -> None:
-    scene.deploy("--image", scene.push("repeats the command", migrations=REPEATS_THE_COMMAND))
-    run = scene.deploy("migrate", *arguments)
+def test_a_command_runs_in_the_migration_function(stage: DeployedStage, arguments: list[str], output: str) -> None:
+    stage.deploy("--image", stage.push("repeats the command", migrations=REPEATS_THE_COMMAND))
+    run = stage.deploy("migrate", *arguments)
     assert (run.code, run.out) == (0, output)
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
 @pytest.mark.parametrize(
@@ -130,32 +130,32 @@ def test_a_command_runs_in_the_migration_function(scene: Scene, arguments: list[
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_in_the_arguments_is_an_error(scene: Scene, arguments: list[str], message: str) -> None:
-    rejected = scene.deploy("migrate", *arguments)
+def test_a_mistake_in_the_arguments_is_an_error(stage: DeployedStage, arguments: list[str], message: str) -> None:
+    rejected = stage.deploy("migrate", *arguments)
     assert rejected.code == 2
     assert rejected.err.splitlines()[0] == message
-    assert scene.calls == []
+    assert stage.calls == []
 
 
-def test_migrate_before_the_first_deploy_is_an_error(scene: Scene) -> None:
-    refused = scene.deploy("migrate", "current")
+def test_migrate_before_the_first_deploy_is_an_error(stage: DeployedStage) -> None:
+    refused = stage.deploy("migrate", "current")
     assert refused.code == 1
     assert refused.err == (
         "my-api was not deployed in stage prod, so its database cannot be reached.\nDeploy it: ./deploy.sh\n"
     )
 
 
-def test_a_rollback_does_not_change_the_database(scene: Scene) -> None:
+def test_a_rollback_does_not_change_the_database(stage: DeployedStage) -> None:
     for image in ("old", "new"):
-        scene.release(image)
-    rollback = scene.deploy("rollback")
+        stage.release(image)
+    rollback = stage.deploy("rollback")
     assert rollback.code == 0
     assert "\nThe database stays as it is; see ./deploy.sh migrate downgrade.\n" in rollback.out
-    assert scene.calls.count("Invoke") == 1  # the smoke test
+    assert stage.calls.count("Invoke") == 1  # the smoke test
 
 
-def test_a_migration_cannot_run_longer_than_lambda_allows(scene: Scene) -> None:
-    scene.configure("migration_timeout_s = 901")
-    rejected = scene.deploy()
+def test_a_migration_cannot_run_longer_than_lambda_allows(stage: DeployedStage) -> None:
+    stage.configure("migration_timeout_s = 901")
+    rejected = stage.deploy()
     assert rejected.code == 2
     assert rejected.err.startswith("deploy.toml: migration_timeout_s: must be less than or equal to 900; it is 901.\n")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.scene import NAME, Scene
+from tests.support.deployed_stage import NAME, DeployedStage
 
 pytestmark = pytest.mark.answers(cold_starts="provisioned_concurrency")
 
@@ -24,38 +24,38 @@ def handler(event, context):
 """
 
 
-def configure(scene: Scene, executions: int, schedule: str = "[]") -> None:
+def configure(stage: DeployedStage, executions: int, schedule: str = "[]") -> None:
     settings = f"executions = {executions}, schedule = {schedule}"
     if "timezone" not in schedule:
         settings += ', timezone = "Europe/Berlin"'
-    scene.configure("provisioned_concurrency = {" + settings + "}")
+    stage.configure("provisioned_concurrency = {" + settings + "}")
 
 
 @pytest.fixture(autouse=True)
-def _two_environments(scene: Scene) -> None:
-    configure(scene, 2)
+def _two_environments(stage: DeployedStage) -> None:
+    configure(stage, 2)
 
 
-def ready_environments(scene: Scene) -> dict[str, int]:
+def ready_environments(stage: DeployedStage) -> dict[str, int]:
     """Return the number of environments that are ready by version."""
-    configs = scene.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
+    configs = stage.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
     return {
         config["FunctionArn"].rpartition(":")[2]: config["RequestedProvisionedConcurrentExecutions"]
         for config in configs["ProvisionedConcurrencyConfigs"]
     }
 
 
-def scheduled_minimum(scene: Scene) -> dict[str, int]:
+def scheduled_minimum(stage: DeployedStage) -> dict[str, int]:
     """Return the number of environments that the schedule has set by version."""
-    autoscaling = scene.aws.client("application-autoscaling")
+    autoscaling = stage.aws.client("application-autoscaling")
     targets = autoscaling.describe_scalable_targets(ServiceNamespace="lambda")["ScalableTargets"]
     return {target["ResourceId"].rpartition(":")[2]: target["MinCapacity"] for target in targets}
 
 
-def scheduled_actions(scene: Scene) -> dict[str, dict[str, tuple[str, str, int]]]:
+def scheduled_actions(stage: DeployedStage) -> dict[str, dict[str, tuple[str, str, int]]]:
     """Return the schedule, time zone and number of environments of each action by version and name."""
     actions: dict[str, dict[str, tuple[str, str, int]]] = {}
-    autoscaling = scene.aws.client("application-autoscaling")
+    autoscaling = stage.aws.client("application-autoscaling")
     for action in autoscaling.describe_scheduled_actions(ServiceNamespace="lambda")["ScheduledActions"]:
         version = action["ResourceId"].rpartition(":")[2]
         settings = (action["Schedule"], action["Timezone"], action["ScalableTargetAction"]["MaxCapacity"])
@@ -63,135 +63,135 @@ def scheduled_actions(scene: Scene) -> dict[str, dict[str, tuple[str, str, int]]
     return actions
 
 
-def test_environments_start_before_a_version_is_live_and_stop_afterwards(scene: Scene) -> None:
-    scene.release("old")
-    assert ready_environments(scene) == {"1": 2}
-    assert scene.release("new").code == 0
-    order = [call for call in scene.calls if call in ("Invoke", "UpdateAlias") or "ProvisionedConcurrency" in call]
+def test_environments_start_before_a_version_is_live_and_stop_afterwards(stage: DeployedStage) -> None:
+    stage.release("old")
+    assert ready_environments(stage) == {"1": 2}
+    assert stage.release("new").code == 0
+    order = [call for call in stage.calls if call in ("Invoke", "UpdateAlias") or "ProvisionedConcurrency" in call]
     put, move = order.index("PutProvisionedConcurrencyConfig"), order.index("UpdateAlias")
     assert order.index("Invoke") < put < order.index("GetProvisionedConcurrencyConfig", put) < move
     assert move < order.index("DeleteProvisionedConcurrencyConfig")
-    assert ready_environments(scene) == {"2": 2}
+    assert ready_environments(stage) == {"2": 2}
 
 
-def test_a_version_whose_environments_fail_to_start_is_not_released(scene: Scene) -> None:
-    scene.release("old")
-    refused = scene.deploy("--image", scene.push("fails when provisioned", FAILS_WHEN_PROVISIONED))
+def test_a_version_whose_environments_fail_to_start_is_not_released(stage: DeployedStage) -> None:
+    stage.release("old")
+    refused = stage.deploy("--image", stage.push("fails when provisioned", FAILS_WHEN_PROVISIONED))
     assert refused.code == 1
-    assert scene.live_version() == "1"
-    assert ready_environments(scene) == {"1": 2}
+    assert stage.live_version() == "1"
+    assert ready_environments(stage) == {"1": 2}
     message, hint = refused.err.splitlines()
     assert message.startswith("Lambda could not start 2 environments of version 2 ahead of requests: FUNCTION_ERROR")
     assert hint == "The start failed, although the smoke test passed: see ./deploy.sh logs --errors"
 
 
-def test_the_previous_environments_remain_when_the_url_fails(scene: Scene) -> None:
-    scene.release("old")
-    refused = scene.deploy("--image", scene.push("only health works", ONLY_HEALTH_WORKS))
+def test_the_previous_environments_remain_when_the_url_fails(stage: DeployedStage) -> None:
+    stage.release("old")
+    refused = stage.deploy("--image", stage.push("only health works", ONLY_HEALTH_WORKS))
     assert refused.code == 1
     assert refused.err == (
-        f"{scene.url()} returned status 500: {{}} Version 1 is live again.\nSee ./deploy.sh logs --errors\n"
+        f"{stage.url()} returned status 500: {{}} Version 1 is live again.\nSee ./deploy.sh logs --errors\n"
     )
-    assert scene.live_version() == "1"
-    assert ready_environments(scene) == {"1": 2}
+    assert stage.live_version() == "1"
+    assert ready_environments(stage) == {"1": 2}
 
 
-def test_the_number_can_change_without_a_new_version(scene: Scene) -> None:
-    scene.release("old")
-    configure(scene, 3)
-    assert scene.release("old").code == 0
-    assert scene.mutations == ["PutProvisionedConcurrencyConfig"]
-    assert ready_environments(scene) == {"1": 3}
-    configure(scene, 0)
-    assert scene.release("old").code == 0
-    assert ready_environments(scene) == {}
-    scene.release("old")
-    assert scene.mutations == []
+def test_the_number_can_change_without_a_new_version(stage: DeployedStage) -> None:
+    stage.release("old")
+    configure(stage, 3)
+    assert stage.release("old").code == 0
+    assert stage.mutations == ["PutProvisionedConcurrencyConfig"]
+    assert ready_environments(stage) == {"1": 3}
+    configure(stage, 0)
+    assert stage.release("old").code == 0
+    assert ready_environments(stage) == {}
+    stage.release("old")
+    assert stage.mutations == []
 
 
-def test_a_release_keeps_the_number_that_the_schedule_has_set(scene: Scene) -> None:
-    scene.release("old")
-    configure(scene, 2, SCHEDULE)
-    assert scene.release("old").code == 0
+def test_a_release_keeps_the_number_that_the_schedule_has_set(stage: DeployedStage) -> None:
+    stage.release("old")
+    configure(stage, 2, SCHEDULE)
+    assert stage.release("old").code == 0
     expected = {
         f"{NAME}-1": ("cron(0 8 * * ? *)", "Europe/Berlin", 5),
         f"{NAME}-2": ("cron(0 20 * * ? *)", "Europe/Berlin", 0),
     }
-    assert scheduled_actions(scene) == {"1": expected}
-    assert scheduled_minimum(scene) == {"1": 2}
-    assert scene.release("old").code == 0
-    assert scene.mutations == []
+    assert scheduled_actions(stage) == {"1": expected}
+    assert scheduled_minimum(stage) == {"1": 2}
+    assert stage.release("old").code == 0
+    assert stage.mutations == []
 
-    run_scheduled_action(scene, "1", 5)
-    assert scene.release("old").code == 0
-    assert scene.mutations == []
-    assert scene.release("new").code == 0
-    assert ready_environments(scene) == {"2": 5}
-    assert scheduled_actions(scene) == {"2": expected}
-    assert list(scheduled_minimum(scene)) == ["2"]
+    run_scheduled_action(stage, "1", 5)
+    assert stage.release("old").code == 0
+    assert stage.mutations == []
+    assert stage.release("new").code == 0
+    assert ready_environments(stage) == {"2": 5}
+    assert scheduled_actions(stage) == {"2": expected}
+    assert list(scheduled_minimum(stage)) == ["2"]
 
-    configure(scene, 2)
-    assert scene.release("new").code == 0
-    assert ready_environments(scene) == {"2": 2}
-    assert scheduled_actions(scene) == {}
-    assert scheduled_minimum(scene) == {}
+    configure(stage, 2)
+    assert stage.release("new").code == 0
+    assert ready_environments(stage) == {"2": 2}
+    assert scheduled_actions(stage) == {}
+    assert scheduled_minimum(stage) == {}
 
 
-def run_scheduled_action(scene: Scene, version: str, executions: int) -> None:
+def run_scheduled_action(stage: DeployedStage, version: str, executions: int) -> None:
     """Do what AWS does at the time of a scheduled action."""
     target: dict[str, Any] = {
         "ServiceNamespace": "lambda",
         "ScalableDimension": "lambda:function:ProvisionedConcurrency",
         "ResourceId": f"function:{NAME}:{version}",
     }
-    scene.aws.client("application-autoscaling").register_scalable_target(
+    stage.aws.client("application-autoscaling").register_scalable_target(
         **target, MinCapacity=executions, MaxCapacity=executions
     )
-    scene.aws.client("lambda").put_provisioned_concurrency_config(
+    stage.aws.client("lambda").put_provisioned_concurrency_config(
         FunctionName=NAME, Qualifier=version, ProvisionedConcurrentExecutions=executions
     )
-    scene.aws.clock.advance(120)
+    stage.aws.clock.advance(120)
 
 
-def test_a_release_starts_no_environments_while_the_schedule_wants_none(scene: Scene) -> None:
-    configure(scene, 0, SCHEDULE)
-    assert scene.release("old").code == 0
-    assert ready_environments(scene) == {}
-    assert scene.release("new").code == 0
-    assert ready_environments(scene) == {}
-    assert list(scheduled_actions(scene)) == ["2"]
+def test_a_release_starts_no_environments_while_the_schedule_wants_none(stage: DeployedStage) -> None:
+    configure(stage, 0, SCHEDULE)
+    assert stage.release("old").code == 0
+    assert ready_environments(stage) == {}
+    assert stage.release("new").code == 0
+    assert ready_environments(stage) == {}
+    assert list(scheduled_actions(stage)) == ["2"]
 
 
-def test_plan_and_status_show_environments_and_schedule(scene: Scene) -> None:
-    scene.release("old")
-    configure(scene, 5, SCHEDULE)
-    plan = scene.deploy("plan", "--image", scene.images["old"], "--detailed-exitcode")
+def test_plan_and_status_show_environments_and_schedule(stage: DeployedStage) -> None:
+    stage.release("old")
+    configure(stage, 5, SCHEDULE)
+    plan = stage.deploy("plan", "--image", stage.images["old"], "--detailed-exitcode")
     assert plan.code == 2
     assert f"~ provisioned concurrency {NAME}:1\n    executions: 2 → 5\n    schedule: []" in plan.out
-    assert "\nDeployed my-api" in scene.release("old").out
-    assert "\nready      5 environments · 2 scheduled changes\n" in scene.deploy("status").out
-    assert scene.deploy("plan", "--image", scene.images["old"]).out.endswith("\nNothing to change.\n")
+    assert "\nDeployed my-api" in stage.release("old").out
+    assert "\nready      5 environments · 2 scheduled changes\n" in stage.deploy("status").out
+    assert stage.deploy("plan", "--image", stage.images["old"]).out.endswith("\nNothing to change.\n")
 
 
-def test_destroy_deletes_the_schedule_and_the_environments(scene: Scene) -> None:
-    configure(scene, 2, SCHEDULE)
-    scene.release("old")
-    assert scene.deploy("destroy", typed=NAME).code == 0
-    assert scheduled_minimum(scene) == {}
-    assert scheduled_actions(scene) == {}
+def test_destroy_deletes_the_schedule_and_the_environments(stage: DeployedStage) -> None:
+    configure(stage, 2, SCHEDULE)
+    stage.release("old")
+    assert stage.deploy("destroy", typed=NAME).code == 0
+    assert scheduled_minimum(stage) == {}
+    assert scheduled_actions(stage) == {}
 
 
-def test_reserved_concurrency_must_be_enough_for_two_versions(scene: Scene) -> None:
-    scene.configure("reserved_concurrency = 3")
-    rejected = scene.release("old")
+def test_reserved_concurrency_must_be_enough_for_two_versions(stage: DeployedStage) -> None:
+    stage.configure("reserved_concurrency = 3")
+    rejected = stage.release("old")
     assert rejected.code == 2
     assert rejected.err == (
         "deploy.toml: reserved_concurrency: must be at least 4: "
         "during a release, both the old and the new version have provisioned concurrency.\n"
         "Correct that key in deploy.toml.\n"
     )
-    scene.configure("reserved_concurrency = 4")
-    assert scene.release("old").code == 0
+    stage.configure("reserved_concurrency = 4")
+    assert stage.release("old").code == 0
 
 
 INVALID_SCHEDULE = (
@@ -219,8 +219,8 @@ INVALID_SCHEDULE = (
         ),
     ],
 )
-def test_a_mistake_in_deploy_toml_names_the_key(scene: Scene, schedule: str, error: str) -> None:
-    configure(scene, 2, schedule)
-    rejected = scene.release("old")
+def test_a_mistake_in_deploy_toml_names_the_key(stage: DeployedStage, schedule: str, error: str) -> None:
+    configure(stage, 2, schedule)
+    rejected = stage.release("old")
     assert rejected.code == 2
     assert rejected.err.startswith(f"deploy.toml: {error}")

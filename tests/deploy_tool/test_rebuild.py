@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.scene import NAME, Scene, task_root
+from tests.support.deployed_stage import NAME, DeployedStage, task_root
 
 
 class Docker:
     """Records the commands of docker. An image that is pushed answers every request."""
 
-    def __init__(self, scene: Scene, folder: Path) -> None:
-        self.scene = scene
+    def __init__(self, stage: DeployedStage, folder: Path) -> None:
+        self.stage = stage
         self.folder = folder
         self.commands: list[list[str]] = []
 
@@ -22,7 +22,7 @@ class Docker:
         match args:
             case ["push", uri]:
                 repository, tag = uri.partition("/")[2].split(":")
-                self.scene.aws.docker_push(repository, task_root(self.folder, tag), tag)
+                self.stage.aws.docker_push(repository, task_root(self.folder, tag), tag)
             case ["image", "inspect", _]:
                 return json.dumps([{"Architecture": "arm64"}])
         return ""
@@ -32,39 +32,39 @@ class Docker:
 
 
 @pytest.fixture
-def docker(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
-    docker = Docker(scene, tmp_path / "built")
+def docker(stage: DeployedStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    docker = Docker(stage, tmp_path / "built")
     monkeypatch.setattr("deploy.image.run_docker", docker)
     return docker
 
 
-def test_an_unchanged_image_is_not_built_again(scene: Scene, docker: Docker) -> None:
-    assert scene.deploy().code == 0
-    assert scene.deploy().code == 0
+def test_an_unchanged_image_is_not_built_again(stage: DeployedStage, docker: Docker) -> None:
+    assert stage.deploy().code == 0
+    assert stage.deploy().code == 0
     assert len(docker.builds()) == 1
     assert "--no-cache" not in docker.builds()[0]
 
 
-def test_rebuild_builds_the_same_content_on_the_latest_base_image(scene: Scene, docker: Docker) -> None:
-    assert scene.deploy().code == 0
-    run = scene.deploy("--rebuild")
+def test_rebuild_builds_the_same_content_on_the_latest_base_image(stage: DeployedStage, docker: Docker) -> None:
+    assert stage.deploy().code == 0
+    run = stage.deploy("--rebuild")
     assert run.code == 0, run.err
-    assert scene.live_version() == "2"
+    assert stage.live_version() == "2"
     _, rebuild = docker.builds()
     assert rebuild[:3] == ["build", "--pull", "--no-cache"]
     tags = [
         tag
-        for image in scene.aws.client("ecr").describe_images(repositoryName=NAME)["imageDetails"]
+        for image in stage.aws.client("ecr").describe_images(repositoryName=NAME)["imageDetails"]
         for tag in image["imageTags"]
     ]
     first, second = sorted(tags)
     assert second.startswith(f"{first}-rebuilt-")
 
 
-def test_the_next_deploy_keeps_the_rebuilt_image(scene: Scene, docker: Docker) -> None:
-    scene.deploy()
-    scene.deploy("--rebuild")
-    run = scene.deploy()
+def test_the_next_deploy_keeps_the_rebuilt_image(stage: DeployedStage, docker: Docker) -> None:
+    stage.deploy()
+    stage.deploy("--rebuild")
+    run = stage.deploy()
     assert "Nothing to deploy" in run.out
-    assert scene.live_version() == "2"
+    assert stage.live_version() == "2"
     assert len(docker.builds()) == 2

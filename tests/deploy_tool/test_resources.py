@@ -2,60 +2,60 @@
 
 import pytest
 
-from tests.scene import NAME, Scene, interrupt
+from tests.support.deployed_stage import NAME, DeployedStage, interrupt
 
 
-def test_a_deploy_repairs_drift(scene: Scene) -> None:
-    scene.release("old")
-    scene.aws.client("logs").put_retention_policy(logGroupName=f"/aws/lambda/{NAME}", retentionInDays=1)
-    assert scene.release("old").code == 0
-    assert scene.mutations == ["PutRetentionPolicy"]
+def test_a_deploy_repairs_drift(stage: DeployedStage) -> None:
+    stage.release("old")
+    stage.aws.client("logs").put_retention_policy(logGroupName=f"/aws/lambda/{NAME}", retentionInDays=1)
+    assert stage.release("old").code == 0
+    assert stage.mutations == ["PutRetentionPolicy"]
 
 
-def test_each_stage_has_its_own_resources(scene: Scene) -> None:
-    scene.release("old")
-    assert scene.deploy("--stage", "pr-12", "--image", scene.images["new"]).code == 0
-    functions = scene.aws.client("lambda").list_functions()["Functions"]
+def test_each_stage_has_its_own_resources(stage: DeployedStage) -> None:
+    stage.release("old")
+    assert stage.deploy("--stage", "pr-12", "--image", stage.images["new"]).code == 0
+    functions = stage.aws.client("lambda").list_functions()["Functions"]
     assert {function["FunctionName"] for function in functions} == {NAME, "my-api-pr-12"}
 
 
-def test_the_topic_exists_as_long_as_there_is_an_email_address(scene: Scene) -> None:
-    sns = scene.aws.client("sns")
-    scene.configure('alarm_email = "ops@example.com"')
-    scene.release("old")
-    alarms = scene.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+def test_the_topic_exists_as_long_as_there_is_an_email_address(stage: DeployedStage) -> None:
+    sns = stage.aws.client("sns")
+    stage.configure('alarm_email = "ops@example.com"')
+    stage.release("old")
+    alarms = stage.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     (topic,) = sns.list_topics()["Topics"]
     assert [alarm["AlarmActions"] for alarm in alarms] == [[topic["TopicArn"]]] * len(alarms)
     subscriptions = sns.list_subscriptions()["Subscriptions"]
     assert [subscription["Endpoint"] for subscription in subscriptions] == ["ops@example.com"]
-    scene.configure('alarm_email = ""')
-    assert scene.release("old").code == 0
+    stage.configure('alarm_email = ""')
+    assert stage.release("old").code == 0
     assert sns.list_topics()["Topics"] == []
 
 
-def test_old_versions_are_deleted_except_those_in_use(scene: Scene) -> None:
-    scene.configure("keep_releases = 2")
-    for image in scene.images:
-        scene.release(image)
-    versions = scene.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
+def test_old_versions_are_deleted_except_those_in_use(stage: DeployedStage) -> None:
+    stage.configure("keep_releases = 2")
+    for image in stage.images:
+        stage.release(image)
+    versions = stage.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
     assert [version["Version"] for version in versions] == ["$LATEST", "2", "3"]
 
 
-def test_a_release_ends_a_manual_split_of_the_traffic(scene: Scene) -> None:
+def test_a_release_ends_a_manual_split_of_the_traffic(stage: DeployedStage) -> None:
     for image in ("old", "new"):
-        scene.release(image)
-    scene.aws.client("lambda").update_alias(
+        stage.release(image)
+    stage.aws.client("lambda").update_alias(
         FunctionName=NAME, Name="live", RoutingConfig={"AdditionalVersionWeights": {"1": 0.5}}
     )
-    assert scene.release("other").code == 0
-    assert {scene.answer() for _ in range(10)} == {"other"}
+    assert stage.release("other").code == 0
+    assert {stage.answer() for _ in range(10)} == {"other"}
 
 
-def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(scene: Scene) -> None:
-    scene.aws.client("logs").create_log_group(logGroupName=f"/aws/lambda/{NAME}")
-    refused = scene.release("old")
+def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(stage: DeployedStage) -> None:
+    stage.aws.client("logs").create_log_group(logGroupName=f"/aws/lambda/{NAME}")
+    refused = stage.release("old")
     assert refused.code == 1
-    assert scene.mutations == []
+    assert stage.mutations == []
     assert refused.err == (
         f"The log group /aws/lambda/{NAME} already exists, but this tool did not create it for this stage.\n"
         "Choose another name in deploy.toml or another --stage, or delete it.\n"
@@ -63,12 +63,12 @@ def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(scene: 
 
 
 def test_an_interrupted_first_deploy_is_completed_by_the_next_one(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         interrupt(patched, 5, "after")
-        interrupted = scene.release("old")
+        interrupted = stage.release("old")
     assert interrupted.code == 130
     assert interrupted.err == "Interrupted. Run the same command again to continue.\n"
-    assert scene.release("old").code == 0
-    assert scene.live_version() == "1"
+    assert stage.release("old").code == 0
+    assert stage.live_version() == "1"

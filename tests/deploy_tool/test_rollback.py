@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scene import NAME, Scene
+from tests.support.deployed_stage import NAME, DeployedStage
 
 NEEDS_A_FILE = """
 import os
@@ -15,13 +15,13 @@ def handler(event, context):
 
 
 @pytest.fixture
-def two_releases(scene: Scene) -> Scene:
+def two_releases(stage: DeployedStage) -> DeployedStage:
     for image in ("old", "new"):
-        assert scene.release(image).code == 0
-    return scene
+        assert stage.release(image).code == 0
+    return stage
 
 
-def test_the_previous_version_is_live_again(two_releases: Scene) -> None:
+def test_the_previous_version_is_live_again(two_releases: DeployedStage) -> None:
     rollback = two_releases.deploy("rollback")
     assert rollback.code == 0
     assert two_releases.live_version() == "1"
@@ -32,14 +32,14 @@ def test_the_previous_version_is_live_again(two_releases: Scene) -> None:
     assert two_releases.mutations[0] == "UpdateAlias"
 
 
-def test_suggested_commands_contain_the_stage(scene: Scene) -> None:
+def test_suggested_commands_contain_the_stage(stage: DeployedStage) -> None:
     for image in ("old", "new"):
-        scene.deploy("--stage", "dev", "--image", scene.images[image])
-    assert "To undo this: ./deploy.sh --stage dev rollback 2\n" in scene.deploy("--stage", "dev", "rollback").out
-    assert scene.deploy("--stage", "qa", "rollback").err.endswith("Deploy it: ./deploy.sh --stage qa\n")
+        stage.deploy("--stage", "dev", "--image", stage.images[image])
+    assert "To undo this: ./deploy.sh --stage dev rollback 2\n" in stage.deploy("--stage", "dev", "rollback").out
+    assert stage.deploy("--stage", "qa", "rollback").err.endswith("Deploy it: ./deploy.sh --stage qa\n")
 
 
-def test_a_second_rollback_needs_the_number_of_a_version(two_releases: Scene) -> None:
+def test_a_second_rollback_needs_the_number_of_a_version(two_releases: DeployedStage) -> None:
     """The version that was rolled back is probably broken, so it is not recorded as the previous one."""
     two_releases.deploy("rollback")
     again = two_releases.deploy("rollback")
@@ -51,31 +51,31 @@ def test_a_second_rollback_needs_the_number_of_a_version(two_releases: Scene) ->
     assert two_releases.live_version() == "2"
 
 
-def test_a_version_that_fails_its_smoke_test_is_rejected_unless_forced(scene: Scene, tmp_path: Path) -> None:
+def test_a_version_that_fails_its_smoke_test_is_rejected_unless_forced(stage: DeployedStage, tmp_path: Path) -> None:
     (file := tmp_path / "file").touch()
-    assert scene.deploy("--image", scene.push("fragile", NEEDS_A_FILE.format(file=file))).code == 0
-    scene.release("new")
+    assert stage.deploy("--image", stage.push("fragile", NEEDS_A_FILE.format(file=file))).code == 0
+    stage.release("new")
     file.unlink()
-    refused = scene.deploy("rollback")
+    refused = stage.deploy("rollback")
     assert refused.code == 1
-    assert scene.mutations == []
+    assert stage.mutations == []
     assert refused.err.splitlines()[-2:] == [
         "Version 1 failed its smoke test, GET /health: the response has status 500",
         "Version 2 is still live. Choose another version, or use --force.",
     ]
-    forced = scene.deploy("rollback", "--force")
+    forced = stage.deploy("rollback", "--force")
     assert forced.code == 1
     assert "\nVersion 1 failed its smoke test, GET /health: the response has status 500\n" in forced.out
-    assert forced.err == f"{scene.url()} returned status 500: {{}}\nSee ./deploy.sh logs --errors\n"
-    assert scene.live_version() == "1"
+    assert forced.err == f"{stage.url()} returned status 500: {{}}\nSee ./deploy.sh logs --errors\n"
+    assert stage.live_version() == "1"
     file.touch()
-    again = scene.deploy("rollback", "1")
+    again = stage.deploy("rollback", "1")
     assert again.code == 0
     assert "\nVersion 1 is already live.\n" in again.out
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
-def test_a_version_that_does_not_exist_is_an_error_with_a_list(two_releases: Scene) -> None:
+def test_a_version_that_does_not_exist_is_an_error_with_a_list(two_releases: DeployedStage) -> None:
     refused = two_releases.deploy("rollback", "7")
     assert refused.code == 1
     version, *error = refused.err.splitlines()
@@ -83,25 +83,25 @@ def test_a_version_that_does_not_exist_is_an_error_with_a_list(two_releases: Sce
     assert error == ["Version 7 does not exist.", "Choose one of those above: ./deploy.sh rollback 1"]
 
 
-def test_the_only_version_cannot_be_rolled_back(scene: Scene) -> None:
-    scene.release("old")
-    refused = scene.deploy("rollback")
+def test_the_only_version_cannot_be_rolled_back(stage: DeployedStage) -> None:
+    stage.release("old")
+    refused = stage.deploy("rollback")
     assert (refused.code, refused.err) == (1, "No previous version is recorded.\nNo other version exists.\n")
 
 
-def test_rollback_before_the_first_deploy_is_an_error(scene: Scene) -> None:
-    refused = scene.deploy("rollback")
+def test_rollback_before_the_first_deploy_is_an_error(stage: DeployedStage) -> None:
+    refused = stage.deploy("rollback")
     assert refused.code == 1
     assert refused.err == "my-api has no release in stage prod.\nDeploy it: ./deploy.sh\n"
 
 
 @pytest.mark.answers(cold_starts="provisioned_concurrency")
-def test_environments_are_ready_before_the_version_is_live(scene: Scene) -> None:
-    scene.configure("provisioned_concurrency = { executions = 2 }")
+def test_environments_are_ready_before_the_version_is_live(stage: DeployedStage) -> None:
+    stage.configure("provisioned_concurrency = { executions = 2 }")
     for image in ("old", "new"):
-        scene.release(image)
-    assert scene.deploy("rollback").code == 0
-    assert scene.calls.index("PutProvisionedConcurrencyConfig") < scene.calls.index("UpdateAlias")
-    provisioned = scene.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
+        stage.release(image)
+    assert stage.deploy("rollback").code == 0
+    assert stage.calls.index("PutProvisionedConcurrencyConfig") < stage.calls.index("UpdateAlias")
+    provisioned = stage.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
     (config,) = provisioned["ProvisionedConcurrencyConfigs"]
     assert (config["FunctionArn"][-2:], config["RequestedProvisionedConcurrentExecutions"]) == (":1", 2)

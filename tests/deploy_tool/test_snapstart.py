@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.scene import NAME, Scene
+from tests.support.deployed_stage import NAME, DeployedStage
 
 pytestmark = pytest.mark.answers(cold_starts="snapstart")
 
@@ -21,41 +21,41 @@ def handler(event, context):
 """
 
 
-def snapshots_of_live_version(scene: Scene) -> str:
-    live = scene.aws.client("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
+def snapshots_of_live_version(stage: DeployedStage) -> str:
+    live = stage.aws.client("lambda").get_function_configuration(FunctionName=NAME, Qualifier="live")
     return str(live["SnapStart"]["ApplyOn"])
 
 
-def test_versions_have_a_snapshot_unless_deploy_toml_disables_it(scene: Scene) -> None:
-    assert scene.release("old").code == 0
-    assert snapshots_of_live_version(scene) == "PublishedVersions"
-    scene.configure("snapstart = false")
-    assert scene.release("old").code == 0
-    assert scene.live_version() == "2"
-    assert snapshots_of_live_version(scene) == "None"
+def test_versions_have_a_snapshot_unless_deploy_toml_disables_it(stage: DeployedStage) -> None:
+    assert stage.release("old").code == 0
+    assert snapshots_of_live_version(stage) == "PublishedVersions"
+    stage.configure("snapstart = false")
+    assert stage.release("old").code == 0
+    assert stage.live_version() == "2"
+    assert snapshots_of_live_version(stage) == "None"
 
 
-def test_a_release_waits_for_the_snapshot(scene: Scene) -> None:
-    assert scene.release("old").code == 0
-    calls = scene.calls[scene.calls.index("PublishVersion") + 1 :]
+def test_a_release_waits_for_the_snapshot(stage: DeployedStage) -> None:
+    assert stage.release("old").code == 0
+    calls = stage.calls[stage.calls.index("PublishVersion") + 1 :]
     while_waiting = calls[: calls.index("Invoke")]
     assert set(while_waiting) == {"GetFunctionConfiguration"}
     assert len(while_waiting) > 2
 
 
-def test_a_version_whose_init_fails_is_explained_and_deleted(scene: Scene) -> None:
-    refused = scene.deploy("--image", scene.push("fails init", FAILS_INIT))
+def test_a_version_whose_init_fails_is_explained_and_deleted(stage: DeployedStage) -> None:
+    refused = stage.deploy("--image", stage.push("fails init", FAILS_INIT))
     assert refused.code == 1
     *log, message, hint = refused.err.splitlines()
     assert "        RuntimeError: no disk" in log
     assert message.startswith("Lambda could not start version 1: ")
     assert hint == "The live version did not change. Fix the cause (see ./deploy.sh logs --errors) and deploy again."
-    versions = scene.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
+    versions = stage.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
     assert [version["Version"] for version in versions] == ["$LATEST"]
 
 
-def test_a_version_that_cannot_be_restored_is_explained(scene: Scene) -> None:
-    refused = scene.deploy("--image", scene.push("fails restore", FAILS_RESTORE))
+def test_a_version_that_cannot_be_restored_is_explained(stage: DeployedStage) -> None:
+    refused = stage.deploy("--image", stage.push("fails restore", FAILS_RESTORE))
     assert refused.code == 1
     *log, message, hint = refused.err.splitlines()
     assert "        RuntimeError: no connection" in log

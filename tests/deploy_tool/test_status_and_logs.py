@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.scene import NAME, Scene
+from tests.support.deployed_stage import NAME, DeployedStage
 
 SERVICE = """
 import json, time
@@ -32,17 +32,17 @@ errors     \d in the last 24 hours \(see all with \./deploy\.sh logs --errors --
 
 
 @pytest.fixture
-def url(scene: Scene) -> str:
+def url(stage: DeployedStage) -> str:
     """The URL of a service with log records of a response, an exception and a timeout."""
-    scene.configure("timeout_s = 1")
-    url = scene.deploy("--image", scene.push("logs", SERVICE)).url
+    stage.configure("timeout_s = 1")
+    url = stage.deploy("--image", stage.push("logs", SERVICE)).url
     for path in ("/items", "/broken", "/slow"):
-        scene.invoke({"rawPath": path})
+        stage.invoke({"rawPath": path})
     return url
 
 
-def test_status_shows_the_live_version_and_recent_errors(scene: Scene, url: str) -> None:
-    status = scene.deploy("status")
+def test_status_shows_the_live_version_and_recent_errors(stage: DeployedStage, url: str) -> None:
+    status = stage.deploy("status")
     assert status.code == 0
     rows, _, errors = status.out.partition("--hours 24)\n")
     match = re.fullmatch(STATUS, rows + "--hours 24)\n")
@@ -50,27 +50,27 @@ def test_status_shows_the_live_version_and_recent_errors(scene: Scene, url: str)
     assert match[1] == url
     assert "KeyError: 'id'" in errors
     assert "timeout: Sandbox.Timedout after 1," in errors
-    assert scene.mutations == []
+    assert stage.mutations == []
 
 
-def test_status_can_print_only_the_url(scene: Scene, url: str) -> None:
-    assert scene.deploy("status", "--url").out == f"{url}\n"
+def test_status_can_print_only_the_url(stage: DeployedStage, url: str) -> None:
+    assert stage.deploy("status", "--url").out == f"{url}\n"
 
 
-def test_logs_prints_all_records_or_only_errors(scene: Scene, url: str) -> None:
-    logs = scene.deploy("logs")
+def test_logs_prints_all_records_or_only_errors(stage: DeployedStage, url: str) -> None:
+    logs = stage.deploy("logs")
     assert logs.code == 0
     assert "GET /items 200 12.3 ms" in logs.out
-    errors = scene.deploy("logs", "--errors")
+    errors = stage.deploy("logs", "--errors")
     assert errors.code == 0
     assert "GET /items" not in errors.out
     assert "ERROR Lambda: timeout: Sandbox.Timedout after 1," in errors.out
 
 
-def test_status_and_logs_before_the_first_deploy_are_errors(scene: Scene) -> None:
-    status = scene.deploy("status")
+def test_status_and_logs_before_the_first_deploy_are_errors(stage: DeployedStage) -> None:
+    status = stage.deploy("status")
     assert (status.code, status.err) == (1, "my-api has no release in stage prod.\nDeploy it: ./deploy.sh\n")
-    logs = scene.deploy("logs")
+    logs = stage.deploy("logs")
     assert (logs.code, logs.err) == (
         1,
         "my-api has no logs in stage prod: it has not been deployed.\nDeploy it: ./deploy.sh\n",

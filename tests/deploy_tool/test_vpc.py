@@ -4,43 +4,43 @@ import json
 
 import pytest
 
-from tests.embedded_aws.vpc import make_subnet
-from tests.scene import NAME, Scene
+from embedded_aws.ec2.vpc import make_subnet
+from tests.support.deployed_stage import NAME, DeployedStage
 
 WITH_AND_WITHOUT_MIGRATIONS = pytest.mark.parametrize(
     "functions", [1, pytest.param(2, marks=pytest.mark.answers(migrations="alembic"))]
 )
 
 
-def role_policy(scene: Scene) -> str:
-    return str(scene.aws.client("iam").get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"])
+def role_policy(stage: DeployedStage) -> str:
+    return str(stage.aws.client("iam").get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"])
 
 
-def networks(scene: Scene) -> list[tuple[list[str], list[str]]]:
+def networks(stage: DeployedStage) -> list[tuple[list[str], list[str]]]:
     """Return the subnets and security groups of each function."""
-    functions = scene.aws.client("lambda").list_functions()["Functions"]
+    functions = stage.aws.client("lambda").list_functions()["Functions"]
     configs = [function.get("VpcConfig", {}) for function in functions]
     return [(config.get("SubnetIds", []), config.get("SecurityGroupIds", [])) for config in configs]
 
 
 @WITH_AND_WITHOUT_MIGRATIONS
-def test_all_functions_are_connected_to_the_vpc_and_disconnected(scene: Scene, functions: int) -> None:
-    scene.release("old")
-    assert "ec2:" not in role_policy(scene)
-    subnets = [make_subnet(scene.aws.client("ec2"), block)[1] for block in ("10.0.0.0/24", "10.0.1.0/24")]
-    scene.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
-    assert scene.release("old").code == 0
-    assert "ec2:CreateNetworkInterface" in role_policy(scene)
-    assert networks(scene) == [(sorted(subnets, reverse=True), ["sg-1"])] * functions
-    scene.release("old")
-    assert scene.mutations == []
-    scene.project.edit("deploy.toml", "vpc = ", "# vpc = ")
-    assert scene.release("old").code == 0
-    assert networks(scene) == [([], [])] * functions
-    assert "ec2:" in role_policy(scene)  # a rollback to the version in the VPC is still possible
-    scene.aws.client("lambda").delete_function(FunctionName=NAME, Qualifier="2")
-    assert scene.release("old").code == 0
-    assert "ec2:" not in role_policy(scene)
+def test_all_functions_are_connected_to_the_vpc_and_disconnected(stage: DeployedStage, functions: int) -> None:
+    stage.release("old")
+    assert "ec2:" not in role_policy(stage)
+    subnets = [make_subnet(stage.aws.client("ec2"), block)[1] for block in ("10.0.0.0/24", "10.0.1.0/24")]
+    stage.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
+    assert stage.release("old").code == 0
+    assert "ec2:CreateNetworkInterface" in role_policy(stage)
+    assert networks(stage) == [(sorted(subnets, reverse=True), ["sg-1"])] * functions
+    stage.release("old")
+    assert stage.mutations == []
+    stage.project.edit("deploy.toml", "vpc = ", "# vpc = ")
+    assert stage.release("old").code == 0
+    assert networks(stage) == [([], [])] * functions
+    assert "ec2:" in role_policy(stage)  # a rollback to the version in the VPC is still possible
+    stage.aws.client("lambda").delete_function(FunctionName=NAME, Qualifier="2")
+    assert stage.release("old").code == 0
+    assert "ec2:" not in role_policy(stage)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_all_functions_are_connected_to_the_vpc_and_disconnected(scene: Scene, f
         ),
     ],
 )
-def test_a_mistake_in_deploy_toml_names_the_key(scene: Scene, vpc: str, error: str) -> None:
-    scene.configure(f"vpc = {vpc}")
-    rejected = scene.deploy()
+def test_a_mistake_in_deploy_toml_names_the_key(stage: DeployedStage, vpc: str, error: str) -> None:
+    stage.configure(f"vpc = {vpc}")
+    rejected = stage.deploy()
     assert (rejected.code, rejected.err) == (2, f"deploy.toml: {error}")

@@ -1,0 +1,93 @@
+"""Where does a line that a function writes go? Into CloudWatch Logs as Lambda's log format says, and into the tail."""
+
+import json
+import threading
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.logs.models import logs_backends
+
+from embedded_aws.clock import Clock
+from embedded_aws.iam.roles import Roles
+from embedded_aws.lambda_.state import Deployed
+
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+TAIL_BYTES = 4096
+moto_lock = threading.RLock()  # moto's backends are not safe under threads
+
+
+class LogStream:
+    """The log stream of one execution environment."""
+
+    def __init__(self, account: str, region: str, clock: Clock, roles: Roles, deployed: Deployed) -> None:
+        self._clock = clock
+        self._backend = logs_backends[account][region]
+        self._roles = roles
+        self._role: str = deployed.config["Role"]
+        logging = deployed.config["LoggingConfig"]
+        self.group: str = logging["LogGroup"]
+        self._arn = f"arn:aws:logs:{region}:{account}:log-group:{self.group}:log-stream:*"
+        self.json: bool = logging["LogFormat"] == "JSON"
+        self.level: str = logging.get("ApplicationLogLevel", "")
+        self._system_level: str = logging.get("SystemLogLevel", "INFO")
+        day = datetime.fromtimestamp(clock.time(), UTC).strftime("%Y/%m/%d")
+        self.name = f"{day}/[{deployed.version}]{uuid.uuid4().hex}"
+        self._tail = bytearray()
+        self._writable: bool | None = None
+
+    def line(self, text: str) -> None:
+        """A line from the function's stdout or stderr. JSON lines below the application's level are dropped."""
+        if text and self._wanted(text):
+            self._put(text)
+
+    def platform(self, kind: str, record: dict[str, Any], level: str, text: str = "") -> None:
+        """A line of Lambda's own: JSON in the JSON format if the level is wanted, else its text form if it has one."""
+        if self.json:
+            if LEVELS.index(level) >= LEVELS.index(self._system_level):
+                self._put(
+                    json.dumps({"time": self._timestamp(), "type": kind, "record": record}, separators=(",", ":"))
+                )
+        elif text:
+            self._put(text)
+
+    def take_tail(self) -> bytes:
+        """The last 4 KB since the last call."""
+        tail = bytes(self._tail[-TAIL_BYTES:])
+        self._tail.clear()
+        return tail
+
+    def _wanted(self, text: str) -> bool:
+        if not self.json or not text.startswith("{"):
+            return True
+        try:
+            level = str(json.loads(text).get("level", "INFO")).upper()
+        except (ValueError, AttributeError):
+            return True
+        level = {"WARNING": "WARN", "CRITICAL": "FATAL"}.get(level, level)
+        return level not in LEVELS or LEVELS.index(level) >= LEVELS.index(self.level)
+
+    def _put(self, message: str) -> None:
+        self._tail += message.encode() + b"\n"
+        with moto_lock:
+            if self._open():
+                event = {"timestamp": int(self._clock.time() * 1000), "message": message}
+                self._backend.groups[self.group].put_log_events(self.name, [event])
+
+    def _open(self) -> bool:
+        """Makes group and stream as Lambda does, if the role allows it. Lines that cannot be written are lost."""
+        if self._writable is None:
+            self._writable = self._allowed("CreateLogStream") and self._allowed("PutLogEvents")
+            if self.group not in self._backend.groups:
+                self._writable = self._writable and self._allowed("CreateLogGroup")
+                if self._writable:
+                    self._backend.create_log_group(self.group, {})
+            if self._writable:
+                self._backend.create_log_stream(self.group, self.name)
+        return self._writable and self.group in self._backend.groups
+
+    def _allowed(self, action: str) -> bool:
+        return self._roles.allow(self._role, f"logs:{action}", self._arn)
+
+    def _timestamp(self) -> str:
+        return datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -1,0 +1,135 @@
+"""What is in the registry, and what does a function run when it names an image?"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from moto.ecr.models import ecr_backends
+
+from embedded_aws.errors import invalid
+
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+ACCEPTED_MEDIA_TYPES = (DOCKER_MANIFEST, OCI_MANIFEST)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image as a launcher needs it: a directory to run in place, or a reference an engine can pull."""
+
+    digest: str
+    architecture: str
+    command: tuple[str, ...]
+    task_root: Path | None = None
+    reference: str = ""
+
+    def with_command(self, command: list[str] | None) -> "Image":
+        """The image with the function's ImageConfig.Command in place of its own."""
+        return replace(self, command=tuple(command)) if command else self
+
+
+class Registry:
+    """The images behind the digests that the embedded ECR lists."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._by_digest: dict[str, Image] = {}
+
+    def put(self, region: str, repository: str, tag: str | None, manifest: bytes, media_type: str, image: Image) -> str:
+        """Stores a pushed manifest under the digest of its bytes, as registries do. Returns the digest URI."""
+        backend = ecr_backends[self._account][region]
+        digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
+        images = backend.repositories[repository].images
+        for other in images:  # a moved tag leaves the old image untagged; moto would delete it
+            if tag in other.image_tags and other.get_image_digest() != digest:
+                other.remove_tag(tag)
+                other.image_tag = other.image_tags[-1] if other.image_tags else None  # type: ignore[assignment]
+        held = next((i for i in images if i.get_image_digest() == digest), None)
+        if held is None or (tag is not None and tag not in held.image_tags):
+            backend.put_image(repository, manifest.decode(), tag, media_type, digest)  # type: ignore[arg-type]
+        self._by_digest[digest] = image
+        return f"{self.uri(region, repository)}@{digest}"
+
+    def push(
+        self,
+        region: str,
+        repository: str,
+        task_root: Path,
+        command: list[str],
+        architecture: str,
+        tag: str | None = None,
+        media_type: str = DOCKER_MANIFEST,
+    ) -> str:
+        """Stores the manifest an image with this task root would have: its digest changes with the content."""
+        backend = ecr_backends[self._account][region]
+        if repository not in backend.repositories:
+            backend.create_repository(repository, None, {}, None, "MUTABLE", [])
+        layer = "sha256:" + _content_hash(task_root)
+        config = json.dumps(
+            {"architecture": _goarch(architecture), "os": "linux", "config": {"Cmd": command}, "layer": layer}
+        )
+        manifest: dict[str, Any] = {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": len(config),
+                "digest": "sha256:" + hashlib.sha256(config.encode()).hexdigest(),
+            },
+            "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 1, "digest": layer}],
+        }
+        body = json.dumps(manifest).encode()
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        image = Image(digest, architecture, tuple(command), task_root)
+        return self.put(region, repository, tag, body, media_type, image)
+
+    def resolve(self, region: str, uri: str) -> tuple[str, str]:
+        """The digest and the digest URI of an image in this account's registry. Raises what CreateFunction answers."""
+        prefix = self.uri(region, "")
+        if not uri.startswith(prefix):
+            raise invalid(f"Source image {uri} is not valid. Provide a valid source image.")
+        repository, at, digest = uri.removeprefix(prefix).partition("@")
+        tag = ""
+        if not at:
+            repository, _, tag = repository.partition(":")
+        found = self._find(region, repository, digest, tag or "latest")
+        if found is None or found.get_image_digest() not in self._by_digest:
+            raise invalid(f"Source image {uri} does not exist. Provide a valid source image.")
+        if found.image_manifest_media_type not in ACCEPTED_MEDIA_TYPES:
+            raise invalid(
+                f"The image manifest, config or layer media type for the source image {uri} is not supported."
+            )
+        digest = found.get_image_digest()
+        return digest, f"{prefix}{repository}@{digest}"
+
+    def exists(self, region: str, digest_uri: str) -> bool:
+        repository, _, digest = digest_uri.partition("/")[2].partition("@")
+        return self._find(region, repository, digest, "") is not None
+
+    def image(self, digest: str) -> Image:
+        return self._by_digest[digest]
+
+    def uri(self, region: str, repository: str) -> str:
+        return f"{self._account}.dkr.ecr.{region}.amazonaws.com/{repository}"
+
+    def _find(self, region: str, repository: str, digest: str, tag: str) -> Any:
+        held = ecr_backends[self._account][region].repositories.get(repository)
+        for image in list(held.images) if held else []:
+            if digest == image.get_image_digest() or (not digest and tag in image.image_tags):
+                return image
+        return None
+
+
+def _content_hash(root: Path) -> str:
+    content = hashlib.sha256()
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        content.update(f"{path.relative_to(root)}\0".encode())
+        content.update(path.read_bytes())
+    return content.hexdigest()
+
+
+def _goarch(architecture: str) -> str:
+    return {"x86_64": "amd64"}.get(architecture, architecture)

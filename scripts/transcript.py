@@ -1,0 +1,94 @@
+"""Record `make demo ENGINE=docker` on this machine as docs/transcript.svg, the first picture of the README.
+
+It needs a container engine. On Debian, `.ci/engine.sh up DIR` starts one; then run `source DIR/environment`. Run
+`docker builder prune --all` first, so that the image is built and not taken from the cache.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+PICTURE = TEMPLATE / "docs/transcript.svg"
+COLUMNS = 106
+COMMAND = "make demo ENGINE=docker"
+FROM = "$ cd my-api"  # the lines before it are about the demo itself
+VARIES = re.compile(  # differs between two runs
+    r"sha256:[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|[\d.]+(?=s\b)|[\d,]+(?= ms)|\d+(?= of 512 MB)|(?<=Python )[\d.]+ on \w+"
+)
+STYLE = """
+text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: #1f2328 }
+text.title { font: 12px system-ui, sans-serif; fill: #59636e }
+.page { fill: #f6f8fa; stroke: #d1d9e0 }
+.command { font-weight: 600; fill: #0550ae } .json { fill: #116329 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } text.title { fill: #9198a1 }
+  .page { fill: #151b23; stroke: #3d444d }
+  .command { fill: #79c0ff } .json { fill: #7ee787 }
+}
+"""
+
+
+def main() -> None:
+    demo = [sys.executable, "-m", "scripts.demo", "--engine", "docker"]
+    result = subprocess.run(demo, cwd=TEMPLATE, stdout=subprocess.PIPE, encoding="utf-8")
+    if result.returncode:
+        sys.exit(f"{COMMAND} failed, so {PICTURE.relative_to(TEMPLATE)} was not changed.\n{result.stdout}")
+    PICTURE.write_text(picture(shown(result.stdout), time.strftime("%Y-%m-%d")), "utf-8")
+    print(f"Wrote {PICTURE.relative_to(TEMPLATE)}. View it in a browser, on a light page and on a dark one.")
+
+
+def shown(output: str) -> list[str]:
+    """Return the lines of the demo's output that the picture shows. Long lines are shortened."""
+    _, begin, rest = output.partition(FROM)
+    lines = (begin + rest).strip().splitlines()
+    return [line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in lines]
+
+
+def picture(lines: list[str], date: str) -> str:
+    """Return the lines as an SVG picture for light and dark pages."""
+    width, height, row = 800, 58 + 17 * len(lines), 17
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    texts = [
+        f'<text{kind_of(line)} x="16" y="{58 + number * row}" xml:space="preserve">{escape(line)}</text>'
+        for number, line in enumerate(lines)
+        if line
+    ]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
+            f"<title>The output of {COMMAND}</title>",
+            f"<style>{STYLE}</style>",
+            f'<rect class="page" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"/>',
+            f'<text class="title" x="16" y="27">{COMMAND}, {date}</text>',
+            *texts,
+            "</svg>\n",
+        ]
+    )
+
+
+def kind_of(line: str) -> str:
+    """Return the class attribute for a line that is a command or a JSON response."""
+    for kind, begin in (("command", "$ "), ("json", "{")):
+        if line.lstrip().startswith(begin):
+            return f' class="{kind}"'
+    return ""
+
+
+def lines_of(file: Path) -> list[str]:
+    """Return the lines that a picture shows, without the empty ones."""
+    texts = ElementTree.parse(file).getroot().iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - our own
+    return [text.text or "" for text in texts if text.get("class") != "title"]
+
+
+def without_what_varies(lines: list[str]) -> list[str]:
+    """Return the lines, except empty ones, with everything replaced that differs between two runs."""
+    return [VARIES.sub("#", line) for line in lines if line]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Two deploys of a stage at the same time: one is live as a whole, and the other says why it stopped."""
+
+import itertools
+import threading
+import urllib.request
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from embedded_aws import EmbeddedAws
+from scripts.deploy_tool import Run, run_deploy_sh
+from scripts.projects import CHOICES
+from tests.support.bake import Bake
+from tests.support.deployed_stage import DeployedStage, before_change, deployed_stage, task_root
+
+RELEASES = ("zero", "one", "two")
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first deploy", "update"])
+@pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
+def test_one_deploy_succeeds_and_the_other_says_why_it_stopped(
+    bake: Bake, tmp_path: Path, endpoint: str, first: bool
+) -> None:
+    project = bake(endpoint=endpoint)
+    with EmbeddedAws() as aws:
+        roots = {release: task_root(tmp_path, release) for release in RELEASES}
+        images = {release: aws.push_image("built-elsewhere", root) for release, root in roots.items()}
+        if not first:
+            assert run_deploy_sh(project, aws, "--image", images["zero"]).code == 0
+        start, runs = threading.Barrier(2), dict[str, Run]()
+
+        def deploy(release: str) -> None:
+            start.wait()
+            runs[release] = run_deploy_sh(project, aws, "--image", images[release])
+
+        threads = [threading.Thread(target=deploy, args=(release,)) for release in RELEASES[1:]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        winners = [run for run in runs.values() if run.code == 0]  # both, if one started after the other had finished
+        assert winners
+        for run in runs.values():
+            if run.code != 0:
+                assert_stopped(run)
+        with urllib.request.urlopen(winners[0].url, timeout=30) as response:
+            assert runs[response.read().decode()].code == 0
+
+
+def assert_stopped(run: Run) -> None:
+    assert run.code == 1
+    message, hint = run.err.splitlines()
+    assert message.startswith("Another deploy ")
+    assert hint.startswith("Run ./deploy.sh status, then ")
+
+
+@pytest.mark.parametrize("live", [None, "old"], ids=["first deploy", "update"])
+@pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
+def test_a_deploy_can_be_interrupted_by_another_one_at_any_change(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str, live: str | None
+) -> None:
+    for number in itertools.count(1):
+        with deployed_stage(bake, tmp_path, endpoint=endpoint) as stage:
+            if live:
+                stage.release(live)
+            with monkeypatch.context() as patched:
+                others = list[Run]()
+                before_change(patched, number, partial(release_new, stage, others))
+                run = stage.release("other")
+            if not others:  # every change was tried
+                break
+            assert others[0].code == 0, others[0]
+            assert stage.answer() == "new"
+            if run.code != 0:
+                assert_stopped(run)
+            assert stage.release("other").code == 0
+            assert stage.answer() == "other"
+    assert number > 3
+
+
+def release_new(stage: DeployedStage, runs: list[Run]) -> None:
+    runs.append(stage.release("new"))

@@ -1,0 +1,74 @@
+"""Every combination is deployed with its own ./deploy.sh, responds, uses all its permissions, and is destroyed."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from embedded_aws import EmbeddedAws
+from scripts.acceptance_scenario import play
+from scripts.deploy_tool import Run, run_deploy_sh
+from scripts.projects import COMBINATIONS, Answers, combination_name
+from tests.support.bake import Bake
+from tests.support.deploy_tool import database_for, push_image, remaining_resources, run_in_process
+from tests.support.permissions import grants, missing, unused
+
+TRANSCRIPT = r"""my-api · prod · us-east-1
+\[#\] Building image\.\.\.          skipped: --image was given
+\[#\] Pushing to ECR\.\.\.          sha256:[0-9a-f]{4}… exists
+\[#\] Preparing resources\.\.\.     \d+ created \(\d+\.\ds\)
+\[#\] Releasing version 1\.\.\.     smoke test passed, live \(\d+\.\ds\)
+\[#\] Checking the URL\.\.\.
+      \$ curl -s (\S+/)
+      \{"ok":true\}
+      cold start: [\d,]+ ms(?: \(restore: [\d,]+ ms\))?  ·  warm: [\d,]+ ms  ·  memory: \d+ of 512 MB
+\[#\] Cleaning up\.\.\.             nothing to remove
+Deployed my-api in \d+s\.  \1
+"""
+READS = 25  # of a deploy without changes in the default project
+MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 2, "provisioned_concurrency": 4}
+MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
+
+
+def transcript(answers: Answers) -> str:
+    """Return a pattern of the output of the first deploy, with numbered steps."""
+    before, releasing, after = TRANSCRIPT.partition(r"\[#\] Releasing")
+    migrating = MIGRATING if answers["migrations"] == "alembic" else ""
+    parts = (before + migrating + releasing + after).split("#")
+    return parts[0] + "".join(f"{number}/{len(parts) - 1}{part}" for number, part in enumerate(parts[1:], 1))
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=combination_name)
+def test_a_project_works_from_its_first_deploy_to_destroy(bake: Bake, tmp_path: Path, answers: Answers) -> None:
+    project = bake(**answers).copy(tmp_path)
+    with EmbeddedAws() as aws, database_for(project, aws):
+        runs = list[Run]()
+
+        def deploy(*arguments: str, typed: str = "") -> Run:
+            if arguments[0] == "destroy":
+                assert_all_permissions_are_used(aws)
+            run = run_in_process if runs else run_deploy_sh
+            runs.append(run(project, aws, *arguments, typed=typed))
+            return runs[-1]
+
+        @contextmanager
+        def unchanged() -> Iterator[None]:
+            before = len(aws.calls)
+            yield
+            calls = aws.calls[before:]  # of a plan and a deploy
+            assert [call.operation for call in calls if call.mutating] == []
+            assert len(calls) <= 2 * READS + sum(2 * MORE_READS.get(answer, 0) for answer in answers.values())
+
+        play(project, deploy, lambda: ["--image", push_image(project, aws)], "my-api-prod", unchanged=unchanged)
+        assert re.fullmatch(transcript(answers), runs[0].out), runs[0].out
+        assert remaining_resources(aws) == []
+
+
+def assert_all_permissions_are_used(aws: EmbeddedAws) -> None:
+    granted = set(grants(aws))
+    assert "logs:PutLogEvents" in {action for _, action, _ in granted}
+    assert unused(granted, aws.used_by_roles) == set()
+    assert missing(granted, aws.used_by_roles) == set()
+    assert [grant for grant in granted if "*" in grant[1] or grant[2] == "*"] == []

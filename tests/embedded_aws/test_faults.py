@@ -1,0 +1,136 @@
+"""Can a test make any call fail as AWS fails, and see which calls were made?"""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from embedded_aws import Call, ConnectionReset, EmbeddedAws
+from tests.support.sample_function import NAME, SampleFunction
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "code", "status", "resource"),
+    [
+        ("lambda", "get_function", {"FunctionName": "f"}, "AccessDeniedException", 403, "arn:aws:lambda:{}:function:f"),
+        ("iam", "get_role", {"RoleName": "r"}, "AccessDenied", 403, "arn:aws:iam::123456789012:role/r"),
+        ("ssm", "get_parameters", {"Names": ["/a"]}, "AccessDeniedException", 400, "arn:aws:ssm:{}:parameter/a"),
+        ("sns", "list_topics", {}, "AccessDenied", 403, "*"),
+    ],
+)  # fmt: skip
+def test_a_denied_action(
+    aws: EmbeddedAws, service: str, operation: str, params: Any, code: str, status: int, resource: str
+) -> None:
+    resource = resource.format("us-east-1:123456789012")
+    aws.deny(f"{service}:*")
+    for _ in range(2):
+        with pytest.raises(ClientError) as denied:
+            getattr(aws.client(service), operation)(**params)
+        answer = denied.value.response
+        assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+        assert "User: arn:aws:sts::123456789012:user/moto is not authorized to perform: " in answer["Error"]["Message"]
+        assert f" on resource: {resource} " in answer["Error"]["Message"]
+    aws.clear_faults()
+    with pytest.raises(ClientError) as error:
+        aws.client("lambda").get_function(FunctionName="f")
+    assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_actions_that_come_with_a_call_are_checked_too(sample: SampleFunction) -> None:
+    definition = sample.definition(Tags={"a": "b"})
+    for action in ("iam:PassRole", "lambda:TagResource"):
+        sample.aws.deny(action)
+        with pytest.raises(ClientError, match=f"not authorized to perform: {action} on resource"):
+            sample.client.create_function(**definition)
+        sample.aws.clear_faults()
+    sample.client.create_function(**definition)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "throttled", "failed"),
+    [
+        ("lambda", "list_functions", "TooManyRequestsException", "ServiceException"),
+        ("logs", "describe_log_groups", "ThrottlingException", "InternalFailure"),
+        ("iam", "list_roles", "Throttling", "InternalFailure"),
+    ],
+)
+def test_throttles_and_server_errors(
+    aws: EmbeddedAws, service: str, operation: str, throttled: str, failed: str
+) -> None:
+    client = aws.client(service)
+    for kind, code in (("throttle", throttled), ("server_error", failed)):
+        fault = aws.fail(f"{service}:*", kind, call=2)  # type: ignore[arg-type]
+        getattr(client, operation)()
+        with pytest.raises(ClientError) as error:
+            getattr(client, operation)()
+        assert error.value.response["Error"]["Code"] == code
+        getattr(client, operation)()
+        assert (fault.seen, fault.hits) == (3, 1)
+
+
+@pytest.mark.parametrize(("kind", "made"), [("reset_before", False), ("reset_after", True)])
+def test_a_broken_connection_before_or_after_aws_acted(aws: EmbeddedAws, kind: Any, made: bool) -> None:
+    logs = aws.client("logs")
+    aws.fail("logs:CreateLogGroup", kind)
+    with pytest.raises(ConnectionClosedError):
+        logs.create_log_group(logGroupName="/g")
+    assert bool(logs.describe_log_groups()["logGroups"]) is made
+
+
+def test_hooks_run_around_every_call(aws: EmbeddedAws) -> None:
+    seen: list[tuple[int, str, str, int]] = []
+    aws.hook(lambda call, number, when: seen.append((number, when, call.action, call.status)))
+    aws.client("logs").create_log_group(logGroupName="/g")
+    aws.client("sts").get_caller_identity()
+    assert seen == [
+        (1, "before", "logs:CreateLogGroup", 0),
+        (1, "after", "logs:CreateLogGroup", 200),
+        (2, "before", "sts:GetCallerIdentity", 0),
+        (2, "after", "sts:GetCallerIdentity", 200),
+    ]
+
+    def breaks(call: Call, number: int, when: str) -> None:
+        if (number, when) == (3, "after"):
+            raise ConnectionReset
+
+    aws.hook(breaks)
+    with pytest.raises(ConnectionClosedError):
+        aws.client("logs").delete_log_group(logGroupName="/g")
+    assert not aws.client("logs").describe_log_groups()["logGroups"]
+
+
+def test_calls_are_recorded_in_order(sample: SampleFunction) -> None:
+    sample.create(Tags={"a": "b"})
+    with pytest.raises(ClientError):
+        sample.client.get_alias(FunctionName=NAME, Name="none")
+    sample.aws.client("ecr").describe_repositories(repositoryNames=[NAME])
+    calls = sample.aws.calls
+    assert [(call.action, call.status, call.mutating) for call in calls] == [
+        ("iam:CreateRole", 200, True),
+        ("iam:PutRolePolicy", 200, True),
+        ("lambda:CreateFunction", 201, True),
+        ("lambda:GetAlias", 404, False),
+        ("ecr:DescribeRepositories", 200, False),
+    ]
+    assert calls[2].params["Tags"] == {"a": "b"}
+    assert calls[3].params == {"FunctionName": NAME, "Name": "none"}
+    assert {call.caller for call in calls} == {"deployer"}
+
+
+def test_each_embedded_aws_starts_empty(aws: EmbeddedAws) -> None:
+    aws.client("logs").create_log_group(logGroupName="/g")
+    aws.client("ssm", region="eu-central-1").put_parameter(Name="a", Type="String", Value="b")
+    for _ in range(2):
+        with EmbeddedAws() as other:
+            assert not other.client("logs").describe_log_groups()["logGroups"]
+            assert not other.client("ssm", region="eu-central-1").describe_parameters()["Parameters"]
+            other.client("logs").create_log_group(logGroupName="/g")
+
+
+def test_the_users_own_aws_configuration_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "none-such")
+    with EmbeddedAws(region="eu-central-1") as aws:
+        assert aws.client("lambda").get_account_settings()["AccountUsage"]["FunctionCount"] == 0
+        assert aws.client("ecr").describe_repositories()["repositories"] == []
+        assert aws.environ["AWS_REGION"] == "eu-central-1"
+        assert aws.environ["AWS_ENDPOINT_URL"] == aws.url

@@ -1,0 +1,180 @@
+"""Is what moto gets wrong, in the services that we leave to it, put right?"""
+
+import hashlib
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from embedded_aws import EmbeddedAws
+from tests.support.sample_function import NAME, SampleFunction, refused
+
+ALARM: dict[str, Any] = {
+    "AlarmName": "a",
+    "Namespace": "AWS/Lambda",
+    "MetricName": "Errors",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 1,
+    "ComparisonOperator": "GreaterThanThreshold",
+    "Statistic": "Sum",
+}
+
+
+def test_retention_takes_only_the_days_that_exist(aws: EmbeddedAws) -> None:
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName="/g")
+    with refused("InvalidParameterException", "Value '31' at 'retentionInDays' failed to satisfy constraint"):
+        logs.put_retention_policy(logGroupName="/g", retentionInDays=31)
+    logs.put_retention_policy(logGroupName="/g", retentionInDays=30)
+    assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 30
+
+
+def test_tags_of_a_log_group_go_by_the_arn_without_a_star(aws: EmbeddedAws) -> None:
+    logs = aws.client("logs")
+    logs.create_log_group(logGroupName="/g", tags={"service": "a"})
+    group = logs.describe_log_groups()["logGroups"][0]
+    assert logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"] == {"service": "a"}
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        logs.list_tags_for_resource(resourceArn=group["arn"])
+    with refused("ResourceNotFoundException"):
+        logs.list_tags_for_resource(resourceArn=group["logGroupArn"] + "x")
+
+
+def test_a_digest_is_the_hash_of_the_manifest(sample: SampleFunction) -> None:
+    uri = sample.image(tag="one")
+    digest = uri.partition("@")[2]
+    ecr = sample.aws.client("ecr")
+    (image,) = ecr.batch_get_image(repositoryName=NAME, imageIds=[{"imageTag": "one"}])["images"]
+    assert "sha256:" + hashlib.sha256(image["imageManifest"].encode()).hexdigest() == digest
+    assert image["imageId"]["imageDigest"] == digest
+    assert image["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    assert sample.image(tag="one") == uri  # the same content is the same image
+    assert sample.image("other = 1\n", tag="one") != uri
+
+
+def test_a_moved_tag_leaves_the_old_image_without_one(sample: SampleFunction) -> None:
+    old, new = sample.image(tag="one"), sample.image("other = 1\n", tag="one")
+    ecr = sample.aws.client("ecr")
+    images = {i["imageDigest"]: i.get("imageTags") for i in ecr.describe_images(repositoryName=NAME)["imageDetails"]}
+    assert images == {old.partition("@")[2]: None, new.partition("@")[2]: ["one"]}
+    gone = [{"imageDigest": old.partition("@")[2]}]
+    assert ecr.batch_delete_image(repositoryName=NAME, imageIds=gone)["imageIds"] == gone
+    assert len(ecr.list_images(repositoryName=NAME)["imageIds"]) == 1
+
+
+def test_tags_of_an_alarm_are_set_once(aws: EmbeddedAws) -> None:
+    cloudwatch = aws.client("cloudwatch")
+    for value in ("first", "second"):
+        cloudwatch.put_metric_alarm(**ALARM, Tags=[{"Key": "k", "Value": value}])
+    arn = cloudwatch.describe_alarms()["MetricAlarms"][0]["AlarmArn"]
+    assert cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "k", "Value": "first"}]
+
+
+def test_deleting_an_alarm_that_is_not_there_deletes_none(aws: EmbeddedAws) -> None:
+    cloudwatch = aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(**ALARM)
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        cloudwatch.delete_alarms(AlarmNames=["a", "none"])
+    assert cloudwatch.describe_alarms()["MetricAlarms"]
+    cloudwatch.delete_alarms(AlarmNames=["a"])
+
+
+def test_a_topic_cannot_be_made_again_with_other_tags(aws: EmbeddedAws) -> None:
+    sns = aws.client("sns")
+    tags = [{"Key": "service", "Value": "a"}]
+    arn = sns.create_topic(Name="t", Tags=tags)["TopicArn"]
+    assert sns.create_topic(Name="t", Tags=tags)["TopicArn"] == sns.create_topic(Name="t")["TopicArn"] == arn
+    with refused("InvalidParameter", "Topic already exists with different tags"):
+        sns.create_topic(Name="t", Tags=[{"Key": "service", "Value": "b"}])
+
+
+def test_an_email_subscription_waits_for_its_confirmation(aws: EmbeddedAws) -> None:
+    sns = aws.client("sns")
+    arn = sns.create_topic(Name="t")["TopicArn"]
+    for protocol, endpoint in (("email", "a@example.com"), ("sqs", "arn:aws:sqs:us-east-1:123456789012:q")):
+        sns.subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
+    answer = sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="b@example.com")
+    assert answer["SubscriptionArn"] == "pending confirmation"
+    listed = {
+        s["Endpoint"]: s["SubscriptionArn"] for s in sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+    }
+    assert listed.pop("arn:aws:sqs:us-east-1:123456789012:q").startswith(arn)
+    assert listed == dict.fromkeys(["a@example.com", "b@example.com"], "PendingConfirmation")
+    with refused("InvalidParameter"):
+        sns.unsubscribe(SubscriptionArn="PendingConfirmation")
+    sns.delete_topic(TopicArn=arn)
+    assert not sns.list_topics()["Topics"]
+
+
+def test_a_standard_parameter_holds_four_kilobytes(aws: EmbeddedAws) -> None:
+    ssm = aws.client("ssm")
+    with refused("ValidationException", "maximum parameter value of 4096 characters"):
+        ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4097)
+    ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4096)
+
+
+def test_the_current_version_of_a_secret_is_the_one_with_the_label(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    first = secrets.create_secret(Name="a", SecretString="one")["VersionId"]
+    second = secrets.put_secret_value(SecretId="a", SecretString="two", VersionStages=["DRAFT"])["VersionId"]
+    third = secrets.put_secret_value(SecretId="a", SecretString="three", VersionStages=["DRAFT"])["VersionId"]
+    move = {"SecretId": "a", "VersionStage": "AWSCURRENT"}
+    assert secrets.get_secret_value(SecretId="a")["SecretString"] == "one"
+    secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=second)
+    assert secrets.get_secret_value(SecretId="a")["SecretString"] == "two"
+    with refused("InvalidParameterException"):
+        secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=third)
+    assert secrets.get_secret_value(SecretId="a")["VersionId"] == second
+
+
+def test_a_secret_that_is_being_deleted_can_only_be_restored(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="a", SecretString="one")
+    secrets.delete_secret(SecretId="a", RecoveryWindowInDays=30)
+    with refused("InvalidRequestException"):
+        secrets.get_secret_value(SecretId="a")
+    with refused("InvalidRequestException"):
+        secrets.put_secret_value(SecretId="a", SecretString="two")
+    with refused("InvalidRequestException"):
+        secrets.tag_resource(SecretId="a", Tags=[{"Key": "k", "Value": "v"}])
+    with refused("InvalidRequestException"):
+        secrets.create_secret(Name="a", SecretString="two")
+    assert secrets.describe_secret(SecretId="a")["DeletedDate"]
+    secrets.restore_secret(SecretId="a")
+    assert secrets.get_secret_value(SecretId="a")["SecretString"] == "one"
+
+
+def test_the_name_of_a_secret_deleted_at_once_is_free_some_seconds_later(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="a", SecretString="one")
+    secrets.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
+    with refused("InvalidRequestException", "already scheduled for deletion"):
+        secrets.create_secret(Name="a", SecretString="two")
+    aws.clock.advance(10)
+    secrets.create_secret(Name="a", SecretString="two")
+
+
+def test_a_secret_holds_64_kilobytes(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    with refused("ValidationException", "65536"):
+        secrets.create_secret(Name="a", SecretString="x" * 65_537)
+    secrets.create_secret(Name="a", SecretString="x" * 65_536)
+
+
+def test_a_schedule_goes_with_its_target(aws: EmbeddedAws) -> None:
+    client = aws.client("application-autoscaling")
+    of: dict[str, str] = {
+        "ServiceNamespace": "lambda",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+        "ResourceId": "function:sample:1",
+    }
+    limits = {"MinCapacity": 0, "MaxCapacity": 5}
+    client.register_scalable_target(**of, **limits)
+    client.put_scheduled_action(
+        **of, ScheduledActionName="morning", Schedule="cron(0 8 * * ? *)", ScalableTargetAction=limits
+    )
+    client.deregister_scalable_target(**of)
+    assert client.describe_scheduled_actions(ServiceNamespace="lambda")["ScheduledActions"] == []
+    with refused("ObjectNotFoundException"):
+        client.deregister_scalable_target(**of)

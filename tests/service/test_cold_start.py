@@ -1,0 +1,140 @@
+"""The start-up optimizations in aws_lambda/cold_start.py change only the duration of INIT.
+
+A version of FastAPI or pydantic for which that is not true fails here, and not in production.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.bake import Bake
+
+# Print the OpenAPI documents, valid and invalid requests, and errors at INIT of two services.
+OBSERVE = """
+import json, sys
+from aws_lambda.handler import app, handler
+from typing import Annotated
+import httpx
+from fastapi import FastAPI, Query, Security
+from fastapi.openapi.models import OpenAPI
+from fastapi.security import OAuth2PasswordBearer
+from mangum import Mangum
+from pydantic import BaseModel
+from tests.lambda_transport import LambdaTransport
+
+imported = sorted(name for name in sys.modules if name.startswith("pydantic.v1"))
+built = OpenAPI.__pydantic_complete__
+
+class Node(BaseModel):
+    name: str
+    children: "list[Node]" = []
+
+other = FastAPI(servers=[{"url": "https://example.com", "variables": {"x": {"default": "y"}}}])
+
+@other.post("/nodes", openapi_extra={"x-note": 1})
+def nodes(node: Node, limit: Annotated[int, Query(le=9, examples=[3])] = 1) -> list[Node]:
+    return [node] * limit
+
+@other.get("/me")
+def me(token: Annotated[str, Security(OAuth2PasswordBearer("token", scopes={"a": "b"}))]) -> str:
+    return token
+
+def client_of(handler):
+    return httpx.Client(transport=LambdaTransport(handler), base_url="https://test")
+
+client = client_of(handler)
+requests = [
+    ("GET", "/openapi.json", None), ("GET", "/", None), ("GET", "/unknown", None), ("PUT", "/", None),
+    ("POST", "/predict", {"sepal_length": -1, "sepal_width": "x", "petal_length": 1.4}),
+    ("POST", "/predict", {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}),
+]
+responses = [client.request(method, path, json=body) for method, path, body in requests]
+plain = client_of(Mangum(other, lifespan="off"))
+responses += [
+    plain.get("/openapi.json"), plain.post("/nodes?limit=2", json={"name": "a", "children": [{"name": "b"}]}),
+    plain.post("/nodes?limit=10", json={"children": [{}]}), plain.get("/me"),
+    plain.get("/me", headers={"authorization": "Bearer t"}),
+]
+observed = [[response.status_code, response.text] for response in responses]
+for response in observed:
+    response[1] = response[1] if "request_id" not in response[1] else ""
+
+import warnings
+warnings.simplefilter("ignore")
+from pydantic.v1 import BaseModel as OldModel
+
+class Old(OldModel):
+    name: str
+
+def error_of(annotation):
+    try:
+        @other.get("/old")
+        def old() -> annotation: ...
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+observed += [error_of(Old), error_of(list[Old]), error_of(Old | None), error_of(list), error_of(Node)]
+print(json.dumps({"observed": observed, "imported": imported, "built": built}))
+"""
+IMPORTED = (
+    "import aws_lambda.handler, gc, json, sys; print(json.dumps([gc.isenabled(), gc.get_freeze_count(), *sys.modules]))"
+)
+OPENED = """
+import sys
+opened = set()
+sys.addaudithook(lambda event, arguments: opened.add(arguments[0]) if event == "open" else None)
+import aws_lambda.handler
+print(sum(str(name).endswith(".py") or str(name).endswith(".pyc") for name in opened))
+"""
+NO_DATABASE = {"DATABASE_URL": "postgresql://none.invalid/none"}
+
+
+def observe(bake: Bake, fast_import: str) -> dict[str, Any]:
+    result = bake().run(["python", "-c", OBSERVE], env={"FAST_IMPORT": fast_import})
+    observed: dict[str, Any] = json.loads(result.stdout)
+    return observed
+
+
+@pytest.fixture(scope="module")
+def fast(bake: Bake) -> dict[str, Any]:
+    return observe(bake, "true")
+
+
+@pytest.fixture(scope="module")
+def plain(bake: Bake) -> dict[str, Any]:
+    return observe(bake, "false")
+
+
+def test_documents_responses_and_errors_are_the_same(fast: dict[str, Any], plain: dict[str, Any]) -> None:
+    assert fast["observed"] == plain["observed"]
+
+
+def test_pydantic_v1_is_not_imported(fast: dict[str, Any], plain: dict[str, Any]) -> None:
+    assert fast["imported"] == []
+    assert "pydantic.v1" in plain["imported"], "FastAPI does not need this optimization any more"
+
+
+def test_models_of_openapi_documents_are_not_built(fast: dict[str, Any], plain: dict[str, Any]) -> None:
+    assert (fast["built"], plain["built"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "limit"), [({}, 420), ({"migrations": "alembic"}, 560)], ids=["default", "alembic"]
+)
+def test_few_files_are_opened(bake: Bake, answers: dict[str, str], limit: int) -> None:
+    """Each file is a read from the disk of a cold environment."""
+    opened = int(bake(**answers).run(["python", "-c", OPENED], env=NO_DATABASE).stdout)
+    assert opened < limit
+
+
+def test_garbage_collection_is_disabled_only_during_the_import(bake: Bake) -> None:
+    enabled, frozen, *modules = json.loads(bake().run(["python", "-c", IMPORTED]).stdout)
+    assert enabled
+    assert frozen > 10_000
+    assert "app.main" in modules
+
+
+def test_nothing_is_printed(bake: Bake) -> None:
+    result = bake().run(["python", "-c", "import aws_lambda.handler"])
+    assert (result.stdout, result.stderr) == ("", "")

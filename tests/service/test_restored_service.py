@@ -1,0 +1,114 @@
+"""A snapshot of the service contains no secret, and restored environments share no state."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from embedded_aws import EmbeddedAws
+from embedded_aws.containers.docker import DockerAws, docker_aws, engine_architecture
+from scripts.deploy_tool import run_deploy_sh
+from scripts.project_changes import SETTINGS_END
+from tests.support.bake import Bake
+from tests.support.deploy_tool import push_image
+
+PROBE = '''"""What an environment has of its own."""
+
+import asyncio
+import os
+import random
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from app.settings import get_settings
+
+router = APIRouter()
+SNAPSHOT = os.getpid()
+
+
+@router.get("/")
+async def root(request: Request) -> dict[str, Any]:
+    await asyncio.sleep(0.5)  # so that simultaneous requests need several environments
+    secret = get_settings().api_key.get_secret_value()
+    return {"snapshot": SNAPSHOT, "pid": os.getpid(), "random": random.random(), "secret": secret, **request.state.own}
+
+
+@router.get("/sync")
+def sync() -> int:
+    return os.getpid()
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "healthy"}
+'''
+LIFESPAN = """
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    with socket.create_server(("127.0.0.1", 0)) as connection:
+        yield {"own": {"connection": connection.getsockname()[1], "connected_in": os.getpid()}}
+
+
+app = FastAPI(
+    lifespan=lifespan,
+"""
+ENVIRONMENTS = 3
+
+
+@pytest.fixture(params=["processes", "containers"])
+def aws(request: pytest.FixtureRequest) -> Iterator[EmbeddedAws]:
+    if request.param == "containers":
+        request.getfixturevalue("engine")
+    with docker_aws() if request.param == "containers" else EmbeddedAws() as aws:
+        yield aws
+        copies = [environment.pid for environment in aws.environments()]
+    assert not any(Path(f"/proc/{pid}").exists() for pid in copies)
+
+
+def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Path) -> None:
+    architecture = {"architecture": engine_architecture()} if isinstance(aws, DockerAws) else {}
+    project = bake(cold_starts="snapstart", **architecture).copy(tmp_path)
+
+    (project.path / "app/routers/health.py").write_text(PROBE, "utf-8")
+    project.edit("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: SecretStr\n")
+    project.edit("app/settings.py", "from functools", "from pydantic import SecretStr\nfrom functools")
+    imports = "import socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
+    imports += "from collections.abc import AsyncIterator\n"
+    project.edit("app/main.py", "import os\n", f"import os\n{imports}")
+    project.edit("app/main.py", "\napp = FastAPI(\n", LIFESPAN)
+    project.edit("deploy.toml", "secrets = []", 'secrets = ["API_KEY"]')
+
+    assert run_deploy_sh(project, aws, "secret", "set", "API_KEY", typed="first").code == 0
+    image = [] if isinstance(aws, DockerAws) else ["--image", push_image(project, aws)]
+    deployed = run_deploy_sh(project, aws, *image)
+    assert deployed.code == 0, deployed.err
+    assert "(restore: " in deployed.out
+    assert run_deploy_sh(project, aws, "secret", "set", "API_KEY", typed="second").code == 0
+
+    def ask(path: str) -> object:
+        with urllib.request.urlopen(deployed.url + path, timeout=30) as answer:
+            return json.load(answer)
+
+    with ThreadPoolExecutor(ENVIRONMENTS) as pool:
+        answers = [answer for answer in pool.map(ask, [""] * ENVIRONMENTS) if isinstance(answer, dict)]
+        pids = set(pool.map(ask, ["sync"] * ENVIRONMENTS))
+    reads = [call for call in aws.calls if call.operation == "GetParameters"]
+    environments = aws.environments("my-api-prod")
+
+    own = {name: {answer[name] for answer in answers} for name in answers[0]}
+    assert len(own["snapshot"]) == 1
+    assert own["snapshot"].isdisjoint(own["pid"])
+    assert [len(own[name]) for name in ("pid", "random", "connection", "connected_in")] == [ENVIRONMENTS] * 4
+    assert own["pid"] == own["connected_in"]
+    assert pids <= {environment.pid for environment in environments}
+    # Each restore reads the secrets: what was restored before has the old value, and what comes after has the new one.
+    assert own["secret"] == {"first", "second"}
+    assert len(reads) == len(environments)
+    records = [
+        json.loads(message) for message in aws.log_messages("/aws/lambda/my-api-prod") if '"cold_start"' in message
+    ]
+    assert sum(record["cold_start"] for record in records) == len(environments)
