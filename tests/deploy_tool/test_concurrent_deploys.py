@@ -12,7 +12,7 @@ from embedded_aws import EmbeddedAws
 from scripts.deploy_tool import Run, run_deploy_sh
 from scripts.projects import CHOICES
 from tests.support.bake import Bake
-from tests.support.deployed_stage import DeployedStage, before_change, deployed_stage, task_root
+from tests.support.deployed_stage import DeployedStage, deployed_stage, run_before_change, task_root
 
 RELEASES = ("zero", "one", "two")
 
@@ -67,16 +67,16 @@ def test_a_deploy_can_be_interrupted_by_another_one_at_any_change(
                 stage.release(live)
             with monkeypatch.context() as patched:
                 others = list[Run]()
-                before_change(patched, number, partial(release_new, stage, others))
+                run_before_change(patched, number, partial(release_new, stage, others))
                 run = stage.release("other")
             if not others:  # every change was tried
                 break
             assert others[0].code == 0, others[0]
-            assert stage.answer() == "new"
+            assert stage.get() == "new"
             if run.code != 0:
                 assert_stopped(run)
             assert stage.release("other").code == 0
-            assert stage.answer() == "other"
+            assert stage.get() == "other"
     assert number > 3
 
 

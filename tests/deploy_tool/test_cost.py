@@ -45,7 +45,7 @@ def test_requested_and_measured_workloads_are_shown(stage: DeployedStage) -> Non
     stage.release("old")
     before = measured_requests(stage.deploy("cost").out)
     for _ in range(3):
-        stage.answer()
+        stage.get()
     cost = stage.deploy("cost", "--requests", "100000000", "--duration", "20")
     assert measured_requests(cost.out) == before + 3
     lambda_, logs, total, with_free_tier = row(cost.out, "100,000,000 × 20 ms at 512 MB, with your numbers")

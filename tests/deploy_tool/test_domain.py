@@ -14,8 +14,8 @@ from scripts.deploy_tool import Run
 from scripts.project_changes import write_handler
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool
-from tests.support.deployed_stage import interrupt
-from tests.support.sample_function import SampleFunction, ask
+from tests.support.deployed_stage import interrupt_at_change
+from tests.support.sample_function import SampleFunction, send_request
 
 HANDLER = """
 def handler(event, context):
@@ -149,7 +149,7 @@ def test_cdk_20090_a_function_url_rejects_other_host_names(bake: Bake, setup: Do
     """aws/aws-cdk#20090. That is why only the HTTP API has [domain]."""
     host = {"Host": NAME}
     url = SampleFunction(setup.aws, tmp_path).public_url()
-    assert (ask(url)[0], ask(url, headers=host)[0]) == (200, 403)
+    assert (send_request(url)[0], send_request(url, headers=host)[0]) == (200, 403)
     without = bake(endpoint="function_url").copy(tmp_path / "function_url")
     without.edit("deploy.toml", "[environment]", f"{OWN_DNS}[environment]")
     rejected = DeployTool(without, setup.aws)("plan")
@@ -321,5 +321,5 @@ def test_an_interrupted_deploy_is_completed_by_the_next_one(
 def interrupted(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> Iterator[None]:
     """Press Ctrl-C before or after the `number`-th call that changes something."""
     with monkeypatch.context() as patched:
-        interrupt(patched, number, when)
+        interrupt_at_change(patched, number, when)
         yield

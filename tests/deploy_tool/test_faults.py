@@ -190,7 +190,7 @@ class FaultSweep:
             if self.scenario.then:
                 again = stage.release(self.scenario.then)
                 assert again.code == 0, again.err
-                assert stage.answer() == self.scenario.then
+                assert stage.get() == self.scenario.then
                 assert stage.state() == self.state
             destroyed = stage.deploy("destroy", typed=f"{NAME}\n")
             assert destroyed.code == 0, destroyed.err
@@ -219,7 +219,7 @@ class FaultSweep:
 
     def request(self, stage: DeployedStage, url: str) -> None:
         self.figures["requests meanwhile"] += 1
-        assert stage.answer(url) in self.scenario.live
+        assert stage.get(url) in self.scenario.live
 
 
 def act(stage: DeployedStage, scenario: Scenario, number: int, fault: str) -> Run | None:

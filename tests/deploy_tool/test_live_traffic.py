@@ -9,7 +9,7 @@ from embedded_aws import EmbeddedAws
 from scripts.projects import CHOICES
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool
-from tests.support.traffic import release, traffic
+from tests.support.traffic import push_release, send_traffic
 
 CLIENTS = 8
 
@@ -19,9 +19,9 @@ def test_no_request_fails_and_the_response_changes_once(bake: Bake, tmp_path: Pa
     project = bake(endpoint=endpoint).copy(tmp_path)
     with EmbeddedAws() as aws:
         deploy = DeployTool(project, aws)
-        url = deploy("--image", release(project, aws, 1)).url
-        with traffic(url, CLIENTS) as answers:
-            second = deploy("--image", release(project, aws, 2))
+        url = deploy("--image", push_release(project, aws, 1)).url
+        with send_traffic(url, CLIENTS) as answers:
+            second = deploy("--image", push_release(project, aws, 2))
 
     assert second.code == 0, second.err
     releases_of = defaultdict(set)

@@ -7,7 +7,7 @@ from embedded_aws import EmbeddedAws
 from embedded_aws.lambda_.execution_environment import PROVISIONED
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool
-from tests.support.traffic import release, traffic
+from tests.support.traffic import push_release, send_traffic
 
 CLIENTS = 2
 EXECUTIONS = CLIENTS + 1  # the deploy itself calls the URL, too
@@ -19,9 +19,9 @@ def test_no_cold_request_during_a_release(bake: Bake, tmp_path: Path) -> None:
     config.write_text(config.read_text("utf-8").replace("\nexecutions = 2", f"\nexecutions = {EXECUTIONS}"), "utf-8")
     with EmbeddedAws() as aws:
         deploy = DeployTool(project, aws)
-        url = deploy("--image", release(project, aws, 1)).url
-        with traffic(url, CLIENTS) as answers:
-            second = deploy("--image", release(project, aws, 2))
+        url = deploy("--image", push_release(project, aws, 1)).url
+        with send_traffic(url, CLIENTS) as answers:
+            second = deploy("--image", push_release(project, aws, 2))
         messages = [json.loads(text) for text in aws.log_messages("/aws/lambda/my-api-prod") if text.startswith("{")]
         held = aws.client("lambda").list_provisioned_concurrency_configs(FunctionName="my-api-prod")
         kinds = [environment.kind for environment in aws.environments() if environment.deployed.version == "2"]

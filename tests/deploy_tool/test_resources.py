@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.deployed_stage import NAME, DeployedStage, interrupt
+from tests.support.deployed_stage import NAME, DeployedStage, interrupt_at_change
 
 
 def test_a_deploy_repairs_drift(stage: DeployedStage) -> None:
@@ -48,7 +48,7 @@ def test_a_release_ends_a_manual_split_of_the_traffic(stage: DeployedStage) -> N
         FunctionName=NAME, Name="live", RoutingConfig={"AdditionalVersionWeights": {"1": 0.5}}
     )
     assert stage.release("other").code == 0
-    assert {stage.answer() for _ in range(10)} == {"other"}
+    assert {stage.get() for _ in range(10)} == {"other"}
 
 
 def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(stage: DeployedStage) -> None:
@@ -66,7 +66,7 @@ def test_an_interrupted_first_deploy_is_completed_by_the_next_one(
     stage: DeployedStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        interrupt(patched, 5, "after")
+        interrupt_at_change(patched, 5, "after")
         interrupted = stage.release("old")
     assert interrupted.code == 130
     assert interrupted.err == "Interrupted. Run the same command again to continue.\n"

@@ -25,7 +25,7 @@ def test_the_previous_version_is_live_again(two_releases: DeployedStage) -> None
     rollback = two_releases.deploy("rollback")
     assert rollback.code == 0
     assert two_releases.live_version() == "1"
-    assert two_releases.answer() == "old"
+    assert two_releases.get() == "old"
     assert "\nVersion 1 is live instead of 2. To undo this: ./deploy.sh rollback 2\n" in rollback.out
     assert rollback.out.endswith(" ms.\n")
     assert f"\n{two_releases.url()} answers in " in rollback.out

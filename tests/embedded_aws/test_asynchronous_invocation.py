@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from embedded_aws.errors import AwsError
-from tests.support.sample_function import NAME, SampleFunction, refused
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error
 
 FAILS = """
 def handler(event, context):
@@ -49,7 +49,7 @@ def test_what_fails_is_tried_twice_again_with_the_same_id(sample: SampleFunction
 def test_the_event_must_be_smaller_than_one_that_is_waited_for(sample: SampleFunction) -> None:
     sample.create()
     sample.invoke({"text": "x" * MANY})
-    with refused("RequestTooLargeException", f"{MANY} bytes"):
+    with raises_client_error("RequestTooLargeException", f"{MANY} bytes"):
         later(sample, {"text": "x" * MANY})
 
 
@@ -68,7 +68,7 @@ def test_a_schedule_runs_what_its_role_allows(sample: SampleFunction) -> None:
         },
     }
     scheduler, iam = sample.aws.client("scheduler"), sample.aws.client("iam")
-    with refused("ValidationException", "must allow AWS EventBridge Scheduler to assume the role"):
+    with raises_client_error("ValidationException", "must allow AWS EventBridge Scheduler to assume the role"):
         scheduler.create_schedule(**schedule)
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
     iam.update_assume_role_policy(RoleName="scheduler", PolicyDocument=policy(trust))

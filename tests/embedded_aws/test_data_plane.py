@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws import Delays, EmbeddedAws, ManualClock
-from tests.support.sample_function import NAME, SampleFunction, refused
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error
 
 WHO = "import os\n\ndef handler(event, context):\n    return os.getpid()\n"
 SLOW = "import os, time\n\ndef handler(event, context):\n    time.sleep(0.2)\n    return os.getpid()\n"
@@ -95,7 +95,7 @@ def test_reserved_concurrency_throttles(sample: SampleFunction) -> None:
 def test_the_account_has_a_limit_too(sample: SampleFunction) -> None:
     sample.create()
     sample.aws.lambda_state().account_concurrency = 0
-    with refused("TooManyRequestsException", "Rate Exceeded."):
+    with raises_client_error("TooManyRequestsException", "Rate Exceeded."):
         sample.invoke()
 
 
@@ -105,7 +105,7 @@ def test_a_new_version_has_environments_of_its_own(sample: SampleFunction) -> No
     version = sample.publish()
     assert sample.invoke(Qualifier=version).payload != latest
     sample.client.update_function_configuration(FunctionName=NAME, Timeout=4)
-    sample.settle()
+    sample.wait_until_ready()
     sample.invoke()
     assert not running(latest)
     published = sample.invoke(Qualifier=version).payload
@@ -239,7 +239,7 @@ def test_the_wrong_architecture_fails_when_invoked(sample: SampleFunction) -> No
 
 def test_payload_limits(sample: SampleFunction) -> None:
     sample.create("def handler(event, context):\n    return 'x' * event['size']\n")
-    with refused("RequestTooLargeException"):
+    with raises_client_error("RequestTooLargeException"):
         sample.invoke({"size": 1, "more": "x" * 6 * 1024 * 1024})
     assert len(sample.invoke({"size": 6_000_000}).payload) == 6_000_000
     answer = sample.invoke({"size": 6_300_000})
@@ -266,7 +266,7 @@ def test_invocation_types(sample: SampleFunction) -> None:
     sample.create()
     assert sample.client.invoke(FunctionName=NAME, InvocationType="DryRun")["StatusCode"] == 204
     assert sample.client.invoke(FunctionName=NAME, InvocationType="Event")["StatusCode"] == 202
-    with refused("InvalidRequestContentException", "Could not parse request body into json"):
+    with raises_client_error("InvalidRequestContentException", "Could not parse request body into json"):
         sample.client.invoke(FunctionName=NAME, Payload=b"{")
 
 

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from embedded_aws import Delays, EmbeddedAws, ManualClock
-from tests.support.sample_function import ECHO, NAME, HttpAnswer, SampleFunction, ask
+from tests.support.sample_function import ECHO, NAME, HttpResponse, SampleFunction, send_request
 
 FORBIDDEN = "Forbidden. For troubleshooting Function URL authorization issues, see: "
 GIVEN = "import json\n\ndef handler(event, context):\n    return json.loads(event['body'])\n"
@@ -23,16 +23,16 @@ GIVEN = "import json\n\ndef handler(event, context):\n    return json.loads(even
 
 def event_of(url: str, *args: Any, **more: Any) -> Any:
     """The event as the echoing function saw it."""
-    status, body, _ = ask(url, *args, **more)
+    status, body, _ = send_request(url, *args, **more)
     assert status == 200
     return json.loads(body)
 
 
 @pytest.fixture
-def reply(sample: SampleFunction) -> Callable[[Any], HttpAnswer]:
+def reply(sample: SampleFunction) -> Callable[[Any], HttpResponse]:
     """Lets a function answer just this and returns what comes out of the URL."""
     url = sample.public_url(GIVEN)
-    return lambda answer: ask(url, "POST", "/", json.dumps(answer), {"Content-Type": "application/json"})
+    return lambda answer: send_request(url, "POST", "/", json.dumps(answer), {"Content-Type": "application/json"})
 
 
 def test_the_event_is_a_v2_event(sample: SampleFunction) -> None:
@@ -102,7 +102,7 @@ def test_chunked_bodies_and_any_method(sample: SampleFunction) -> None:
     assert event_of(url, "PROPFIND")["requestContext"]["http"]["method"] == "PROPFIND"
 
 
-def test_a_whole_answer(reply: Callable[[Any], HttpAnswer]) -> None:
+def test_a_whole_answer(reply: Callable[[Any], HttpResponse]) -> None:
     status, body, headers = reply(
         {
             "statusCode": 201,
@@ -127,7 +127,7 @@ def test_a_whole_answer(reply: Callable[[Any], HttpAnswer]) -> None:
         ({"statusCode": 200, "body": "hi"}, b"hi"),
     ],
 )
-def test_what_aws_infers(reply: Callable[[Any], HttpAnswer], answer: Any, body: bytes) -> None:
+def test_what_aws_infers(reply: Callable[[Any], HttpResponse], answer: Any, body: bytes) -> None:
     status, got, headers = reply(answer)
     assert (status, got, headers["content-type"]) == (200, body, "application/json")
 
@@ -141,7 +141,7 @@ def test_what_aws_infers(reply: Callable[[Any], HttpAnswer], answer: Any, body: 
         {"statusCode": 200, "body": "%", "isBase64Encoded": True},
     ],
 )
-def test_an_answer_that_is_no_response_is_a_502(reply: Callable[[Any], HttpAnswer], answer: Any) -> None:
+def test_an_answer_that_is_no_response_is_a_502(reply: Callable[[Any], HttpResponse], answer: Any) -> None:
     assert reply(answer)[0] == 502
 
 
@@ -165,11 +165,11 @@ def test_both_statements_are_needed(sample: SampleFunction) -> None:
     ]
     for statement, action, conditions in both:
         sample.client.remove_permission(FunctionName=NAME, Qualifier="live", StatementId=statement)
-        status, body, _ = ask(url)
+        status, body, _ = send_request(url)
         assert status == 403
         assert json.loads(body)["Message"].startswith(FORBIDDEN)
         sample.allow(statement, action, **conditions)
-        assert ask(url)[0] == 200
+        assert send_request(url)[0] == 200
 
 
 @pytest.mark.parametrize("wrong", ["AWS_IAM", "other-qualifier"])
@@ -186,19 +186,19 @@ def test_statements_that_do_not_open_the_url(sample: SampleFunction, wrong: str)
             Principal="*",
             FunctionUrlAuthType="NONE",
         )
-    assert ask(url)[0] == 403
+    assert send_request(url)[0] == 403
 
 
 def test_iam_needs_a_correct_signature(sample: SampleFunction) -> None:
     url = sample.public_url()
     sample.client.update_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="AWS_IAM")
-    assert ask(url)[0] == 403
+    assert send_request(url)[0] == 403
     environ = sample.aws.environ
 
     def signed(secret: str, body: bytes, sent: bytes) -> int:
         request = AWSRequest("POST", f"{url}path?b=2&a=1", {"Content-Type": "text/plain"}, body)
         SigV4Auth(Credentials(environ["AWS_ACCESS_KEY_ID"], secret), "lambda", "us-east-1").add_auth(request)
-        return ask(url, "POST", "/path?b=2&a=1", sent, dict(request.headers))[0]
+        return send_request(url, "POST", "/path?b=2&a=1", sent, dict(request.headers))[0]
 
     assert signed(environ["AWS_SECRET_ACCESS_KEY"], b"body", b"body") == 200
     assert signed("wrong", b"body", b"body") == 403
@@ -208,22 +208,22 @@ def test_iam_needs_a_correct_signature(sample: SampleFunction) -> None:
 @pytest.mark.parametrize("trouble", ["raise ValueError('x')", "import os; os._exit(1)", "import time; time.sleep(5)"])
 def test_trouble_in_the_function_is_a_502(sample: SampleFunction, trouble: str) -> None:
     url = sample.public_url(f"def handler(event, context):\n    {trouble}\n", Timeout=1)
-    status, body, _ = ask(url)
+    status, body, _ = send_request(url)
     assert (status, body) == (502, b"Internal Server Error")
 
 
 def test_too_many_requests_are_a_429(sample: SampleFunction) -> None:
     url = sample.public_url()
     sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=0)
-    status, body, _ = ask(url)
+    status, body, _ = send_request(url)
     assert status == 429
     assert json.loads(body)["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
 def test_a_body_over_the_limit_is_a_413(sample: SampleFunction) -> None:
     url = sample.public_url("def handler(event, context):\n    return len(event['body'])\n")
-    assert ask(url, "POST", "/", b"x" * 7_000_000)[0] == 413
-    assert ask(url, "POST", "/", b"x" * 4_000_000)[:2] == (200, b"5333336")
+    assert send_request(url, "POST", "/", b"x" * 7_000_000)[0] == 413
+    assert send_request(url, "POST", "/", b"x" * 4_000_000)[:2] == (200, b"5333336")
 
 
 def test_moving_the_alias_fails_no_request_and_never_goes_back(sample: SampleFunction) -> None:
@@ -234,7 +234,7 @@ def test_moving_the_alias_fails_no_request_and_never_goes_back(sample: SampleFun
     sample.invoke(Qualifier="2")
 
     def client(_: int) -> list[tuple[int, bytes]]:
-        return [ask(url)[:2] for _ in range(15)]
+        return [send_request(url)[:2] for _ in range(15)]
 
     with ThreadPoolExecutor(5) as pool:
         running = [pool.submit(client, number) for number in range(4)]
@@ -246,20 +246,20 @@ def test_moving_the_alias_fails_no_request_and_never_goes_back(sample: SampleFun
         assert {status for status, _ in one} == {200}
         bodies = [body for _, body in one]
         assert bodies == sorted(bodies, reverse=True)  # b"old" … b"new"
-    assert ask(url)[1] == b"new"
+    assert send_request(url)[1] == b"new"
 
 
 def test_a_new_url_takes_a_while(tmp_path: Path) -> None:
     with EmbeddedAws(clock=ManualClock(), delays=Delays(url_s=5)) as aws:
         sample = SampleFunction(aws, tmp_path)
         url = sample.public_url()
-        assert ask(url)[0] == 403
-        sample.settle()
-        assert ask(url)[0] == 200
+        assert send_request(url)[0] == 403
+        sample.wait_until_ready()
+        assert send_request(url)[0] == 200
 
 
 def test_a_deleted_url_is_closed(sample: SampleFunction) -> None:
     url = sample.public_url(ECHO)
     sample.client.delete_function_url_config(FunctionName=NAME, Qualifier="live")
     with pytest.raises(ConnectionRefusedError):
-        ask(url)
+        send_request(url)

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws import OCI_INDEX, OCI_MANIFEST, EmbeddedAws
-from tests.support.sample_function import ECHO, NAME, SampleFunction, refused
+from tests.support.sample_function import ECHO, NAME, SampleFunction, raises_client_error
 
 BUSY = "The operation cannot be performed at this time."
 
@@ -15,11 +15,13 @@ def test_a_new_function_is_pending_then_active(sample: SampleFunction) -> None:
     created = sample.client.create_function(**sample.definition())
     assert (created["State"], created["StateReasonCode"]) == ("Pending", "Creating")
     assert "LastUpdateStatus" not in created
-    with refused("ResourceConflictException", f"{BUSY} The function is currently in the following state: Pending"):
+    with raises_client_error(
+        "ResourceConflictException", f"{BUSY} The function is currently in the following state: Pending"
+    ):
         sample.client.invoke(FunctionName=NAME)
-    with refused("ResourceConflictException", "Pending"):
+    with raises_client_error("ResourceConflictException", "Pending"):
         sample.client.publish_version(FunctionName=NAME)
-    sample.settle()
+    sample.wait_until_ready()
     active = sample.configuration()
     assert (active["State"], active["LastUpdateStatus"]) == ("Active", "Successful")
     assert active["RevisionId"] != created["RevisionId"]
@@ -51,9 +53,9 @@ def test_a_change_during_an_update_is_a_conflict(sample: SampleFunction, call: s
         "publish": lambda: sample.client.publish_version(FunctionName=NAME),
     }
     arn = f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}"
-    with refused("ResourceConflictException", f"{BUSY} An update is in progress for resource: {arn}"):
+    with raises_client_error("ResourceConflictException", f"{BUSY} An update is in progress for resource: {arn}"):
         calls[call]()
-    sample.settle()
+    sample.wait_until_ready()
     calls[call]()
 
 
@@ -62,7 +64,7 @@ def test_an_update_answers_with_the_old_code_until_it_has_settled(sample: Sample
     new = sample.image("def handler(event, context):\n    return 'new'\n")
     sample.client.update_function_code(FunctionName=NAME, ImageUri=new)
     assert sample.invoke().payload == "old"
-    sample.settle()
+    sample.wait_until_ready()
     assert sample.invoke().payload == "new"
     assert len(sample.aws.environments(NAME)) == 1
 
@@ -70,16 +72,18 @@ def test_an_update_answers_with_the_old_code_until_it_has_settled(sample: Sample
 def test_revisions_guard_changes_of_latest(sample: SampleFunction) -> None:
     sample.create()
     first = sample.configuration()["RevisionId"]
-    with refused("PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id."):
+    with raises_client_error(
+        "PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id."
+    ):
         sample.client.update_function_configuration(FunctionName=NAME, Timeout=5, RevisionId="other")
     updating = sample.client.update_function_configuration(FunctionName=NAME, Timeout=5, RevisionId=first)
-    sample.settle()
+    sample.wait_until_ready()
     settled = sample.configuration()["RevisionId"]
     assert len({first, updating["RevisionId"], settled}) == 3
-    with refused("PreconditionFailedException"):
+    with raises_client_error("PreconditionFailedException"):
         sample.client.publish_version(FunctionName=NAME, RevisionId=updating["RevisionId"])
     version = sample.client.publish_version(FunctionName=NAME, RevisionId=settled)
-    sample.settle()
+    sample.wait_until_ready()
     assert sample.configuration("1")["RevisionId"] == version["RevisionId"]  # becoming active changes no version
     assert sample.configuration()["RevisionId"] != settled  # publishing changes $LATEST
 
@@ -88,13 +92,13 @@ def test_publishing_an_unchanged_function_answers_the_same_version(sample: Sampl
     sample.create()
     pending = sample.client.publish_version(FunctionName=NAME, Description="one")
     assert (pending["Version"], pending["State"]) == ("1", "Pending")
-    sample.settle()
+    sample.wait_until_ready()
     assert sample.configuration("1")["State"] == "Active"
     assert sample.publish() == "1"
     sample.update(ECHO + "# changed\n")
     assert sample.publish() == "2"
     sample.client.update_function_configuration(FunctionName=NAME, Environment={"Variables": {"AA": "1"}})
-    sample.settle()
+    sample.wait_until_ready()
     assert sample.publish() == "3"
     versions = sample.client.list_versions_by_function(FunctionName=NAME)["Versions"]
     assert [v["Version"] for v in versions] == ["$LATEST", "1", "2", "3"]
@@ -105,7 +109,7 @@ def test_version_numbers_are_never_used_again(sample: SampleFunction) -> None:
     sample.create()
     sample.publish()
     sample.client.delete_function(FunctionName=NAME, Qualifier="1")
-    with refused(
+    with raises_client_error(
         "ResourceNotFoundException", f"Function not found: arn:aws:lambda:us-east-1:123456789012:function:{NAME}:1"
     ):
         sample.configuration("1")
@@ -124,7 +128,7 @@ def test_a_version_keeps_the_code_it_was_published_from(sample: SampleFunction) 
 def test_publish_checks_the_code_hash(sample: SampleFunction) -> None:
     sample.create()
     sha256 = sample.configuration()["CodeSha256"]
-    with refused("InvalidParameterValueException", "is different from current CodeSHA256"):
+    with raises_client_error("InvalidParameterValueException", "is different from current CodeSHA256"):
         sample.client.publish_version(FunctionName=NAME, CodeSha256="0" * 64)
     assert sample.client.publish_version(FunctionName=NAME, CodeSha256=sha256)["CodeSha256"] == sha256
 
@@ -132,9 +136,9 @@ def test_publish_checks_the_code_hash(sample: SampleFunction) -> None:
 def test_a_new_role_cannot_be_assumed_at_once(sample: SampleFunction) -> None:
     definition = sample.definition(Role=sample.role(wait=False))
     message = "The role defined for the function cannot be assumed by Lambda."
-    with refused("InvalidParameterValueException", message):
+    with raises_client_error("InvalidParameterValueException", message):
         sample.client.create_function(**definition)
-    sample.settle()
+    sample.wait_until_ready()
     sample.client.create_function(**definition)
 
 
@@ -142,14 +146,14 @@ def test_a_role_must_trust_lambda(sample: SampleFunction) -> None:
     definition = sample.definition()
     document = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'  # noqa: E501
     sample.aws.client("iam").update_assume_role_policy(RoleName=NAME, PolicyDocument=document)
-    with refused("InvalidParameterValueException", "cannot be assumed by Lambda"):
+    with raises_client_error("InvalidParameterValueException", "cannot be assumed by Lambda"):
         sample.client.create_function(**definition)
 
 
 def test_a_function_cannot_be_created_twice(sample: SampleFunction) -> None:
     definition = sample.definition()
     sample.client.create_function(**definition)
-    with refused("ResourceConflictException", f"Function already exist: {NAME}"):
+    with raises_client_error("ResourceConflictException", f"Function already exist: {NAME}"):
         sample.client.create_function(**definition)
 
 
@@ -171,17 +175,19 @@ def test_a_function_cannot_be_created_twice(sample: SampleFunction) -> None:
     ],
 )
 def test_what_lambda_refuses(sample: SampleFunction, changes: dict[str, Any], code: str, message: str) -> None:
-    with refused(code, message):
+    with raises_client_error(code, message):
         sample.client.create_function(**sample.definition(**changes))
 
 
 def test_the_image_must_exist_and_be_no_index(sample: SampleFunction) -> None:
     definition = sample.definition()
     uri = definition["Code"]["ImageUri"].partition("@")[0]
-    with refused("InvalidParameterValueException", f"Source image {uri}:none does not exist."):
+    with raises_client_error("InvalidParameterValueException", f"Source image {uri}:none does not exist."):
         sample.client.create_function(**{**definition, "Code": {"ImageUri": f"{uri}:none"}})
     index = sample.image(media_type=OCI_INDEX)
-    with refused("InvalidParameterValueException", f"media type for the source image {index} is not supported"):
+    with raises_client_error(
+        "InvalidParameterValueException", f"media type for the source image {index} is not supported"
+    ):
         sample.client.create_function(**{**definition, "Code": {"ImageUri": index}})
     tagged = sample.image(media_type=OCI_MANIFEST, tag="v1").partition("@")
     created = sample.client.create_function(**{**definition, "Code": {"ImageUri": f"{uri}:v1"}})
@@ -216,7 +222,7 @@ def test_the_configuration_comes_back_with_defaults(sample: SampleFunction) -> N
     sample.client.update_function_configuration(
         FunctionName=NAME, Environment={"Variables": {}}, ImageConfig={}, LoggingConfig={"LogFormat": "Text"}
     )
-    sample.settle()
+    sample.wait_until_ready()
     configuration = sample.configuration()
     assert not {"Environment", "ImageConfigResponse"} & set(configuration)
     assert configuration["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{NAME}"}
@@ -229,7 +235,7 @@ def test_tags_are_of_the_function_only(sample: SampleFunction) -> None:
     assert sample.client.list_tags(Resource=arn)["Tags"] == {"service": "a", "stage": "prod"}
     sample.client.untag_resource(Resource=arn, TagKeys=["service"])
     assert sample.client.get_function(FunctionName=NAME)["Tags"] == {"stage": "prod"}
-    with refused("InvalidParameterValueException"):
+    with raises_client_error("InvalidParameterValueException"):
         sample.client.list_tags(Resource=f"{arn}:live")
 
 
@@ -238,11 +244,11 @@ def test_deleting_a_function_deletes_everything_of_it(sample: SampleFunction) ->
     sample.invoke(Qualifier="live")
     pids = [environment.pid for environment in sample.aws.environments(NAME)]
     assert pids
-    with refused("InvalidParameterValueException", "$LATEST version cannot be deleted"):
+    with raises_client_error("InvalidParameterValueException", "$LATEST version cannot be deleted"):
         sample.client.delete_function(FunctionName=NAME, Qualifier="$LATEST")
     sample.client.delete_function(FunctionName=NAME)
     assert not sample.aws.environments(NAME)
-    with refused("ResourceNotFoundException"):
+    with raises_client_error("ResourceNotFoundException"):
         sample.client.get_policy(FunctionName=NAME, Qualifier="live")
     sample.create(Role=f"arn:aws:iam::123456789012:role/{NAME}")
     assert sample.publish() == "1"
@@ -255,7 +261,7 @@ def test_account_limits_and_reserved_concurrency(sample: SampleFunction) -> None
     assert sample.client.get_function_concurrency(FunctionName=NAME)["ReservedConcurrentExecutions"] == 7
     limits = sample.client.get_account_settings()["AccountLimit"]
     assert (limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]) == (1000, 993)
-    with refused("InvalidParameterValueException", "below its minimum value of [100]"):
+    with raises_client_error("InvalidParameterValueException", "below its minimum value of [100]"):
         sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=901)
     sample.client.delete_function_concurrency(FunctionName=NAME)
     assert "ReservedConcurrentExecutions" not in sample.client.get_function_concurrency(FunctionName=NAME)
@@ -265,7 +271,7 @@ def test_a_function_in_a_vpc_needs_a_role_that_may_connect_it(sample: SampleFunc
     network = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     told = "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
     sample.create()
-    with refused("InvalidParameterValueException", told):
+    with raises_client_error("InvalidParameterValueException", told):
         sample.client.update_function_configuration(FunctionName=NAME, VpcConfig=network)
     may_connect = {"Effect": "Allow", "Action": "ec2:CreateNetworkInterface", "Resource": "*"}
     role = sample.role("connects", may_connect)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_function import NAME, SampleFunction, ask, total
+from tests.support.sample_function import NAME, SampleFunction, metric_total, send_request
 
 GROUP = f"/aws/lambda/{NAME}"
 SPEAKS = """
@@ -60,7 +60,7 @@ def test_levels_are_obeyed(sample: SampleFunction) -> None:
     assert {"platform.initStart", "platform.initReport", "platform.runtimeDone", "quiet", "own"} <= set(kinds)
     logging |= {"ApplicationLogLevel": "ERROR", "SystemLogLevel": "WARN"}
     sample.client.update_function_configuration(FunctionName=NAME, LoggingConfig=logging)
-    sample.settle()
+    sample.wait_until_ready()
     assert sample.invoke().tail == ["plain"]
 
 
@@ -109,24 +109,24 @@ def test_metrics_of_invocations(sample: SampleFunction) -> None:
     sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=0)
     with pytest.raises(Exception, match="Rate Exceeded"):
         sample.invoke()
-    assert total(sample, "Invocations", FunctionName=NAME) == 2
-    assert total(sample, "Errors", FunctionName=NAME) == 1
-    assert total(sample, "Throttles", FunctionName=NAME) == 1
-    assert 0 < total(sample, "Duration", "Maximum", FunctionName=NAME) < 1000
-    assert total(sample, "Errors") == 0  # no such dimensions: CloudWatch adds nothing up
+    assert metric_total(sample, "Invocations", FunctionName=NAME) == 2
+    assert metric_total(sample, "Errors", FunctionName=NAME) == 1
+    assert metric_total(sample, "Throttles", FunctionName=NAME) == 1
+    assert 0 < metric_total(sample, "Duration", "Maximum", FunctionName=NAME) < 1000
+    assert metric_total(sample, "Errors") == 0  # no such dimensions: CloudWatch adds nothing up
 
 
 def test_metrics_of_the_url_are_by_function_and_by_alias(sample: SampleFunction) -> None:
     url = sample.public_url(SPEAKS)
     for path in ("/", "/fail", "/fail", "/missing"):
-        ask(url, "GET", path)
+        send_request(url, "GET", path)
     for dimensions in ({"FunctionName": NAME}, {"FunctionName": NAME, "Resource": f"{NAME}:live"}):
-        assert total(sample, "UrlRequestCount", **dimensions) == 4
-        assert total(sample, "Url4xxCount", **dimensions) == 1
-        assert total(sample, "Url5xxCount", **dimensions) == 2
-        assert total(sample, "Errors", **dimensions) == 0  # a 500 from the application is no error to Lambda
-        assert total(sample, "UrlRequestLatency", "Maximum", **dimensions) > 0
-    assert total(sample, "Url5xxCount", Resource=f"{NAME}:live") == 0
+        assert metric_total(sample, "UrlRequestCount", **dimensions) == 4
+        assert metric_total(sample, "Url4xxCount", **dimensions) == 1
+        assert metric_total(sample, "Url5xxCount", **dimensions) == 2
+        assert metric_total(sample, "Errors", **dimensions) == 0  # a 500 from the application is no error to Lambda
+        assert metric_total(sample, "UrlRequestLatency", "Maximum", **dimensions) > 0
+    assert metric_total(sample, "Url5xxCount", Resource=f"{NAME}:live") == 0
 
 
 def test_an_alarm_fires_by_its_own_definition(sample: SampleFunction) -> None:
@@ -144,9 +144,9 @@ def test_an_alarm_fires_by_its_own_definition(sample: SampleFunction) -> None:
     }
     for metric in ("Errors", "Url5xxCount"):
         cloudwatch.put_metric_alarm(AlarmName=metric, MetricName=metric, **definition)
-    ask(url)
+    send_request(url)
     assert not sample.aws.alarm_fires("Url5xxCount")
-    ask(url, "GET", "/fail")
+    send_request(url, "GET", "/fail")
     assert sample.aws.alarm_fires("Url5xxCount")
     assert not sample.aws.alarm_fires("Errors")
     states = {a["AlarmName"]: a["StateValue"] for a in cloudwatch.describe_alarms()["MetricAlarms"]}

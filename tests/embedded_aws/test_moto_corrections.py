@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws import EmbeddedAws
-from tests.support.sample_function import NAME, SampleFunction, refused
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error
 
 ALARM: dict[str, Any] = {
     "AlarmName": "a",
@@ -24,7 +24,9 @@ ALARM: dict[str, Any] = {
 def test_retention_takes_only_the_days_that_exist(aws: EmbeddedAws) -> None:
     logs = aws.client("logs")
     logs.create_log_group(logGroupName="/g")
-    with refused("InvalidParameterException", "Value '31' at 'retentionInDays' failed to satisfy constraint"):
+    with raises_client_error(
+        "InvalidParameterException", "Value '31' at 'retentionInDays' failed to satisfy constraint"
+    ):
         logs.put_retention_policy(logGroupName="/g", retentionInDays=31)
     logs.put_retention_policy(logGroupName="/g", retentionInDays=30)
     assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 30
@@ -37,7 +39,7 @@ def test_tags_of_a_log_group_go_by_the_arn_without_a_star(aws: EmbeddedAws) -> N
     assert logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"] == {"service": "a"}
     with pytest.raises(ClientError, match="InvalidParameterException"):
         logs.list_tags_for_resource(resourceArn=group["arn"])
-    with refused("ResourceNotFoundException"):
+    with raises_client_error("ResourceNotFoundException"):
         logs.list_tags_for_resource(resourceArn=group["logGroupArn"] + "x")
 
 
@@ -85,7 +87,7 @@ def test_a_topic_cannot_be_made_again_with_other_tags(aws: EmbeddedAws) -> None:
     tags = [{"Key": "service", "Value": "a"}]
     arn = sns.create_topic(Name="t", Tags=tags)["TopicArn"]
     assert sns.create_topic(Name="t", Tags=tags)["TopicArn"] == sns.create_topic(Name="t")["TopicArn"] == arn
-    with refused("InvalidParameter", "Topic already exists with different tags"):
+    with raises_client_error("InvalidParameter", "Topic already exists with different tags"):
         sns.create_topic(Name="t", Tags=[{"Key": "service", "Value": "b"}])
 
 
@@ -101,7 +103,7 @@ def test_an_email_subscription_waits_for_its_confirmation(aws: EmbeddedAws) -> N
     }
     assert listed.pop("arn:aws:sqs:us-east-1:123456789012:q").startswith(arn)
     assert listed == dict.fromkeys(["a@example.com", "b@example.com"], "PendingConfirmation")
-    with refused("InvalidParameter"):
+    with raises_client_error("InvalidParameter"):
         sns.unsubscribe(SubscriptionArn="PendingConfirmation")
     sns.delete_topic(TopicArn=arn)
     assert not sns.list_topics()["Topics"]
@@ -109,7 +111,7 @@ def test_an_email_subscription_waits_for_its_confirmation(aws: EmbeddedAws) -> N
 
 def test_a_standard_parameter_holds_four_kilobytes(aws: EmbeddedAws) -> None:
     ssm = aws.client("ssm")
-    with refused("ValidationException", "maximum parameter value of 4096 characters"):
+    with raises_client_error("ValidationException", "maximum parameter value of 4096 characters"):
         ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4097)
     ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4096)
 
@@ -123,7 +125,7 @@ def test_the_current_version_of_a_secret_is_the_one_with_the_label(aws: Embedded
     assert secrets.get_secret_value(SecretId="a")["SecretString"] == "one"
     secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=second)
     assert secrets.get_secret_value(SecretId="a")["SecretString"] == "two"
-    with refused("InvalidParameterException"):
+    with raises_client_error("InvalidParameterException"):
         secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=third)
     assert secrets.get_secret_value(SecretId="a")["VersionId"] == second
 
@@ -132,13 +134,13 @@ def test_a_secret_that_is_being_deleted_can_only_be_restored(aws: EmbeddedAws) -
     secrets = aws.client("secretsmanager")
     secrets.create_secret(Name="a", SecretString="one")
     secrets.delete_secret(SecretId="a", RecoveryWindowInDays=30)
-    with refused("InvalidRequestException"):
+    with raises_client_error("InvalidRequestException"):
         secrets.get_secret_value(SecretId="a")
-    with refused("InvalidRequestException"):
+    with raises_client_error("InvalidRequestException"):
         secrets.put_secret_value(SecretId="a", SecretString="two")
-    with refused("InvalidRequestException"):
+    with raises_client_error("InvalidRequestException"):
         secrets.tag_resource(SecretId="a", Tags=[{"Key": "k", "Value": "v"}])
-    with refused("InvalidRequestException"):
+    with raises_client_error("InvalidRequestException"):
         secrets.create_secret(Name="a", SecretString="two")
     assert secrets.describe_secret(SecretId="a")["DeletedDate"]
     secrets.restore_secret(SecretId="a")
@@ -149,7 +151,7 @@ def test_the_name_of_a_secret_deleted_at_once_is_free_some_seconds_later(aws: Em
     secrets = aws.client("secretsmanager")
     secrets.create_secret(Name="a", SecretString="one")
     secrets.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
-    with refused("InvalidRequestException", "already scheduled for deletion"):
+    with raises_client_error("InvalidRequestException", "already scheduled for deletion"):
         secrets.create_secret(Name="a", SecretString="two")
     aws.clock.advance(10)
     secrets.create_secret(Name="a", SecretString="two")
@@ -157,7 +159,7 @@ def test_the_name_of_a_secret_deleted_at_once_is_free_some_seconds_later(aws: Em
 
 def test_a_secret_holds_64_kilobytes(aws: EmbeddedAws) -> None:
     secrets = aws.client("secretsmanager")
-    with refused("ValidationException", "65536"):
+    with raises_client_error("ValidationException", "65536"):
         secrets.create_secret(Name="a", SecretString="x" * 65_537)
     secrets.create_secret(Name="a", SecretString="x" * 65_536)
 
@@ -176,5 +178,5 @@ def test_a_schedule_goes_with_its_target(aws: EmbeddedAws) -> None:
     )
     client.deregister_scalable_target(**of)
     assert client.describe_scheduled_actions(ServiceNamespace="lambda")["ScheduledActions"] == []
-    with refused("ObjectNotFoundException"):
+    with raises_client_error("ObjectNotFoundException"):
         client.deregister_scalable_target(**of)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from embedded_aws.lambda_.execution_environment import PROVISIONED
-from tests.support.sample_function import NAME, SampleFunction, refused, total
+from tests.support.sample_function import NAME, SampleFunction, metric_total, raises_client_error
 
 TELLS = """
 import os, time
@@ -37,15 +37,15 @@ def test_environments_are_ready_before_requests_and_used_first(sample: SampleFun
     assert sample.invoke(Qualifier=version).payload[0] == "on-demand"
     asked = put(sample, version, 2)
     assert (asked["Status"], asked["AvailableProvisionedConcurrentExecutions"]) == ("IN_PROGRESS", 0)
-    sample.settle()
+    sample.wait_until_ready()
     ready = get(sample, version)
     assert (ready["Status"], ready["AvailableProvisionedConcurrentExecutions"]) == ("READY", 2)
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda _: sample.invoke({"seconds": 0.3}, Qualifier=version), range(3)))
     assert sorted(answer.payload[0] for answer in answers) == ["on-demand", PROVISIONED, PROVISIONED]
     resource = f"{NAME}:{version}"
-    assert total(sample, "ProvisionedConcurrencyInvocations", FunctionName=NAME, Resource=resource) == 2
-    assert total(sample, "ProvisionedConcurrencySpilloverInvocations", FunctionName=NAME, Resource=resource) == 1
+    assert metric_total(sample, "ProvisionedConcurrencyInvocations", FunctionName=NAME, Resource=resource) == 2
+    assert metric_total(sample, "ProvisionedConcurrencySpilloverInvocations", FunctionName=NAME, Resource=resource) == 1
 
 
 def test_the_first_report_tells_the_init_that_nobody_waited_for(sample: SampleFunction) -> None:
@@ -75,7 +75,7 @@ def test_more_and_fewer_and_none(sample: SampleFunction) -> None:
     assert [one["FunctionArn"].rpartition(":")[2] for one in listed] == [version]
     sample.client.delete_provisioned_concurrency_config(FunctionName=NAME, Qualifier=version)
     assert ready() == []
-    with refused("ProvisionedConcurrencyConfigNotFoundException"):
+    with raises_client_error("ProvisionedConcurrencyConfigNotFoundException"):
         get(sample, version)
 
 
@@ -83,29 +83,31 @@ def test_a_failing_init_is_told_without_a_reason(sample: SampleFunction) -> None
     sample.create(FAILS_INIT)
     version = sample.publish()
     put(sample, version, 1)
-    sample.settle()
+    sample.wait_until_ready()
     found = get(sample, version)
     assert (found["Status"], found["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
 
 
 def test_refusals(sample: SampleFunction) -> None:
     sample.create(TELLS)
-    with refused("InvalidParameterValueException", "unpublished function versions"):
+    with raises_client_error("InvalidParameterValueException", "unpublished function versions"):
         put(sample, "$LATEST", 1)
-    with refused("ResourceNotFoundException"):
+    with raises_client_error("ResourceNotFoundException"):
         put(sample, "7", 1)
     version = str(sample.client.publish_version(FunctionName=NAME)["Version"])
-    with refused("ResourceConflictException", "Pending"):
+    with raises_client_error("ResourceConflictException", "Pending"):
         put(sample, version, 1)
-    sample.settle()
-    with refused("InvalidParameterValueException", "below its minimum value of [100]"):
+    sample.wait_until_ready()
+    with raises_client_error("InvalidParameterValueException", "below its minimum value of [100]"):
         put(sample, version, 901)
     sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=2)
-    with refused("InvalidParameterValueException", "should not be greater than the reservedConcurrentExecution"):
+    with raises_client_error(
+        "InvalidParameterValueException", "should not be greater than the reservedConcurrentExecution"
+    ):
         put(sample, version, 3)
     sample.client.update_function_configuration(FunctionName=NAME, SnapStart={"ApplyOn": "PublishedVersions"})
-    sample.settle()
-    with refused("InvalidParameterValueException", "SnapStart"):
+    sample.wait_until_ready()
+    with raises_client_error("InvalidParameterValueException", "SnapStart"):
         put(sample, sample.publish(), 1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_function import NAME, SampleFunction, refused
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error
 
 SNAPSTART = {"ApplyOn": "PublishedVersions"}
 TELLS = """
@@ -91,7 +91,7 @@ def test_the_version_is_active_once_the_snapshot_is_taken(sample: SampleFunction
     sample.create(TELLS, SnapStart=SNAPSTART)
     published = sample.client.publish_version(FunctionName=NAME)
     assert (published["State"], published["SnapStart"]["OptimizationStatus"]) == ("Pending", "Off")
-    sample.settle()
+    sample.wait_until_ready()
     while (now := sample.configuration("1"))["State"] == "Pending":
         pass
     assert (now["State"], now["SnapStart"]["OptimizationStatus"]) == ("Active", "On")
@@ -101,17 +101,17 @@ def test_the_version_is_active_once_the_snapshot_is_taken(sample: SampleFunction
 def test_a_failing_init_fails_the_version(sample: SampleFunction) -> None:
     sample.create("raise RuntimeError('no model')", SnapStart=SNAPSTART)
     sample.client.publish_version(FunctionName=NAME)
-    sample.settle()
+    sample.wait_until_ready()
     while (now := sample.configuration("1"))["State"] == "Pending":
         pass
     assert (now["State"], now["StateReasonCode"]) == ("Failed", "FunctionError")
-    with refused("ResourceConflictException", "Failed"):
+    with raises_client_error("ResourceConflictException", "Failed"):
         sample.invoke(Qualifier="1")
 
 
 def test_a_failing_hook_is_told_in_the_log_only(sample: SampleFunction) -> None:
     sample.create(FAILS, SnapStart=SNAPSTART)
-    with refused("SnapStartException", "check the Amazon CloudWatch logs"):
+    with raises_client_error("SnapStartException", "check the Amazon CloudWatch logs"):
         sample.invoke(Qualifier=sample.publish())
     assert any("no secret" in text for text in sample.aws.log_messages(f"/aws/lambda/{NAME}"))
 
@@ -136,5 +136,5 @@ def test_turning_it_on_or_off_is_a_new_version(sample: SampleFunction, setting: 
     sample.create(TELLS, SnapStart={"ApplyOn": "None" if setting != "None" else "PublishedVersions"})
     assert sample.publish() == "1"
     sample.client.update_function_configuration(FunctionName=NAME, SnapStart={"ApplyOn": setting})
-    sample.settle()
+    sample.wait_until_ready()
     assert sample.publish() == "2"

@@ -18,8 +18,8 @@ from botocore.exceptions import ReadTimeoutError
 from embedded_aws import OCI_INDEX, Delays
 from scripts.project_changes import write_handler
 from tests.support.bake import Bake
-from tests.support.deployed_stage import NAME, SERVICE, DeployedStage, copied, deployed_stage, task_root
-from tests.support.sample_function import SampleFunction, refused
+from tests.support.deployed_stage import NAME, SERVICE, DeployedStage, copying_bake, deployed_stage, task_root
+from tests.support.sample_function import SampleFunction, raises_client_error
 
 LIVE = {"FunctionName": NAME, "Qualifier": "live"}
 FAILS_INIT = "raise RuntimeError('no model')\n"
@@ -35,7 +35,7 @@ def test_buildx_1533_an_image_index_is_rejected(bake: Bake, tmp_path: Path) -> N
         index = on.aws.push_image("built-elsewhere", task_root(tmp_path, "new"), media_type=OCI_INDEX)
         sample = SampleFunction(on.aws, tmp_path)
         message = f"The image manifest, config or layer media type for the source image {index} is not supported."
-        with refused("InvalidParameterValueException", message):
+        with raises_client_error("InvalidParameterValueException", message):
             sample.client.create_function(**sample.definition(Code={"ImageUri": index}))
         before = len(on.aws.calls)
         run = on.deploy("--image", index)
@@ -75,7 +75,7 @@ def test_hawk_950_a_lifecycle_rule_deletes_the_image_that_is_live(
     bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """METR/hawk#950: then every call is a 502. We delete only what no version uses that is kept."""
-    with deployed_stage(copied(bake, tmp_path), tmp_path) as on:
+    with deployed_stage(copying_bake(bake, tmp_path), tmp_path) as on:
         on.project.edit("deploy.toml", "keep_releases = 5", "keep_releases = 2")
         on.release("old")
         ecr, functions = on.aws.client("ecr"), on.aws.client("lambda")
@@ -90,16 +90,16 @@ def test_hawk_950_a_lifecycle_rule_deletes_the_image_that_is_live(
         kept = ecr.describe_images(repositoryName=NAME)["imageDetails"]
         assert [image["imageDigest"] for image in kept] == [digest["imageDigest"] for digest in digests[2:]]
         assert on.deploy("rollback").code == 0
-        assert on.answer() == "3"
+        assert on.get() == "3"
 
         ecr.batch_delete_image(repositoryName=NAME, imageIds=[digests[2]])
         state = functions.get_function_configuration(**LIVE)
         assert (state["State"], state["StateReasonCode"]) == ("Inactive", "ImageDeleted")
         with pytest.raises(urllib.error.HTTPError, match="502"):
-            on.answer()
+            on.get()
         assert "The function is trying to use a deleted image." in on.deploy("status").out
         assert on.release("new").code == 0
-        assert on.answer() == "new"
+        assert on.get() == "new"
 
 
 def test_boto3_3788_a_version_that_was_idle_for_weeks_refuses_its_first_call(bake: Bake, tmp_path: Path) -> None:
@@ -112,12 +112,12 @@ def test_boto3_3788_a_version_that_was_idle_for_weeks_refuses_its_first_call(bak
             functions = on.aws.client("lambda")
             state = functions.get_function_configuration(**LIVE)
             assert (state["State"], state["StateReasonCode"]) == ("Inactive", "Idle")
-            with refused("CodeArtifactUserPendingException", "Lambda is initializing your function."):
+            with raises_client_error("CodeArtifactUserPendingException", "Lambda is initializing your function."):
                 functions.invoke(FunctionName=NAME, Qualifier="2")
             on.aws.clock.sleep(15 * 86_400)
             run = on.deploy(*command)
             assert run.code == 0, run.err
-            assert on.answer() == "old"
+            assert on.get() == "old"
 
 
 def test_cdk_38265_snapstart_takes_container_images(bake: Bake, tmp_path: Path) -> None:
@@ -126,16 +126,16 @@ def test_cdk_38265_snapstart_takes_container_images(bake: Bake, tmp_path: Path) 
     For published versions, without EFS, more than 512 MB of /tmp, or provisioned concurrency
     (docs.aws.amazon.com/lambda/latest/dg/snapstart.html). Each version kept is billed, so old ones go.
     """
-    with deployed_stage(copied(bake, tmp_path), tmp_path, cold_starts="snapstart") as on:
+    with deployed_stage(copying_bake(bake, tmp_path), tmp_path, cold_starts="snapstart") as on:
         sample = SampleFunction(on.aws, tmp_path)
         definition = sample.definition(SnapStart={"ApplyOn": "PublishedVersions"})
-        with refused("InvalidParameterValueException", "512"):
+        with raises_client_error("InvalidParameterValueException", "512"):
             sample.client.create_function(**definition, EphemeralStorage={"Size": 513})
         efs = {
             "Arn": "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-0123456789abcdef0",
             "LocalMountPath": "/mnt/a",
         }
-        with refused("InvalidParameterValueException", "EFS"):
+        with raises_client_error("InvalidParameterValueException", "EFS"):
             sample.client.create_function(**definition, FileSystemConfigs=[efs])
 
         on.project.edit("deploy.toml", "keep_releases = 5", "keep_releases = 2")
@@ -143,7 +143,7 @@ def test_cdk_38265_snapstart_takes_container_images(bake: Bake, tmp_path: Path) 
             assert on.release(body).code == 0
         live = sample.client.get_function_configuration(**LIVE)
         assert (live["PackageType"], live["SnapStart"]["OptimizationStatus"]) == ("Image", "On")
-        with refused("InvalidParameterValueException", "SnapStart"):
+        with raises_client_error("InvalidParameterValueException", "SnapStart"):
             sample.client.put_provisioned_concurrency_config(
                 FunctionName=NAME, Qualifier=live["Version"], ProvisionedConcurrentExecutions=1
             )
@@ -163,7 +163,7 @@ def test_terraform_provider_aws_48116_an_alias_with_weights_takes_no_provisioned
         assert [one["FunctionArn"].rpartition(":")[2] for one in held] == ["2"]
         weights = {"AdditionalVersionWeights": {"1": 0.5}}
         functions.update_alias(FunctionName=NAME, Name="live", RoutingConfig=weights)
-        with refused(
+        with raises_client_error(
             "InvalidParameterValueException", "Alias with weights can not be used with Provisioned Concurrency"
         ):
             functions.put_provisioned_concurrency_config(**LIVE, ProvisionedConcurrentExecutions=1)
@@ -177,7 +177,7 @@ def test_provisioned_concurrency_does_not_say_why_init_failed(bake: Bake, tmp_pa
         sample.create(FAILS_INIT)
         version = {"FunctionName": "sample", "Qualifier": sample.publish()}
         sample.client.put_provisioned_concurrency_config(**version, ProvisionedConcurrentExecutions=1)
-        sample.settle()
+        sample.wait_until_ready()
         found = sample.client.get_provisioned_concurrency_config(**version)
         assert (found["Status"], found["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
 

@@ -17,8 +17,8 @@ from embedded_aws.ec2.vpc import make_subnet
 from embedded_aws.iam.policy import allows
 from scripts.projects import CHOICES
 from tests.support.bake import Bake
-from tests.support.deployed_stage import NAME, DeployedStage, copied, deployed_stage, task_root
-from tests.support.sample_function import SampleFunction, refused
+from tests.support.deployed_stage import NAME, DeployedStage, copying_bake, deployed_stage, task_root
+from tests.support.sample_function import SampleFunction, raises_client_error
 
 LIVE = {"FunctionName": NAME, "Qualifier": "live"}
 ASKS_AND_WAITS = """
@@ -48,9 +48,9 @@ def test_serverless_13147_a_public_url_needs_two_statements(bake: Bake, tmp_path
         action = {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"}
         functions.add_permission(**LIVE, StatementId="public-url", Principal="*", **action)
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            on.answer()
+            on.get()
         assert on.release("old").code == 0
-        assert on.answer() == "old"
+        assert on.get() == "old"
 
 
 def test_zappa_1455_the_second_statement_without_a_condition_opens_direct_invoke(bake: Bake, tmp_path: Path) -> None:
@@ -65,10 +65,10 @@ def test_zappa_1455_the_second_statement_without_a_condition_opens_direct_invoke
 
         functions.remove_permission(**LIVE, StatementId="public-invoke")
         functions.add_permission(**LIVE, StatementId="public-invoke", Action="lambda:InvokeFunction", Principal="*")
-        assert on.answer() == "old"
+        assert on.get() == "old"
         assert stranger_may_invoke()
         assert on.release("old").code == 0
-        assert on.answer() == "old"
+        assert on.get() == "old"
         assert not stranger_may_invoke()
 
 
@@ -77,7 +77,7 @@ def test_pulumi_aws_native_148_a_fresh_role_cannot_be_assumed(bake: Bake, tmp_pa
     with deployed_stage(bake, tmp_path, Delays(role_s=20)) as on:
         sample = SampleFunction(on.aws, tmp_path)
         definition = sample.definition(Role=sample.role(wait=False))
-        with refused(
+        with raises_client_error(
             "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
         ):
             sample.client.create_function(**definition)
@@ -98,15 +98,15 @@ def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, t
         functions = on.aws.client("lambda")
         functions.update_function_configuration(FunctionName=NAME, Timeout=10)
         message = "The operation cannot be performed at this time. An update is in progress for resource"
-        with refused("ResourceConflictException", message):
+        with raises_client_error("ResourceConflictException", message):
             functions.update_function_code(FunctionName=NAME, ImageUri=on.images["new"])
         assert on.release("new").code == 0
-        assert on.answer() == "new"
+        assert on.get() == "new"
 
 
 def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_without_a_route_to_its_secrets(bake: Bake, tmp_path: Path) -> None:
     """aws/aws-sdk-js-v3#2510. `doctor` finds the missing route, the service reports it, and an endpoint fixes it."""
-    with deployed_stage(copied(bake, tmp_path), tmp_path, migrations="alembic") as on:
+    with deployed_stage(copying_bake(bake, tmp_path), tmp_path, migrations="alembic") as on:
         ec2 = on.aws.client("ec2")
         vpc, subnet = make_subnet(ec2)
         network = {"SubnetIds": [subnet], "SecurityGroupIds": ["sg-0123456789abcdef0"]}
@@ -133,7 +133,7 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_without_a_route_to_its_secret
         ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, VpcEndpointType="Interface", SubnetIds=[subnet])
         assert f"ok       network: an interface endpoint leads to {service}\n" in on.deploy("doctor").out
         assert on.deploy("--image", image).code == 0
-        assert on.answer() == "postgresql://nowhere"
+        assert on.get() == "postgresql://nowhere"
 
 
 def test_cloud_custodian_1792_a_log_group_that_lambda_makes_never_expires(bake: Bake, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_zappa_1425_some_regions_have_no_function_urls(
         project.edit("deploy.toml", 'region = "us-east-1"', 'region = "eu-south-2"')
         with EmbeddedAws(ManualClock(), region="eu-south-2") as aws:
             on = DeployedStage(aws, project, tmp_path)
-            with refused("AccessDeniedException", message):
+            with raises_client_error("AccessDeniedException", message):
                 aws.client("lambda").list_function_url_configs(FunctionName=NAME)
             before = len(aws.calls)
             run = on.release("old")
@@ -191,7 +191,7 @@ def test_sst_5829_a_new_account_runs_ten_requests_at_once(bake: Bake, tmp_path: 
         assert on.release("old").code == 0
         on.aws.lambda_state().account_concurrency = 10
         message = "account's UnreservedConcurrentExecution below its minimum value of [10]"
-        with refused("InvalidParameterValueException", message):
+        with raises_client_error("InvalidParameterValueException", message):
             on.aws.client("lambda").put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=1)
         doctor = on.deploy("doctor")
         assert doctor.code == 1
@@ -202,16 +202,16 @@ def test_sst_5829_a_new_account_runs_ten_requests_at_once(bake: Bake, tmp_path: 
         run = on.release("new")
         assert run.code == 1
         assert message in run.err
-        assert on.answer() == "old"
+        assert on.get() == "old"
 
 
 def test_power_tuning_181_a_new_account_has_3008_mb(bake: Bake, tmp_path: Path) -> None:
     """alexcasalboni/aws-lambda-power-tuning#181: which only the refusal tells. A deploy passes it on."""
-    with deployed_stage(copied(bake, tmp_path), tmp_path) as on:
+    with deployed_stage(copying_bake(bake, tmp_path), tmp_path) as on:
         assert on.release("old").code == 0
         on.aws.lambda_state().account_memory_mb = 3008
         message = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
-        with refused("ValidationException", message):
+        with raises_client_error("ValidationException", message):
             on.aws.client("lambda").update_function_configuration(FunctionName=NAME, MemorySize=3009)
         on.project.edit("deploy.toml", "memory_mb = 512", "memory_mb = 4096")
         before = len(on.aws.calls)
@@ -219,4 +219,4 @@ def test_power_tuning_181_a_new_account_has_3008_mb(bake: Bake, tmp_path: Path) 
         assert run.code == 1
         assert message in run.err
         assert [call.operation for call in on.aws.calls[before:] if call.mutating] == ["UpdateFunctionConfiguration"]
-        assert on.answer() == "old"
+        assert on.get() == "old"

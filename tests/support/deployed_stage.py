@@ -86,7 +86,7 @@ class DeployedStage:
         apis = [api["ApiEndpoint"] for api in self.aws.client("apigatewayv2").get_apis()["Items"]]
         return str([*urls, *apis, ""][0])
 
-    def answer(self, url: str = "") -> str:
+    def get(self, url: str = "") -> str:
         """What a client of the public URL gets; raises HTTPError for anything but success."""
         with urllib.request.urlopen(url or self.url(), timeout=30) as answer:
             return str(answer.read().decode())
@@ -151,26 +151,26 @@ def deployed_stage(
         yield DeployedStage(aws, bake(**answers), folder)
 
 
-def copied(bake: Bake, folder: Path) -> Bake:
+def copying_bake(bake: Bake, folder: Path) -> Bake:
     """Bakes what a test may change."""
     return lambda **answers: bake(**answers).copy(folder / "project")
 
 
-def before_change(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], object]) -> None:
+def run_before_change(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], object]) -> None:
     """Calls `then` right before the tool's `number`-th call that changes something; its own calls do not count."""
-    around_change(monkeypatch, number, "before", then)
+    run_around_change(monkeypatch, number, "before", then)
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> None:
+def interrupt_at_change(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> None:
     """Ctrl-C right before, or right after, the tool's `number`-th call that changes something."""
 
     def ctrl_c() -> None:
         raise KeyboardInterrupt
 
-    around_change(monkeypatch, number, when, ctrl_c)
+    run_around_change(monkeypatch, number, when, ctrl_c)
 
 
-def around_change(monkeypatch: pytest.MonkeyPatch, number: int, when: str, then: Callable[[], object]) -> None:
+def run_around_change(monkeypatch: pytest.MonkeyPatch, number: int, when: str, then: Callable[[], object]) -> None:
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
     changes, reached = itertools.count(1), list[bool]()
 

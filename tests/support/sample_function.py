@@ -23,11 +23,11 @@ TRUST = {
 MAY_LOG = {"Effect": "Allow", "Action": ["logs:CreateLog*", "logs:PutLogEvents"], "Resource": "*"}
 
 
-HttpAnswer = tuple[int, bytes, http.client.HTTPMessage]
+HttpResponse = tuple[int, bytes, http.client.HTTPMessage]
 
 
 @dataclass(frozen=True)
-class Answer:
+class InvokeResult:
     """What Invoke answered."""
 
     payload: Any
@@ -66,7 +66,7 @@ class SampleFunction:
         document = {"Version": "2012-10-17", "Statement": [MAY_LOG, *statements]}
         iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=json.dumps(document))
         if wait:
-            self.settle()
+            self.wait_until_ready()
         return str(arn)
 
     def definition(self, source: str = ECHO, **changes: Any) -> dict[str, Any]:
@@ -84,15 +84,15 @@ class SampleFunction:
 
     def create(self, source: str = ECHO, **changes: Any) -> None:
         self.client.create_function(**self.definition(source, **changes))
-        self.settle()
+        self.wait_until_ready()
 
     def update(self, source: str) -> None:
         self.client.update_function_code(FunctionName=NAME, ImageUri=self.image(source))
-        self.settle()
+        self.wait_until_ready()
 
     def publish(self) -> str:
         version = self.client.publish_version(FunctionName=NAME)["Version"]
-        self.settle()
+        self.wait_until_ready()
         return str(version)
 
     def public_url(self, source: str = ECHO, **changes: Any) -> str:
@@ -120,15 +120,15 @@ class SampleFunction:
             SourceArn=f"arn:aws:{source}",
         )
 
-    def invoke(self, payload: Any = None, **options: Any) -> Answer:
+    def invoke(self, payload: Any = None, **options: Any) -> InvokeResult:
         answer = self.client.invoke(
             FunctionName=NAME, Payload=json.dumps(payload or {}).encode(), LogType="Tail", **options
         )
         tail = b64decode(answer["LogResult"]).decode().splitlines()
         body = json.loads(answer["Payload"].read())
-        return Answer(body, answer.get("FunctionError", ""), tail, answer["ExecutedVersion"])
+        return InvokeResult(body, answer.get("FunctionError", ""), tail, answer["ExecutedVersion"])
 
-    def settle(self) -> None:
+    def wait_until_ready(self) -> None:
         """Lets enough time pass for everything that is under way at AWS."""
         self.aws.clock.advance(10)
 
@@ -137,14 +137,14 @@ class SampleFunction:
         return found
 
 
-def refused(code: str, message: str = "") -> Any:
+def raises_client_error(code: str, message: str = "") -> Any:
     """Expects an error with this code and, somewhere in its message, these words."""
     return pytest.raises(ClientError, match=re.escape(f"({code})") + ".*" + re.escape(message))
 
 
-def ask(
+def send_request(
     url: str, method: str = "GET", path: str = "/", body: Any = None, headers: Any = None, **more: Any
-) -> HttpAnswer:
+) -> HttpResponse:
     """Status, body and headers of one HTTP request."""
     connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
     connection.request(method, path, body, headers or {}, **more)
@@ -152,7 +152,7 @@ def ask(
     return response.status, response.read(), response.headers
 
 
-def total(sample: SampleFunction, metric: str, statistic: str = "Sum", **dimensions: str) -> float:
+def metric_total(sample: SampleFunction, metric: str, statistic: str = "Sum", **dimensions: str) -> float:
     now = sample.aws.clock.time()
     points = sample.aws.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/Lambda",

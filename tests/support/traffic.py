@@ -34,31 +34,31 @@ async def health() -> dict[str, str]:
 """
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     release: int
     environment: str
     took_s: float
 
 
-def release(project: Project, aws: EmbeddedAws, number: int) -> str:
+def push_release(project: Project, aws: EmbeddedAws, number: int) -> str:
     """The image of a service whose answer tells its release and its execution environment."""
     (project.path / "app/routers/health.py").write_text(ROUTES.replace("NUMBER", str(number)), encoding="utf-8")
     return push_image(project, aws)
 
 
 @contextmanager
-def traffic(url: str, clients: int) -> Iterator[list[list[Answer]]]:
+def send_traffic(url: str, clients: int) -> Iterator[list[list[Response]]]:
     """What each client was answered, in order, the last time after the block. Raises for any failed request."""
-    answers: list[list[Answer]] = [[] for _ in range(clients)]
+    answers: list[list[Response]] = [[] for _ in range(clients)]
     done = threading.Event()
 
-    def client(seen: list[Answer]) -> None:
+    def client(seen: list[Response]) -> None:
         last = False
         while not last:
             last = done.is_set()
             begun = time.monotonic()
             with urllib.request.urlopen(url, timeout=30) as answer:
-                seen.append(Answer(**json.load(answer), took_s=time.monotonic() - begun))
+                seen.append(Response(**json.load(answer), took_s=time.monotonic() - begun))
             time.sleep(PAUSE_S)
 
     with ThreadPoolExecutor(clients) as pool:
