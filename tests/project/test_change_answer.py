@@ -33,7 +33,6 @@ from scripts.projects import (
     project_environment,
     share_venv,
 )
-from tests.support import aws_cli
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool, push_image, remaining_resources
 
@@ -186,18 +185,16 @@ def test_the_guide_names_every_other_prompt() -> None:
     assert [name for name in rest if f"`{name}`" not in headings] == []
 
 
-class Scene:
+class DeployedProject:
     """A project in git, linked to its template, whose service is live."""
 
-    def __init__(self, project: Project, aws: EmbeddedAws, programs: Path) -> None:
+    def __init__(self, project: Project, aws: EmbeddedAws) -> None:
         self.project = project
         self.aws = aws
         self.url = ""
         self.database = ""
         self.answers = {option: project.answers.get(option, CHOICES[option][0]) for option in MANIFEST}
-        aws_cli.install(programs)
         self._environment = project_environment(project.path) | OWNER | aws.environ
-        self._environment["PATH"] = os.pathsep.join([str(programs), self._environment["PATH"]])
 
     def deploy_sh(self, *arguments: str, typed: str = "") -> Run:
         run = DeployTool(self.project, self.aws)(*arguments, typed=typed)
@@ -267,12 +264,12 @@ class Scene:
 
 
 @pytest.fixture
-def stage(bake: Bake, tmp_path: Path, template: Path) -> Iterator[Scene]:
+def stage(bake: Bake, tmp_path: Path, template: Path) -> Iterator[DeployedProject]:
     with EmbeddedAws(clock=ManualClock()) as aws:
-        yield Scene(linked(bake().copy(tmp_path / "project"), template), aws, tmp_path)
+        yield DeployedProject(linked(bake().copy(tmp_path / "project"), template), aws)
 
 
-def test_architecture(stage: Scene) -> None:
+def test_architecture(stage: DeployedProject) -> None:
     stage.deploy()
     (section,) = (text for text in GUIDE.read_text("utf-8").split("\n## ") if text.startswith("Without further"))
     stage.project = dataclasses.replace(stage.project, answers={"architecture": "x86_64"})  # of the image
@@ -282,7 +279,7 @@ def test_architecture(stage: Scene) -> None:
     assert stage.left() == []
 
 
-def test_endpoint(stage: Scene) -> None:
+def test_endpoint(stage: DeployedProject) -> None:
     stage.deploy()
     for other in ("http_api", "function_url"):
         former = stage.url
@@ -299,7 +296,7 @@ def test_endpoint(stage: Scene) -> None:
     assert stage.left() == []
 
 
-def test_secrets(stage: Scene) -> None:
+def test_secrets(stage: DeployedProject) -> None:
     add_secret(stage.project)
     commit(stage.project.path)
     stage.deploy_sh("secret", "set", "API_KEY", typed="value")
@@ -327,7 +324,7 @@ def test_secrets(stage: Scene) -> None:
     assert stage.left() == []
 
 
-def test_migrations(stage: Scene) -> None:
+def test_migrations(stage: DeployedProject) -> None:
     stage.deploy()
     with postgres() as stage.database:
         assert list(stage.change("migrations", "alembic")) == []
@@ -344,7 +341,7 @@ def test_migrations(stage: Scene) -> None:
     assert stage.left() == []
 
 
-def test_cold_starts(stage: Scene) -> None:
+def test_cold_starts(stage: DeployedProject) -> None:
     stage.deploy()
     accept, snapstart, provisioned = CHOICES["cold_starts"]
     changes = [snapstart, provisioned, accept, provisioned, snapstart, accept]
