@@ -1,4 +1,4 @@
-"""Run a hook alone, as cookiecutter runs it."""
+"""Run one hook of the template without generating a project."""
 
 import json
 import subprocess
@@ -10,26 +10,28 @@ from cookiecutter.utils import create_env_with_context
 
 from scripts.projects import PROMPTS, TEMPLATE
 
-DEFAULTS = {name: asked[0] if isinstance(asked, list) else asked for name, asked in PROMPTS.items() if name[0] != "_"}
-DEFAULTS["project_slug"] = "my-api"
+DEFAULTS = {
+    name: default[0] if isinstance(default, list) else default
+    for name, default in PROMPTS.items()
+    if not name.startswith("_")
+} | {"project_slug": "my-api"}
 
 
-def hook(name: str, folder: Path, answers: Mapping[str, str], before: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a hook in a folder as cookiecutter does: rendered, then as a script of its own."""
+def run_hook(name: str, folder: Path, answers: Mapping[str, str], before: str = "") -> subprocess.CompletedProcess[str]:
+    """Render a hook with the answers and run it in the folder, as cookiecutter does. `before` is code to run first."""
     context = {"cookiecutter": {**DEFAULTS, **answers}}
     source = (TEMPLATE / "hooks" / f"{name}.py").read_text("utf-8")
     script = before + create_env_with_context(context).from_string(source).render(**context)
     return subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, encoding="utf-8")
 
 
-def lay_out(folder: Path, manifest: Mapping[str, object]) -> None:
-    """A project as post_gen finds it, with a manifest of {option: {choice: files}}."""
+def write_unpruned_project(folder: Path, manifest: Mapping[str, Mapping[str, list[str]]]) -> None:
+    """Write a project as the post_gen hook finds it. `manifest` lists the files by option and choice."""
     for name in ("always.py", "url.py", "api.py", "api/one.py", "api/two.py", "both.py", "requirements-dev.txt"):
         (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_text("fastapi==1.0 \\\n")
     lines = []
     for option, choices in manifest.items():
-        assert isinstance(choices, dict)
         for choice, files in choices.items():
             lines += [f"[{option}.{choice}]", f"files = {json.dumps(files)}", "words = []"]
     (folder / "options.toml").write_text("\n".join(lines))
