@@ -1,4 +1,4 @@
-"""./deploy.sh finds its project however it is called, and creates its .venv if there is none that works."""
+"""Test that ./deploy.sh can be called from anywhere, and creates a .venv if none works."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ def project(bake: Bake, tmp_path: Path) -> Project:
     return bake().copy(tmp_path / "a 'folder' with blanks")
 
 
-def test_it_can_be_called_from_another_folder_even_with_cdpath(project: Project, tmp_path: Path) -> None:
+def test_deploy_sh_can_be_called_from_another_folder_with_cdpath(project: Project, tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / project.path.parent.name / project.path.name).mkdir(parents=True)
     command = f'cd "$1" && CDPATH={tmp_path / "elsewhere"} "$2" --help'
     relative = f"{project.path.parent.name}/{project.path.name}/deploy.sh"
@@ -24,7 +24,7 @@ def test_it_can_be_called_from_another_folder_even_with_cdpath(project: Project,
     assert output.startswith(USAGE)
 
 
-def test_it_can_be_called_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
+def test_deploy_sh_can_be_called_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
     (tmp_path / "deploy").symlink_to(project.path / "deploy.sh")
     assert project.run([str(tmp_path / "deploy"), "--help"]).stdout.startswith(USAGE)
     assert not (tmp_path / ".venv").exists()
@@ -54,7 +54,7 @@ def test_a_venv_without_its_python_is_created_again(project: Project) -> None:
 
 def test_an_incomplete_venv_is_created_again(project: Project) -> None:
     shutil.rmtree(project.path / ".venv")
-    project.run(["python3", "-m", "venv", "--without-pip", ".venv"])  # as after Ctrl-C in the first run
+    project.run(["python3", "-m", "venv", "--without-pip", ".venv"])  # the same state as after Ctrl-C in the first run
     (project.path / "requirements-deploy.txt").write_text("", encoding="utf-8")
     project.run("./deploy.sh --help", check=False)
     project.run(".venv/bin/python -m pip --version")

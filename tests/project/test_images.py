@@ -1,4 +1,4 @@
-"""Is the image of every Dockerfile and every set of packages what Lambda needs, what the demo runs, and no more?"""
+"""Test the image of every Dockerfile and every set of packages: its content, and that it works on Lambda."""
 
 import base64
 import importlib.util
@@ -43,14 +43,14 @@ from scripts.projects import (
 from tests.support.bake import Bake
 
 USER, PASSWORD = "AWS", "a-password"
-NO_DATABASE = "postgresql://none.invalid/none"  # which is not asked before a request needs it
-OWN = ("app", "aws_lambda", "migrations", "alembic.ini")  # what an image holds of the project itself
+NO_DATABASE = "postgresql://none.invalid/none"  # the service connects only when a request needs it
+PROJECT_FILES = ("app", "aws_lambda", "migrations", "alembic.ini")  # the files of the project in an image
 LIKE_LAMBDA = ["--user", NOBODY, "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
 
 
-def what_makes_an_image(answers: Answers) -> tuple[str, str]:
-    """The Dockerfile and the requirements of a project with these answers; the rest of an image is its app folder."""
-    prompts = {name: asked[0] if isinstance(asked, list) else asked for name, asked in PROMPTS.items()}
+def render_image_inputs(answers: Answers) -> tuple[str, str]:
+    """Return the Dockerfile and the requirements of a project. The rest of an image is code of the project."""
+    prompts = {name: default[0] if isinstance(default, list) else default for name, default in PROMPTS.items()}
     context: dict[str, Any] = {"cookiecutter": {**prompts, **answers}}
     options = {"context": context, "keep_trailing_newline": True, "loader": FileSystemLoader(PROJECT_TEMPLATE)}
     jinja = StrictEnvironment(**options, **PROMPTS["_jinja2_env_vars"])
@@ -59,15 +59,18 @@ def what_makes_an_image(answers: Answers) -> tuple[str, str]:
 
 
 def distinct_images() -> list[Answers]:
-    """Answers that together bring every Dockerfile and every set of packages: the defaults, then the richest first."""
-    found: list[Answers] = []
+    """Return answers that together cover every Dockerfile and every set of packages, with few images.
+
+    The default is first, and then the largest combinations.
+    """
+    images: list[Answers] = []
     seen: set[str] = set()
     for python, answers in itertools.product(CHOICES["python_version"], [COMBINATIONS[0], *reversed(COMBINATIONS)]):
         image = {**answers, "python_version": python} if python != CHOICES["python_version"][0] else answers
-        if not seen.issuperset(made_of := what_makes_an_image(image)):
-            seen.update(made_of)
-            found.append(image)
-    return found
+        if not seen.issuperset(inputs := render_image_inputs(image)):
+            seen.update(inputs)
+            images.append(image)
+    return images
 
 
 IMAGES = distinct_images()
@@ -86,7 +89,7 @@ def registry() -> Iterator[RunningRegistry]:
 
 @pytest.fixture(scope="module")
 def base(project: Project) -> str:
-    """The image that the project's stands on."""
+    """Return the base image of the project's image."""
     image = re.findall(r"^FROM (\S+)$", (project.path / "Dockerfile").read_text("utf-8"), re.MULTILINE)[-1]
     if not docker("images", "--quiet", image) and not docker("pull", "--quiet", image):
         warnings.warn(f"images on {image} are NOT tested on this machine, which cannot pull it", stacklevel=1)
@@ -98,16 +101,18 @@ def base(project: Project) -> str:
 def image(
     project: Project, base: str, registry: RunningRegistry, engine: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The image as it was pushed: the registry's name for it, with its digest."""
+    """Build and push the image. Return its name in the registry with its digest."""
     folder = project.copy(tmp_path_factory.mktemp("project")).path
-    run("chmod", "-R", "go=", *(str(path) for path in map(folder.joinpath, OWN) if path.exists()))  # as with umask 077
+    run(
+        "chmod", "-R", "go=", *(str(path) for path in map(folder.joinpath, PROJECT_FILES) if path.exists())
+    )  # like files created with umask 077
     name = f"{registry.host}/image-{uuid.uuid4().hex[:12]}"
-    signed_in = tmp_path_factory.mktemp("docker-config")
+    docker_config = tmp_path_factory.mktemp("docker-config")
     token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    (signed_in / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": token}}}))
-    run("docker", "build", "--platform", f"linux/{as_docker(engine)}", "--tag", name, str(folder))
+    (docker_config / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": token}}}))
+    run("docker", "build", "--platform", f"linux/{docker_architecture(engine)}", "--tag", name, str(folder))
     try:
-        pushed = run("docker", "--config", str(signed_in), "push", name)
+        pushed = run("docker", "--config", str(docker_config), "push", name)
         yield f"{name}@{re.findall(r'digest: (sha256:[0-9a-f]{64})', pushed)[0]}"
     finally:
         docker("rmi", "--force", name)
@@ -115,61 +120,63 @@ def image(
 
 @pytest.fixture(scope="module")
 def files(image: str) -> dict[str, bytes]:
-    """The content of every file below /var/task, by name."""
+    """Return the content of every file below /var/task by its name."""
     container = docker("create", image)
-    packed = subprocess.run(["docker", "cp", f"{container}:/var/task", "-"], capture_output=True, check=True).stdout
+    archived = subprocess.run(["docker", "cp", f"{container}:/var/task", "-"], capture_output=True, check=True).stdout
     docker("rm", container)
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    files = {}
+    with tarfile.open(fileobj=io.BytesIO(archived)) as archive:
         for member in archive:
             if content := archive.extractfile(member) if member.isfile() else None:
-                found[member.name.removeprefix("task/")] = content.read()
-    return found
+                files[member.name.removeprefix("task/")] = content.read()
+    return files
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=combination_name)
-def test_every_combination_has_one_of_these_images(bake: Bake, answers: Answers) -> None:
+def test_every_combination_has_one_of_the_tested_images(bake: Bake, answers: Answers) -> None:
     project = bake(**answers)
-    baked = tuple((project.path / name).read_text("utf-8") for name in ("Dockerfile", "requirements.txt"))
-    assert baked == what_makes_an_image(answers)
-    dockerfiles, requirements = map(set, zip(*map(what_makes_an_image, IMAGES), strict=True))
-    assert baked[0] in dockerfiles
-    assert baked[1] in requirements
+    inputs = tuple((project.path / name).read_text("utf-8") for name in ("Dockerfile", "requirements.txt"))
+    assert inputs == render_image_inputs(answers)
+    dockerfiles, requirements = map(set, zip(*map(render_image_inputs, IMAGES), strict=True))
+    assert inputs[0] in dockerfiles
+    assert inputs[1] in requirements
 
 
-def test_is_for_one_architecture_and_adds_only_the_task_root(
+def test_an_image_has_one_architecture_and_adds_only_the_task_root(
     image: str, base: str, registry: RunningRegistry, engine: str, request: pytest.FixtureRequest, record_property: Any
 ) -> None:
-    (found,) = json.loads(docker("image", "inspect", image))
-    (below,) = json.loads(docker("image", "inspect", base))
-    assert found["Config"]["Cmd"] == ["aws_lambda.handler.handler"]
-    assert found["Config"]["Entrypoint"] == below["Config"]["Entrypoint"]
-    layers = len(below["RootFS"]["Layers"])
-    assert found["RootFS"]["Layers"][:layers] == below["RootFS"]["Layers"]
+    (inspected,) = json.loads(docker("image", "inspect", image))
+    (base_inspected,) = json.loads(docker("image", "inspect", base))
+    assert inspected["Config"]["Cmd"] == ["aws_lambda.handler.handler"]
+    assert inspected["Config"]["Entrypoint"] == base_inspected["Config"]["Entrypoint"]
+    layers = len(base_inspected["RootFS"]["Layers"])
+    assert inspected["RootFS"]["Layers"][:layers] == base_inspected["RootFS"]["Layers"]
     (manifest, media_type, pushed) = next(
         (manifest, media_type, pushed)
         for _, _, manifest, media_type, pushed in registry.images()
         if pushed.digest == image.partition("@")[2]
     )
     assert media_type in ACCEPTED_MEDIA_TYPES
-    assert (pushed.architecture, found["Architecture"]) == (engine, as_docker(engine))
+    assert (pushed.architecture, inspected["Architecture"]) == (engine, docker_architecture(engine))
     compressed = sum(layer["size"] for layer in json.loads(manifest)["layers"][layers:])
-    size = f"{(found['Size'] - below['Size']) / 1e6:.1f} MB, {compressed / 1e6:.1f} MB compressed"
+    size = f"{(inspected['Size'] - base_inspected['Size']) / 1e6:.1f} MB, {compressed / 1e6:.1f} MB compressed"
     record_property("image", f"{request.node.callspec.id}: {size}, on top of the base image")
 
 
-def test_holds_no_tests_and_no_development_packages(files: dict[str, bytes], project: Project) -> None:
+def test_an_image_contains_no_tests_and_no_development_packages(files: dict[str, bytes], project: Project) -> None:
     python = project.answers.get("python_version", CHOICES["python_version"][0])
-    there = {"python_version": python, "python_full_version": f"{python}.0"}
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
     locked = pinned_requirements(project.path / "requirements.txt")
-    wanted = {pin.name for pin in locked if not pin.marker or pin.marker.evaluate(there)}
-    held = {name.split("-")[0].replace("_", "-").lower() for name in files if name.endswith(".dist-info/METADATA")}
-    assert held == wanted
-    own = {name for name in files if name in project.files or name.split("/")[0] in ("tests", "deploy", "bin", ".git")}
-    assert own == {name for name in project.files if name.split("/")[0] in OWN}
+    expected = {pin.name for pin in locked if not pin.marker or pin.marker.evaluate(environment)}
+    installed = {name.split("-")[0].replace("_", "-").lower() for name in files if name.endswith(".dist-info/METADATA")}
+    assert installed == expected
+    project_files = {
+        name for name in files if name in project.files or name.split("/")[0] in ("tests", "deploy", "bin", ".git")
+    }
+    assert project_files == {name for name in project.files if name.split("/")[0] in PROJECT_FILES}
 
 
-def test_is_compiled_so_that_no_source_is_looked_at(files: dict[str, bytes]) -> None:
+def test_every_module_is_compiled_without_a_check_of_its_source(files: dict[str, bytes]) -> None:
     compiled = {name for name in files if name.endswith(".pyc")}
     assert {files[name][4:8] for name in compiled} == {b"\1\0\0\0"}
     (tag,) = {name.rsplit(".", 2)[1] for name in compiled}
@@ -178,19 +185,19 @@ def test_is_compiled_so_that_no_source_is_looked_at(files: dict[str, bytes]) -> 
     assert {importlib.util.cache_from_source(name).replace(here, tag) for name in sources} - compiled == set()
 
 
-def test_embedded_task_root_is_the_image_file_for_file(files: dict[str, bytes], project: Project) -> None:
+def test_the_embedded_task_root_has_the_same_files_as_the_image(files: dict[str, bytes], project: Project) -> None:
     root = build_task_root(project.path, TEMPLATE / ".cache", lambda line: None).path
     here = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    assert set(map(any_python, here)) == set(map(any_python, files))
-    # Wheels of another Python differ in what is compiled, and so does what describes them.
+    assert set(map(without_python_version, here)) == set(map(without_python_version, files))
+    # The compiled files and the metadata of wheels depend on the Python version.
     same = [name for name in here if not re.search(r"\.so$|\.pyc$|\.dist-info/", name)]
     assert [name for name in same if here[name].read_bytes() != files[name]] == []
 
 
-def test_answers_under_awss_own_emulator(image: str) -> None:
+def test_an_image_answers_requests_in_the_emulator_of_aws(image: str) -> None:
     options = ["--publish", "127.0.0.1::8080", "--env", f"DATABASE_URL={NO_DATABASE}"]
-    with container(*LIKE_LAMBDA, *options, image) as started:
-        address = docker("port", started, "8080/tcp")
+    with container(*LIKE_LAMBDA, *options, image) as identifier:
+        address = docker("port", identifier, "8080/tcp")
         first, first_s = request(address, "GET", "/")
         second, second_s = request(address, "GET", "/health")
     assert first == (200, {"ok": True})
@@ -204,7 +211,7 @@ def test_answers_under_awss_own_emulator(image: str) -> None:
     indirect=True,
     ids=combination_name,
 )
-def test_migrates_with_its_other_command_and_serves_from_that_database(image: str) -> None:
+def test_an_image_migrates_a_database_and_serves_from_it(image: str) -> None:
     with postgres() as database:
         with emulator(image, "aws_lambda.migrate.handler", database) as address:
             assert invoke(address, {})[0] == {"from": None, "to": "0001", "output": ""}
@@ -220,7 +227,7 @@ def test_migrates_with_its_other_command_and_serves_from_that_database(image: st
 
 @contextmanager
 def emulator(image: str, command: str, database: str) -> Iterator[str]:
-    """AWS's emulator with this command of the image, on the machine's own network, where the database is."""
+    """Run a command of the image in the emulator of AWS, in the network of this machine, where the database is."""
     address, runtime_api = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     options = ["--network", "host", "--env", f"DATABASE_URL={database}", "--entrypoint", "aws-lambda-rie"]
     addresses = ["--runtime-interface-emulator-address", address, "--runtime-api-address", runtime_api]
@@ -230,16 +237,16 @@ def emulator(image: str, command: str, database: str) -> Iterator[str]:
 
 @contextmanager
 def container(*arguments: str) -> Iterator[str]:
-    started = run("docker", "run", "--detach", *arguments).strip()
+    identifier = run("docker", "run", "--detach", *arguments).strip()
     try:
-        yield started
+        yield identifier
     finally:
-        print(docker("logs", started))
-        docker("rm", "--force", started)
+        print(docker("logs", identifier))
+        docker("rm", "--force", identifier)
 
 
 def request(address: str, method: str, path: str, body: object = None) -> tuple[tuple[int, Any], float]:
-    """The status and body that an HTTP request is answered with, and the seconds it took."""
+    """Send an HTTP request to the function. Return the status and the body of the response, and the duration in s."""
     http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test"}
     event = {
         "version": "2.0",
@@ -256,29 +263,29 @@ def request(address: str, method: str, path: str, body: object = None) -> tuple[
         "body": json.dumps(body) if body else "",
         "isBase64Encoded": False,
     }
-    answer, took_s = invoke(address, event)
-    return (answer["statusCode"], json.loads(answer["body"])), took_s
+    response, duration_s = invoke(address, event)
+    return (response["statusCode"], json.loads(response["body"])), duration_s
 
 
 def invoke(address: str, event: object) -> tuple[dict[str, Any], float]:
-    """What the function answers, and the seconds it took."""
+    """Return the result of the function and the duration in s. Wait until the emulator accepts connections."""
     url = f"http://{address}/2015-03-31/functions/function/invocations"
-    for _ in range(200):  # until the emulator listens
+    for _ in range(200):
         started = time.monotonic()
         try:
-            answer = httpx.post(url, json=event, timeout=60, trust_env=False)
+            response = httpx.post(url, json=event, timeout=60, trust_env=False)
         except httpx.TransportError:
             time.sleep(0.05)
         else:
-            assert answer.status_code == 200, answer.text
-            return answer.json(), time.monotonic() - started
+            assert response.status_code == 200, response.text
+            return response.json(), time.monotonic() - started
     raise AssertionError(f"nothing listens at {address}")
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    result = subprocess.run(command, env={**os.environ, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
 
 
 def free_port() -> int:
@@ -287,9 +294,9 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def as_docker(architecture: str) -> str:
+def docker_architecture(architecture: str) -> str:
     return {"x86_64": "amd64"}.get(architecture, architecture)
 
 
-def any_python(name: str) -> str:
+def without_python_version(name: str) -> str:
     return re.sub(r"\.cpython-\d+[\w-]*\.", ".", name)

@@ -1,4 +1,4 @@
-"""Are the generated workflows valid, do they give away nothing, and do their steps run the commands they are for?"""
+"""Test that the generated workflows are valid and secure, and that their steps run the right commands."""
 
 import re
 import subprocess
@@ -16,13 +16,13 @@ from tests.support.bake import Bake
 FOLDER = ".github/workflows"
 SCHEMA = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
 ZIZMOR = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--persona", "auditor", "--no-progress"]
-SPOILED = {
+ERRORS = {
     "schema": (SCHEMA, "    runs-on: ubuntu-24.04\n", "    runs-of: ubuntu-24.04\n"),
     "injection": (ZIZMOR, 'rollback ${VERSION:+"$VERSION"}', "rollback ${{ github.event.pull_request.title }}"),
     "permissions": (ZIZMOR, "permissions: {}\n", "permissions: write-all\n"),
     "not pinned": (ZIZMOR, "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "v7"),
 }
-# In place of ./deploy.sh: tells with what it was called, a line for each argument, and what came on standard input.
+# Replaces ./deploy.sh. It records each call: one line for each argument, and the standard input.
 STUB = """#!/bin/bash
 { echo called; printf 'argument %s\\n' "$@"; [ -p /dev/stdin ] && sed 's/^/input /' && echo; } >> "$CALLS"
 echo https://example.com/
@@ -32,15 +32,15 @@ Job = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def different(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Every text that a workflow has with any answers, and the template's own workflows."""
+def workflow_files(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Write every different workflow of a project, with any answers, and the workflows of the template."""
     projects = [bake(**answers) for answers in ALL_ANSWERS]
-    texts = {(name, text) for one in projects for name, text in one.texts() if name.startswith(FOLDER)}
+    texts = {(name, text) for project in projects for name, text in project.texts() if name.startswith(FOLDER)}
     assert {Path(name).name for name, _ in texts} == {"ci.yml", "deploy.yml"}
-    own = {(file.name, file.read_text("utf-8")) for file in (TEMPLATE / FOLDER).glob("*.yml")}
+    template_workflows = {(file.name, file.read_text("utf-8")) for file in (TEMPLATE / FOLDER).glob("*.yml")}
     folder = tmp_path_factory.mktemp("workflows")
-    files = [folder / f"{number}-{Path(name).name}" for number, (name, _) in enumerate(texts | own)]
-    for file, (_, text) in zip(files, texts | own, strict=True):
+    files = [folder / f"{number}-{Path(name).name}" for number, (name, _) in enumerate(texts | template_workflows)]
+    for file, (_, text) in zip(files, texts | template_workflows, strict=True):
         file.write_text(text, "utf-8")
     return files
 
@@ -48,56 +48,56 @@ def different(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> list[Path
 @pytest.fixture(scope="module")
 def jobs(bake: Bake) -> dict[str, Job]:
     """Return the jobs of the workflow that deploys, with a database and a secret."""
-    return jobs_of(bake(migrations="alembic", secrets="secrets_manager"))
+    return read_jobs(bake(migrations="alembic", secrets="secrets_manager"))
 
 
-def jobs_of(project: Project) -> dict[str, Job]:
+def read_jobs(project: Project) -> dict[str, Job]:
     loaded = yaml.safe_load((project.path / FOLDER / "deploy.yml").read_text("utf-8"))
     return dict(loaded["jobs"])
 
 
 @pytest.mark.parametrize("tool", [SCHEMA, ZIZMOR], ids=["schema", "zizmor"])
-def test_they_are_clean(different: list[Path], tool: list[str]) -> None:
-    checked = subprocess.run([*tool, *map(str, different)], capture_output=True, encoding="utf-8")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+def test_the_workflows_pass_the_check(workflow_files: list[Path], tool: list[str]) -> None:
+    result = subprocess.run([*tool, *map(str, workflow_files)], capture_output=True, encoding="utf-8")
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("how", SPOILED)
-def test_the_check_notices(bake: Bake, tmp_path: Path, how: str) -> None:
-    tool, good, bad = SPOILED[how]
+@pytest.mark.parametrize("error", ERRORS)
+def test_the_check_reports_an_error(bake: Bake, tmp_path: Path, error: str) -> None:
+    tool, good, bad = ERRORS[error]
     text = (bake().path / FOLDER / "deploy.yml").read_text("utf-8")
     assert good in text
     (tmp_path / "deploy.yml").write_text(text.replace(good, bad), "utf-8")
     assert subprocess.run([*tool, str(tmp_path / "deploy.yml")], capture_output=True).returncode != 0
 
 
-def test_every_action_is_pinned_to_a_commit(different: list[Path]) -> None:
-    for file in different:
-        for used in re.findall(r"uses: (\S+(?: # v\S+)?)", file.read_text("utf-8")):
-            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+|\./\.github/workflows/ci\.yml", used), used
+def test_every_action_is_pinned_to_a_commit(workflow_files: list[Path]) -> None:
+    for file in workflow_files:
+        for action in re.findall(r"uses: (\S+(?: # v\S+)?)", file.read_text("utf-8")):
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+|\./\.github/workflows/ci\.yml", action), action
 
 
-def test_what_brings_newer_actions_is_valid_and_the_same_here_and_in_projects(bake: Bake) -> None:
+def test_the_dependabot_settings_are_valid_and_the_same_in_template_and_project(bake: Bake) -> None:
     file = bake().path / ".github/dependabot.yml"
     assert file.read_text("utf-8") == (TEMPLATE / ".github/dependabot.yml").read_text("utf-8")
     for tool in ([*SCHEMA[:-1], "vendor.dependabot"], ZIZMOR):
-        checked = subprocess.run([*tool, str(file)], capture_output=True, encoding="utf-8")
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+        result = subprocess.run([*tool, str(file)], capture_output=True, encoding="utf-8")
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_an_action_is_pinned_to_the_same_commit_everywhere(different: list[Path]) -> None:
-    used = {pin for file in different for pin in re.findall(r"uses: ([\w./-]+)@(\S+)", file.read_text("utf-8"))}
-    assert len(used) == len({action for action, _ in used})
+def test_an_action_is_pinned_to_the_same_commit_everywhere(workflow_files: list[Path]) -> None:
+    pins = {pin for file in workflow_files for pin in re.findall(r"uses: ([\w./-]+)@(\S+)", file.read_text("utf-8"))}
+    assert len(pins) == len({action for action, _ in pins})
 
 
-def test_no_expression_is_part_of_a_script(different: list[Path]) -> None:
-    for file in different:
+def test_no_script_contains_an_expression(workflow_files: list[Path]) -> None:
+    for file in workflow_files:
         loaded = yaml.safe_load(file.read_text("utf-8"))
         steps = [step for job in loaded["jobs"].values() for step in job.get("steps", [])]
         assert [step for step in steps if "${{" in step.get("run", "")] == []
 
 
-def test_credentials_are_for_jobs_in_an_environment_and_not_for_forks(jobs: dict[str, Job]) -> None:
+def test_only_jobs_of_an_environment_get_credentials_and_forks_get_none(jobs: dict[str, Job]) -> None:
     with_credentials = {name: job for name, job in jobs.items() if "id-token" in job["permissions"]}
     assert set(with_credentials) == {"deploy", "rollback", "preview", "remove-preview"}
     for name, job in with_credentials.items():
@@ -111,7 +111,7 @@ def test_credentials_are_for_jobs_in_an_environment_and_not_for_forks(jobs: dict
     assert set(jobs["ci"]["permissions"]) == {"contents"}
 
 
-def test_a_stages_deploys_queue(jobs: dict[str, Job]) -> None:
+def test_deploys_of_a_stage_run_one_after_the_other(jobs: dict[str, Job]) -> None:
     groups = {name: job["concurrency"] for name, job in jobs.items() if name != "ci"}
     assert groups["deploy"] == groups["rollback"] == {"group": "prod", "cancel-in-progress": False}
     number = {"group": "preview-${{ github.event.number }}", "cancel-in-progress": False}
@@ -126,7 +126,7 @@ COMMANDS = {
     "deploy": ["plan", "", "status --url"],
     "rollback": ["rollback", "status --url"],
     "preview": [
-        "--stage pr-12 secret set DATABASE_URL < postgresql://there",
+        "--stage pr-12 secret set DATABASE_URL < postgresql://database",
         "--stage pr-12",
         "--stage pr-12 status --url",
     ],
@@ -135,14 +135,14 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_what_its_steps_run(jobs: dict[str, Job], tmp_path: Path, name: str) -> None:
+def test_a_job_runs_the_commands_of_the_deploy_tool(jobs: dict[str, Job], tmp_path: Path, name: str) -> None:
     runner = Runner(tmp_path)
-    assert runner.run(jobs[name], STAGE="pr-12", DATABASE_URL="postgresql://there") == 0
+    assert runner.run(jobs[name], STAGE="pr-12", DATABASE_URL="postgresql://database") == 0
     assert runner.calls() == COMMANDS[name]
     if "status" in COMMANDS[name][-1]:
-        assert runner.written("GITHUB_OUTPUT") == "url=https://example.com/\n"
+        assert runner.read("GITHUB_OUTPUT") == "url=https://example.com/\n"
     if name == "deploy":
-        assert runner.written("GITHUB_STEP_SUMMARY") == "```\nhttps://example.com/\n```\n"
+        assert runner.read("GITHUB_STEP_SUMMARY") == "```\nhttps://example.com/\n```\n"
 
 
 def test_the_readme_shows_a_valid_step_that_sets_a_secret_in_previews(bake: Bake, tmp_path: Path) -> None:
@@ -153,32 +153,33 @@ def test_the_readme_shows_a_valid_step_that_sets_a_secret_in_previews(bake: Bake
     assert text.count(deploy) == 1
     (tmp_path / "deploy.yml").write_text(text.replace(deploy, step + deploy), "utf-8")
     for tool in (SCHEMA, ZIZMOR):
-        checked = subprocess.run([*tool, str(tmp_path / "deploy.yml")], capture_output=True, encoding="utf-8")
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+        result = subprocess.run([*tool, str(tmp_path / "deploy.yml")], capture_output=True, encoding="utf-8")
+        assert result.returncode == 0, result.stdout + result.stderr
     runner = Runner(tmp_path)
     job = yaml.safe_load((tmp_path / "deploy.yml").read_text("utf-8"))["jobs"]["preview"]
     assert runner.run(job, STAGE="pr-12", API_KEY="k") == 0
     assert runner.calls()[:2] == ["--stage pr-12 secret set API_KEY < k", "--stage pr-12"]
 
 
-def test_a_version_to_go_back_to_is_one_argument(jobs: dict[str, Job], tmp_path: Path) -> None:
+def test_the_version_of_a_rollback_is_passed_as_one_argument(jobs: dict[str, Job], tmp_path: Path) -> None:
     runner = Runner(tmp_path)
     runner.run(jobs["rollback"], VERSION="3; echo $(id)")
     assert runner.calls()[0] == "rollback 3; echo $(id)"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_what_fails_fails_the_job(jobs: dict[str, Job], tmp_path: Path, name: str) -> None:
-    for step in scripts(jobs[name]):
+def test_a_failed_step_fails_the_job(jobs: dict[str, Job], tmp_path: Path, name: str) -> None:
+    for step in read_scripts(jobs[name]):
         assert Runner(tmp_path).step(step, STAGE="pr-12", FAILS="1") != 0, step
 
 
-def scripts(job: Job) -> Iterator[str]:
+def read_scripts(job: Job) -> Iterator[str]:
+    """Yield the scripts of the steps."""
     yield from (step["run"] for step in job["steps"] if "run" in step)
 
 
 class Runner:
-    """Runs the scripts of a job as GitHub's runner does, with the stub for the deploy tool."""
+    """Run the scripts of a job like a runner of GitHub, with STUB in place of the deploy tool."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -186,7 +187,8 @@ class Runner:
         (folder / "deploy.sh").chmod(0o755)
 
     def run(self, job: Job, **variables: str) -> int:
-        return next((code for script in scripts(job) if (code := self.step(script, **variables))), 0)
+        """Run all scripts until one fails. Return the last exit code."""
+        return next((code for script in read_scripts(job) if (code := self.step(script, **variables))), 0)
 
     def step(self, script: str, **variables: str) -> int:
         (self._folder / "step.sh").write_text(script, "utf-8")
@@ -195,11 +197,11 @@ class Runner:
         command = ["bash", "-e", "step.sh"]
         return subprocess.run(command, cwd=self._folder, env=environment, stdin=subprocess.DEVNULL).returncode
 
-    def written(self, name: str) -> str:
+    def read(self, name: str) -> str:
         return (self._folder / name).read_text("utf-8")
 
     def calls(self) -> list[str]:
         """Return the arguments and the standard input of each call."""
-        calls = self.written("CALLS").split("called\n")[1:]
+        calls = self.read("CALLS").split("called\n")[1:]
         lines = [call.replace("argument ", "").replace("input ", "< ").split("\n") for call in calls]
         return [" ".join(word for word in words if word) for words in lines]

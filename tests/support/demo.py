@@ -1,4 +1,4 @@
-"""Run `make demo` in an environment of its own."""
+"""Run `make demo` in a separate environment, and find the processes that it started."""
 
 import os
 import sys
@@ -24,12 +24,12 @@ DEMO = [sys.executable, "-m", "scripts.demo"]
 
 
 def demo_environment(tmp_path: Path) -> dict[str, str]:
-    """A fresh HOME, no AWS settings, and a mark by which every process that the demo starts can be found."""
-    here = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    """Return an environment with an empty HOME, no AWS settings, and a variable that `remaining_processes` searches."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
     for folder in ("home", "temporary"):
         (tmp_path / folder).mkdir(exist_ok=True)
     return {
-        **here,
+        **inherited,
         "HOME": str(tmp_path / "home"),
         "TMPDIR": str(tmp_path / "temporary"),
         "DEMO_MARK": str(tmp_path),
@@ -37,12 +37,12 @@ def demo_environment(tmp_path: Path) -> dict[str, str]:
 
 
 def remaining_processes(tmp_path: Path) -> list[str]:
-    """The processes that carry the mark."""
-    found = []
+    """Return the command lines of the processes that still run with the environment of the demo."""
+    processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if f"DEMO_MARK={tmp_path}".encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
+                processes.append((process / "cmdline").read_text().replace("\0", " "))
         except OSError:
-            continue  # it has ended, or is not ours
-    return found
+            continue  # the process has ended, or belongs to another user
+    return processes

@@ -3,6 +3,7 @@
 import re
 
 
-def anchors(text: str) -> set[str]:
+def heading_anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub creates for the headings of a document."""
     headings = re.findall(r"(?m)^#+ (.*)$", text)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

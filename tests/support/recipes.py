@@ -1,13 +1,33 @@
-"""Follow the recipes of a generated project: create their new files, and apply their changes."""
+"""Follow the recipes of a generated project: create their new files, apply their changes, and deploy the result."""
 
+import base64
+import json
+import os
 import re
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from scripts.projects import Project
+from embedded_aws import Delays, EmbeddedAws
+from scripts.projects import CHOICES, COMBINATIONS, MANIFEST, Project
+from tests.support.deploy_tool import DeployTool, database_for, push_image, remaining_resources
+from tests.support.deployed_stage import NAME
 
-FENCE = re.compile(r"`([\w./]+)`(?:, and after it `make lock`)?:\n\n```(\w+)\n(.*?)\n```\n", re.DOTALL)
+MOVE_IN = "Move an existing FastAPI service into this project"
+WEBHOOK_KEY = b"a key of the sender and of its receiver"
+DEFAULT = {option: CHOICES[option][0] for option in MANIFEST}
+LARGEST = {option: CHOICES[option][-1] for option in MANIFEST}
+DEPLOYED = COMBINATIONS if os.environ.get("EVERY_RECIPE") else [DEFAULT, LARGEST]
+
+STEP = re.compile(r"`([\w./]+)`(?:, and after it `make lock`)?:\n\n```(\w+)\n(.*?)\n```\n", re.DOTALL)
 IMPORT = re.compile(r"(from \S+ import )(.*)")
+BOTO3 = ("boto3==", "botocore==", "jmespath==", "python-dateutil==", "s3transfer==", "six==", "urllib3==")
 
 
 @dataclass(frozen=True)
@@ -19,16 +39,17 @@ class Step:
     text: str
 
 
-def recipes(project: Project) -> dict[str, list[Step]]:
+def read_recipes(project: Project) -> dict[str, list[Step]]:
     """Return the steps of each recipe by its heading."""
     _, *sections = (project.path / "RECIPES.md").read_text("utf-8").split("\n## ")
-    found = {}
+    recipes = {}
     for section in sections:
-        steps = [Step(*step) for step in FENCE.findall(section)]
+        heading = section.partition("\n")[0]
+        steps = [Step(*step) for step in STEP.findall(section)]
         fences = [line for line in section.splitlines() if line.startswith("```") and line not in ("```", "```sh")]
-        assert len(steps) == len(fences), f"a block without its file: {section.partition(chr(10))[0]}"
-        found[section.partition("\n")[0]] = steps
-    return found
+        assert len(steps) == len(fences), f"{heading}: a block does not name its file"
+        recipes[heading] = steps
+    return recipes
 
 
 def follow(project: Project, steps: list[Step]) -> None:
@@ -41,41 +62,126 @@ def follow(project: Project, steps: list[Step]) -> None:
             continue
         text = file.read_text("utf-8")
         for hunk in step.text.split("\n@@\n"):
-            text = changed(text, hunk.splitlines(), step.file)
+            text = apply_hunk(text, hunk.splitlines(), step.file)
         file.write_text(text, "utf-8")
         if step.file == "pyproject.toml":
-            lock(project.path)
+            lock_boto3(project.path)
 
 
-def changed(text: str, hunk: list[str], file: str) -> str:
-    """Return the text with a hunk applied, unless an earlier recipe has applied the same one."""
+def follow_all(project: Project) -> Project:
+    """Follow all recipes except the one that replaces the application."""
+    for heading, steps in read_recipes(project).items():
+        if heading != MOVE_IN:
+            follow(project, steps)
+    return project
+
+
+def apply_hunk(text: str, hunk: list[str], file: str) -> str:
+    """Return the text with a hunk applied, or unchanged if an earlier recipe has applied the same hunk."""
     old = "".join(f"{line[1:]}\n" for line in hunk if not line.startswith("+"))
     new = "".join(f"{line[1:]}\n" for line in hunk if not line.startswith("-"))
     lines = f"\n{text}"
-    if f"\n{old}" not in lines and len(hunk) == 2 and (pair := [IMPORT.match(line[1:]) for line in hunk])[0]:
-        old, new = longer_import(text, [(one[1], one[2].split(", ")) for one in pair if one])
+    imports = [match for line in hunk if (match := IMPORT.match(line[1:]))]
+    if f"\n{old}" not in lines and len(hunk) == len(imports) == 2:
+        old, new = extend_import(text, [(match[1], match[2].split(", ")) for match in imports])
     if f"\n{new}" in lines and len(new) > len(old):
         return text
-    assert lines.count(f"\n{old}") == 1, f"{file} does not hold this once:\n{old}"
+    assert lines.count(f"\n{old}") == 1, f"{file} does not contain these lines exactly once:\n{old}"
     return lines.replace(f"\n{old}", f"\n{new}", 1)[1:]
 
 
-def longer_import(text: str, pair: list[tuple[str, list[str]]]) -> tuple[str, str]:
+def extend_import(text: str, imports: list[tuple[str, list[str]]]) -> tuple[str, str]:
     """Return the line and its replacement for an import to which another recipe has added names."""
-    (start, before), (_, after) = pair
+    (start, before), (_, after) = imports
     line = next(line for line in text.splitlines() if line.startswith(start))
     names = {*line.removeprefix(start).split(", "), *after} - ({*before} - {*after})
     return f"{line}\n", f"{start}{', '.join(sorted(names))}\n"
 
 
-BOTO3 = ("boto3==", "botocore==", "jmespath==", "python-dateutil==", "s3transfer==", "six==", "urllib3==")
-
-
-def lock(project: Path) -> None:
+def lock_boto3(project: Path) -> None:
     """Do what `make lock` does for boto3 as a dependency of the service. It is a development dependency already."""
-    own, all_of_them = (
+    service, development = (
         re.split(r"(?m)^(?=[a-z])", (project / name).read_text("utf-8"))[1:]
         for name in ("requirements.txt", "requirements-dev.txt")
     )
-    packages = own + [package for package in all_of_them if package.startswith(BOTO3)]
+    packages = service + [package for package in development if package.startswith(BOTO3)]
     (project / "requirements.txt").write_text("".join(sorted(set(packages))), "utf-8")
+
+
+def copy_generated_files(project: Project, folder: Path) -> Project:
+    """Copy only the generated files, and link the project's .venv."""
+    for name in project.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project.path / name, folder / name)
+    (folder / ".venv").symlink_to(project.path / ".venv")
+    return Project(folder, project.answers, project.files)
+
+
+@dataclass
+class RecipeService:
+    """A deployed service that was built with recipes."""
+
+    aws: EmbeddedAws
+    project: Project
+    deploy: DeployTool
+    url: str
+    image: str
+
+    def request(
+        self, path: str, body: bytes | None = None, method: str | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """Send a request, and return the status and the body of the response."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(
+            self.url + path, body, {"content-type": "application/json", **named}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def log_records(self, text: str) -> list[dict[str, Any]]:
+        """Return the log records that contain a text."""
+        lines = self.aws.log_messages(f"/aws/lambda/{NAME}")
+        return [json.loads(line) for line in lines if text in line]
+
+    def wait_for_log_records(self, text: str, count: int = 1) -> list[dict[str, Any]]:
+        """Return the log records that contain a text. Wait up to 5 s until there are `count` of them."""
+        for _ in range(250):
+            records = self.log_records(text)
+            if len(records) >= count:
+                return records
+            time.sleep(0.02)
+        raise AssertionError(f"{text!r} is not in the logs {count} times: {records}")
+
+    def start_job(self, event: dict[str, Any]) -> None:
+        """Invoke the function without waiting for its result."""
+        invoke = self.aws.client("lambda").invoke
+        response = invoke(FunctionName=NAME, Qualifier="live", InvocationType="Event", Payload=json.dumps(event))
+        assert response["StatusCode"] == 202
+
+
+@contextmanager
+def deployed(project: Project, secrets: dict[str, str] | None = None) -> Iterator[RecipeService]:
+    """Deploy a project. At the end, destroy it and check that no resource remains."""
+    with EmbeddedAws(delays=Delays(async_retry_s=0.05)) as aws, database_for(project, aws):
+        deploy, image = DeployTool(project, aws), push_image(project, aws)
+        for name, value in (secrets or {}).items():
+            assert deploy("secret", "set", name, typed=value).code == 0
+        run = deploy("--image", image)
+        assert run.code == 0, run.err
+        yield RecipeService(aws, project, deploy, run.url, image)
+        run = deploy("destroy", typed=f"{NAME}\n")
+        assert run.out.endswith("\n0 left\n"), run.err
+        assert remaining_resources(aws) == []
+        assert aws.client("scheduler").list_schedules()["Schedules"] == []
+        assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+@contextmanager
+def deployed_with_every_recipe(project: Project, folder: Path) -> Iterator[RecipeService]:
+    """Deploy a copy of the project, in this folder, to which all recipes are applied."""
+    secret = "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()
+    with deployed(follow_all(copy_generated_files(project, folder)), {"WEBHOOK_SECRET": secret}) as service:
+        yield service

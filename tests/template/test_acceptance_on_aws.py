@@ -1,4 +1,4 @@
-"""Does `make test-aws` do on the embedded AWS what it does on a real account, and leave nothing, however it ends?"""
+"""Test `make test-aws` on the embedded AWS: it must remove all resources even if it fails or is interrupted."""
 
 import io
 import os
@@ -22,7 +22,7 @@ from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool, push_image, remaining_resources, run_in_process
 from tests.support.deployed_stage import task_root
 
-# A run whose images were built elsewhere, and whose ./deploy.sh are processes of their own.
+# Run the program with an image that exists already, and ./deploy.sh in separate processes.
 DRIVER = """
 import sys
 from scripts.acceptance_on_aws import Account, main
@@ -36,7 +36,10 @@ sys.exit(main(sys.argv[2:], BuiltElsewhere()))
 
 
 class Embedded(Account):
-    """The embedded AWS in place of an account: with no container engine, and the deploy tool in this process."""
+    """Use the embedded AWS without a container engine, and run the deploy tool in this process.
+
+    If `interrupted_at` is 2, Ctrl-C is pressed when the second image is built.
+    """
 
     def __init__(self, aws: EmbeddedAws) -> None:
         self.aws = aws
@@ -87,7 +90,7 @@ def test_a_run_that_fails_or_is_interrupted_removes_its_resources(
     assert remaining_resources(aws) == []
 
 
-def test_the_next_run_removes_the_resources_of_a_killed_one_and_its_own(
+def test_the_next_run_removes_its_resources_and_those_of_a_killed_run(
     bake: Bake, tmp_path: Path, aws: EmbeddedAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", DRIVER, push_image(bake(), aws), "--yes", "endpoint=http_api"]
@@ -117,7 +120,7 @@ def test_the_next_run_removes_the_resources_of_a_killed_one_and_its_own(
     assert remaining_resources(aws) == []
 
 
-def test_clean_up_removes_what_runs_with_other_answers_have_left(
+def test_clean_up_removes_the_resources_of_runs_with_other_answers(
     bake: Bake, tmp_path: Path, aws: EmbeddedAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image = aws.push_image("built-elsewhere", task_root(tmp_path, "ok"))
@@ -130,14 +133,14 @@ def test_clean_up_removes_what_runs_with_other_answers_have_left(
             deploy("--stage", stage, "secret", "set", secret, typed="postgresql://nowhere")
         deploy("--stage", stage, "--image", image)
     assert main(["--yes", "--clean-up"], Embedded(aws)) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for stage in stages:
-        assert f"Left by an earlier run, and removed first: lambda {NAME}-{stage}" in said
+        assert f"Left by an earlier run, and removed first: lambda {NAME}-{stage}" in output
     assert remaining_resources(aws) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "unset", "told"),
+    ("arguments", "unset", "message"),
     [
         ([], ["AWS_REGION", "AWS_DEFAULT_REGION"], "no Region is set"),
         ([], ["AWS_ACCESS_KEY_ID"], "no AWS credentials were found"),
@@ -147,47 +150,48 @@ def test_clean_up_removes_what_runs_with_other_answers_have_left(
         ([], [], "nothing was done"),
     ],
 )
-def test_it_does_not_start(
+def test_a_run_with_missing_settings_does_not_start(
     aws: EmbeddedAws,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     unset: list[str],
-    told: str,
+    message: str,
 ) -> None:
     for name in ["DATABASE_URL", *unset]:
         monkeypatch.setenv(name, "")
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert main(arguments, None if "PATH" in unset else Embedded(aws)) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("test-aws: ")
-    assert told in said
-    assert said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("test-aws: ")
+    assert message in error
+    assert error.count("\n") == 1
     assert [call.operation for call in aws.calls if call.mutating] == []
 
 
-def test_all_are_those_that_have_the_answers_given(
+def test_all_selects_every_combination_with_the_answers(
     aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["--all", "migrations=none", "endpoint=http_api"], Embedded(aws)) == 1
-    said = capsys.readouterr().out
-    fit = [name for name in map(combination_name, COMBINATIONS) if name.startswith("http_api-") and "-none-" in name]
-    assert [name for name in map(combination_name, COMBINATIONS) if f"  {name}: about" in said] == fit
-    assert f"In all: about {4 * 6 + 2 * 12} min" in said
+    output = capsys.readouterr().out
+    names = [combination_name(answers) for answers in COMBINATIONS]
+    expected = [name for name in names if name.startswith("http_api-") and "-none-" in name]
+    assert [name for name in names if f"  {name}: about" in output] == expected
+    assert f"In all: about {4 * 6 + 2 * 12} min" in output
 
 
 def test_with_a_container_engine(engine: str) -> None:
     with docker_aws() as aws:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "scripts.acceptance_on_aws", "--yes", f"architecture={engine}"],
             cwd=TEMPLATE, env=os.environ | aws.environ, capture_output=True, text=True,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert result.returncode == 0, result.stdout + result.stderr
         assert remaining_resources(aws) == []
         assert NAME not in docker("images")
 
 
-def test_minutes_and_costs_are_of_choices_there_are() -> None:
+def test_the_estimates_name_only_existing_choices() -> None:
     choices = {answer for answers in COMBINATIONS for answer in answers.values()}
     assert {*account.MAKES, *account.COSTS, *account.MINUTES} - {""} <= choices

@@ -1,4 +1,4 @@
-"""Does `make demo` show a stranger, on a machine with nothing but Python, a deploy that ends in JSON from a URL?"""
+"""Test that `make demo` deploys a project without AWS or containers, and leaves no process or file when it ends."""
 
 import os
 import re
@@ -16,40 +16,41 @@ from tests.support.demo import DEMO, TRANSCRIPT, demo_environment, remaining_pro
 
 
 def test_default_answers(tmp_path: Path) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         DEMO, cwd=TEMPLATE, env=demo_environment(tmp_path), capture_output=True, text=True, timeout=240
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = re.search(TRANSCRIPT, done.stdout)
-    assert found, done.stdout
-    assert int(found["cold"].replace(",", "")) > int(found["warm"].replace(",", ""))
-    assert "No AWS account and no container engine was used." in done.stdout
-    assert "\x1b" not in done.stdout
-    assert after_the_push(transcript.shown(done.stdout)) == after_the_push(transcript.lines_of(transcript.PICTURE))
+    assert result.returncode == 0, result.stdout + result.stderr
+    transcript_match = re.search(TRANSCRIPT, result.stdout)
+    assert transcript_match, result.stdout
+    cold_ms, warm_ms = (int(transcript_match[name].replace(",", "")) for name in ("cold", "warm"))
+    assert cold_ms > warm_ms
+    assert "No AWS account and no container engine was used." in result.stdout
+    assert "\x1b" not in result.stdout
+    assert after_the_push(transcript.shown(result.stdout)) == after_the_push(transcript.lines_of(transcript.PICTURE))
     assert remaining_processes(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 
 
 def after_the_push(lines: list[str]) -> list[str]:
-    """Return the lines that a demo prints with and without a container engine: from the third step to the JSON.
+    """Return the lines from the third step to the JSON, which do not depend on a container engine.
 
-    The third step creates the repository, or the second one if it builds an image. test_docker.py compares all lines.
+    test_container_engine.py compares all lines.
     """
     lines = [re.sub(r"\d+ created", "# created", line) for line in transcript.without_what_varies(lines)]
     first = next(number for number, line in enumerate(lines) if line.startswith("[3/"))
     return lines[first : lines.index('{"ok":true}') + 1]
 
 
-@pytest.mark.skipif("alembic" not in CHOICES["migrations"], reason="cannot be chosen")
-def test_with_a_database_an_item_outlives_a_release_that_migrates_it(tmp_path: Path) -> None:
+@pytest.mark.skipif("alembic" not in CHOICES["migrations"], reason="no option for migrations")
+def test_an_item_in_the_database_survives_a_migration(tmp_path: Path) -> None:
     command = [*DEMO, *(f"{option}={CHOICES[option][-1]}" for option in MANIFEST)]
-    done = subprocess.run(
+    result = subprocess.run(
         command, cwd=TEMPLATE, env=demo_environment(tmp_path), capture_output=True, text=True, timeout=240
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(TRANSCRIPT, done.stdout), done.stdout
-    before, said, after = done.stdout.partition("Now items get a price")
-    assert said
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(TRANSCRIPT, result.stdout), result.stdout
+    before, separator, after = result.stdout.partition("Now items get a price")
+    assert separator
     assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", before)
     assert re.search(r"--json '.+'\n(\{\"id\":1,\"name\":\"screw\",\"quantity\":3,.+)\}\n", before)
     assert re.search(r"\[4/7\] Migrating database\.\.\. +0001 → 0002", after)
@@ -68,43 +69,43 @@ def test_serve_deploys_again_at_enter_and_ends_at_ctrl_c(tmp_path: Path) -> None
         assert demo.stdin
         assert demo.stdout
 
-        def heard(last: str) -> str:
-            said = ""
-            while last not in said:
+        def read_until(text: str) -> str:
+            output = ""
+            while text not in output:
                 line = demo.stdout.readline() if demo.stdout else ""
-                assert line, f"ended early:\n{said}"
-                said += line
-            return said
+                assert line, f"ended early:\n{output}"
+                output += line
+            return output
 
-        said = heard("./deploy.sh destroy")
+        output = read_until("./deploy.sh destroy")
         project.edit("app/routers/health.py", "async def", "async def def")
         demo.stdin.write("\n")
         demo.stdin.flush()
-        heard("SyntaxError")
+        read_until("SyntaxError")
         project.edit("app/routers/health.py", "async def def", "async def")
         project.edit("app/routers/health.py", "async def", "@router.get('/again')\nasync def")
         demo.stdin.write("\n")
         demo.stdin.flush()
-        heard("Deployed other-api")
-        (there,) = re.findall(r"^  (cd .+)$", said, re.MULTILINE)
-        tried = subprocess.run(
-            ["/bin/sh", "-c", f"{there} && ./deploy.sh status"],
+        read_until("Deployed other-api")
+        (change_folder,) = re.findall(r"^  (cd .+)$", output, re.MULTILINE)
+        status = subprocess.run(
+            ["/bin/sh", "-c", f"{change_folder} && ./deploy.sh status"],
             env=demo_environment(tmp_path),
             capture_output=True,
             text=True,
         )
         demo.send_signal(signal.SIGINT)
-        rest = demo.stdout.read()
-    assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert "other-api · prod" in tried.stdout + said
-    assert "http://127.0.0.1:" in tried.stdout
-    assert (demo.returncode, rest) == (0, "Stopped.\n")
+        last_output = demo.stdout.read()
+    assert status.returncode == 0, status.stdout + status.stderr
+    assert "other-api · prod" in status.stdout + output
+    assert "http://127.0.0.1:" in status.stdout
+    assert (demo.returncode, last_output) == (0, "Stopped.\n")
     assert remaining_processes(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_no_process_or_file(tmp_path: Path, stop_signal: signal.Signals) -> None:
     with subprocess.Popen(
         DEMO, cwd=TEMPLATE, env=demo_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as demo:
@@ -112,7 +113,7 @@ def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> 
         while "./deploy.sh" not in demo.stdout.readline():
             assert demo.poll() is None
         time.sleep(1)
-        demo.send_signal(how)
+        demo.send_signal(stop_signal)
         _, error = demo.communicate(timeout=30)
     assert demo.returncode == 130
     assert "demo: stopped" in error
@@ -122,7 +123,7 @@ def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> 
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         ("colour=blue", "demo: 'colour=blue' is no answer; give name=answer, with a name of project_name, "),
         ("arm64", "demo: 'arm64' is no answer"),
@@ -132,19 +133,21 @@ def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> 
         ("project_slug=my/api", "demo: project_slug: 3 to 40 "),
     ],
 )
-def test_bad_answers_get_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, said: str
+def test_an_invalid_answer_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, message: str
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert main([answer]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(said)
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(message)
+    assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_engine_that_is_not_there_gets_one_line(tmp_path: Path) -> None:
-    nothing = {**demo_environment(tmp_path), "PATH": str(tmp_path)}
-    done = subprocess.run([*DEMO, "--engine", "docker"], cwd=TEMPLATE, env=nothing, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "demo: docker is not installed\n")
+def test_a_missing_container_engine_is_reported_in_one_line(tmp_path: Path) -> None:
+    environment = {**demo_environment(tmp_path), "PATH": str(tmp_path)}
+    result = subprocess.run(
+        [*DEMO, "--engine", "docker"], cwd=TEMPLATE, env=environment, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (1, "demo: docker is not installed\n")

@@ -1,4 +1,7 @@
-"""Check every link, command and figure in the documents of the template."""
+"""Check every link, command and figure in the documents of the template.
+
+`TESTED_BY` and `MAKE` name the test that runs each command.
+"""
 
 import re
 import shlex
@@ -14,17 +17,17 @@ from markdown_it.token import Token
 
 from benchmarks import run as benchmark
 from scripts import transcript
-from scripts.projects import CHOICES, COMBINATIONS, PRICES, PROMPTS, TEMPLATE
+from scripts.projects import CHOICES, COMBINATIONS, PRICES, PROMPTS, TEMPLATE, combination_name
 from tests.support.bake import Bake
-from tests.support.markdown import anchors
+from tests.support.markdown import heading_anchors
 
 PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
-GUIDES = ("docs/change-an-answer.md",)  # test_change_answer.py runs their commands
+GUIDES = ("docs/change-an-answer.md",)  # tests/project/test_change_answer.py runs its commands
 PROGRAMS = ("make ", "./deploy.sh", "cookiecutter ", "cruft ", "cd ", "pipx ")
 MONTH_S = 30 * 24 * 3600
 
-# External links, and when each was last looked up: by hand, since nothing here may need the internet.
-LOOKED_UP = {
+# External links, and the day on which a person last opened each of them. The tests do not use the internet.
+EXTERNAL_LINKS = {
     "https://cruft.github.io/cruft/": "2026-11-28",
     "https://docs.getmoto.org": "2026-11-23",
     "https://docs.aws.amazon.com/cli/latest/reference/lambda-web/": "2026-11-23",
@@ -40,18 +43,18 @@ LOOKED_UP = {
     "https://github.com/anomalyco/sst/pull/6721": "2026-11-23",
 }
 
-# What each command of the pages is run by. Those of make also have to run the module that the test runs.
 COST = "tests/deploy_tool/test_cost.py"
 GITHUB_ROLE = "tests/deploy_tool/test_github_role.py"
 DEPLOY = "tests/deploy_tool/test_every_combination.py::test_a_project_works_from_its_first_deploy_to_destroy"
-FOLLOWS = "tests/project/test_change_answer.py::test_a_project_of_one_release_follows_to_the_next"
-RUN_BY = {
-    "cookiecutter gh:<org>/cookiecutter-fastapi-lambda": FOLLOWS,  # from another address
-    "pipx install cookiecutter": FOLLOWS,  # from requirements.txt
-    "cookiecutter --checkout v0.1.0": FOLLOWS,
-    "cruft create <address>": FOLLOWS,
-    "cruft update --checkout v0.1.0": FOLLOWS,
-    "cruft link": "tests/project/test_change_answer.py::linked",
+UPDATE = "tests/project/test_change_answer_files.py::test_a_project_can_be_updated_to_the_next_release"
+# The commands of the documents, each with the test that runs it.
+TESTED_BY = {
+    "cookiecutter gh:<org>/cookiecutter-fastapi-lambda": UPDATE,  # from another address
+    "pipx install cookiecutter": UPDATE,  # from requirements.txt
+    "cookiecutter --checkout v0.1.0": UPDATE,
+    "cruft create <address>": UPDATE,
+    "cruft update --checkout v0.1.0": UPDATE,
+    "cruft link": "tests/support/change_guide.py::link_project",
     "cd my-api && ./deploy.sh": DEPLOY,
     "./deploy.sh": DEPLOY,
     "./deploy.sh plan": DEPLOY,
@@ -61,6 +64,7 @@ RUN_BY = {
     "./deploy.sh github": f"{GITHUB_ROLE}::test_a_role_allows_what_a_stage_needs_and_nothing_else",
     "./deploy.sh --stage dev": "tests/deploy_tool/test_destroy.py::test_another_stage_keeps_its_resources",
 }
+# The targets of make, each with a part of the command that it runs, and the test that runs the same program.
 MAKE = {
     "demo": ("scripts.demo", "tests/template/test_demo.py::test_default_answers"),
     "serve": (
@@ -87,23 +91,24 @@ MAKE = {
 
 
 @cache
-def page(name: str) -> list[Token]:
+def parse(name: str) -> list[Token]:
+    """Return the Markdown tokens of a document, with those inside of text."""
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse((TEMPLATE / name).read_text("utf-8"))
     return [inner for token in tokens for inner in (token, *(token.children or []))]
 
 
-def links(name: str) -> Iterator[str]:
-    for token in page(name):
+def list_links(name: str) -> Iterator[str]:
+    for token in parse(name):
         link = token.attrGet("href") if token.type == "link_open" else token.attrGet("src")
         if link:
             yield str(link)
 
 
-def commands() -> set[str]:
-    """Return the commands of all pages: lines of code blocks without their comments, and code within text."""
+def list_commands() -> set[str]:
+    """Return the commands of all documents: lines of code blocks without comments, and code in the text."""
     result = set[str]()
     for name in PAGES:
-        for token in page(name):
+        for token in parse(name):
             lines = token.content.splitlines() if token.type == "fence" else []
             lines += [token.content] if token.type == "code_inline" else []
             result |= {line.partition(" #")[0].strip() for line in lines if line.startswith(PROGRAMS)}
@@ -111,32 +116,32 @@ def commands() -> set[str]:
 
 
 @pytest.mark.parametrize("name", PAGES + GUIDES)
-def test_every_link_leads_somewhere(name: str) -> None:
-    for link in links(name):
+def test_every_link_has_a_target(name: str) -> None:
+    for link in list_links(name):
         path, _, anchor = link.partition("#")
         if "://" in path:
             continue
         target = (TEMPLATE / name).parent / path if path else TEMPLATE / name
         assert target.exists(), link
-        assert not anchor or anchor in anchors(target.read_text("utf-8")), link
+        assert not anchor or anchor in heading_anchors(target.read_text("utf-8")), link
 
 
-def test_every_external_link_was_looked_up() -> None:
-    assert {link for name in PAGES + GUIDES for link in links(name) if "://" in link} == LOOKED_UP.keys()
+def test_every_external_link_is_listed() -> None:
+    assert {link for name in PAGES + GUIDES for link in list_links(name) if "://" in link} == EXTERNAL_LINKS.keys()
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    targets = {command for command in commands() if command.startswith("make ")}
-    assert commands() - targets == RUN_BY.keys()
+    targets = {command for command in list_commands() if command.startswith("make ")}
+    assert list_commands() - targets == TESTED_BY.keys()
     assert {shlex.split(command)[1] for command in targets} == MAKE.keys()
-    for test in [*RUN_BY.values(), *(test for _, test in MAKE.values())]:
+    for test in [*TESTED_BY.values(), *(test for _, test in MAKE.values())]:
         file, _, function = test.partition("::")
         text = (TEMPLATE / file).read_text("utf-8")
         assert f"\ndef {function}(" in text if function else "\nmake test\n" in text, test
 
 
-@pytest.mark.parametrize("command", sorted(command for command in commands() if command.startswith("make ")))
-def test_make_runs_what_the_test_runs(command: str) -> None:
+@pytest.mark.parametrize("command", sorted(command for command in list_commands() if command.startswith("make ")))
+def test_make_runs_the_same_program_as_the_test(command: str) -> None:
     words = shlex.split(command)
     result = subprocess.run([*words, "-n"], cwd=TEMPLATE, capture_output=True, encoding="utf-8")
     assert result.returncode == 0, result.stderr
@@ -148,39 +153,39 @@ def test_make_runs_what_the_test_runs(command: str) -> None:
         assert word.partition("=")[2] in result.stdout
 
 
-def test_fixed_costs_match_the_price_list() -> None:
+def test_the_fixed_costs_of_the_readme_match_the_price_list() -> None:
     readme = (TEMPLATE / "README.md").read_text("utf-8")
-    fixed = re.search(r"Fixed costs: (.+?)\n\n", readme, re.DOTALL)
-    assert fixed
-    half = 0.5 * MONTH_S  # GB-s at 512 MB
-    assert [float(figure) for figure in re.findall(r"\d\.\d\d", fixed[1])] == [
+    match = re.search(r"Fixed costs: (.+?)\n\n", readme, re.DOTALL)
+    assert match
+    gb_s = 0.5 * MONTH_S  # at 512 MB
+    assert [float(figure) for figure in re.findall(r"\d\.\d\d", match[1])] == [
         PRICES["cloudwatch"]["alarm"],
         PRICES["secrets_manager"]["secret"],
         PRICES["route_53"]["hosted_zone"],
-        round(half * PRICES["snapstart"]["cached_gb_s"], 2),
-        round(half * PRICES["provisioned_concurrency"]["idle_gb_s"]["arm64"], 2),
+        round(gb_s * PRICES["snapstart"]["cached_gb_s"], 2),
+        round(gb_s * PRICES["provisioned_concurrency"]["idle_gb_s"]["arm64"], 2),
     ]
     assert f"the prices of us-east-1 on {PRICES['as_of']}" in readme
     assert f"${PRICES['api_gateway']['million_requests']:.2f} for a million requests" in readme
-    cheaper = 1 - PRICES["lambda"]["gb_s"]["arm64"] / PRICES["lambda"]["gb_s"]["x86_64"]
-    assert cheaper == pytest.approx(1 / 5, abs=0.01)
+    saved = 1 - PRICES["lambda"]["gb_s"]["arm64"] / PRICES["lambda"]["gb_s"]["x86_64"]
+    assert saved == pytest.approx(1 / 5, abs=0.01)
     assert "arm64 costs a fifth less per second" in readme
 
 
-def test_every_text_contains_the_cost_of_snapshots(bake: Bake) -> None:
+def test_every_document_contains_the_cost_of_snapshots(bake: Bake) -> None:
     project = bake(cold_starts="snapstart").path
     settings = tomllib.loads((project / "deploy.toml").read_text("utf-8"))
     assert settings["memory_mb"] == 512
-    version = 0.5 * MONTH_S * PRICES["snapstart"]["cached_gb_s"]
-    kept = settings["keep_releases"]
-    assert kept == 5
+    per_version = 0.5 * MONTH_S * PRICES["snapstart"]["cached_gb_s"]
+    kept_versions = settings["keep_releases"]
+    assert kept_versions == 5
     files = (TEMPLATE / "README.md", project / "README.md", project / "deploy.toml")
     for text in [PROMPTS["__prompts__"]["cold_starts"]["snapstart"], *(file.read_text("utf-8") for file in files)]:
-        assert f"${version:.2f} " in text
-        assert f"${version * kept:.2f}" in text
+        assert f"${per_version:.2f} " in text
+        assert f"${per_version * kept_versions:.2f}" in text
 
 
-def test_every_prompt_is_in_the_table_with_its_default() -> None:
+def test_the_readme_lists_every_prompt_with_its_default() -> None:
     readme = (TEMPLATE / "README.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| (\S.*?)? ?\| ", readme, re.MULTILINE))
     prompts = {name: answer for name, answer in PROMPTS.items() if not name.startswith("_")}
@@ -192,7 +197,7 @@ def test_every_prompt_is_in_the_table_with_its_default() -> None:
         assert all(f"`{choice}`" in row for choice in choices), row
 
 
-def test_figures_of_contributing_and_the_benchmark() -> None:
+def test_the_figures_in_contributing_and_the_benchmark_match_the_code() -> None:
     makefile = (TEMPLATE / "Makefile").read_text("utf-8")
     contributing = (TEMPLATE / "CONTRIBUTING.md").read_text("utf-8")
     assert "EXAMPLES=500 " in makefile
@@ -201,8 +206,8 @@ def test_figures_of_contributing_and_the_benchmark() -> None:
     assert "20,000 requests over 8 environments" in contributing
     assert '"--rounds", type=int, default=20' in Path(benchmark.__file__).read_text("utf-8")
     assert "20 rounds of everything" in (TEMPLATE / "benchmarks/README.md").read_text("utf-8")
-    (named,) = re.findall(r'-k (\S+?)"`', contributing)
-    assert named in {"-".join(combination.values()) for combination in COMBINATIONS}
+    (combination,) = re.findall(r'-k (\S+?)"`', contributing)
+    assert combination in map(combination_name, COMBINATIONS)
 
 
 def test_the_transcript_begins_with_the_deploy() -> None:

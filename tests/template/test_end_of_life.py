@@ -1,4 +1,4 @@
-"""Does the template stay current: are versions told as released, and is what ends taken out before it does?"""
+"""Test that supported versions are current, and that version, changelog and tags agree."""
 
 import os
 import re
@@ -21,49 +21,49 @@ AHEAD = timedelta(days=180)
 OLDEST_DATA = timedelta(days=365)
 
 
-def ends() -> Iterator[tuple[str, date]]:
-    """What is offered, on Lambda and on one's own machine, and its last day."""
-    own = PYPROJECT["project"]["requires-python"].removeprefix(">=")
-    for version in [own, *CHOICES["python_version"]]:
+def end_dates() -> Iterator[tuple[str, date]]:
+    """Yield each supported Python version and base image with the last day of its support."""
+    oldest_local = PYPROJECT["project"]["requires-python"].removeprefix(">=")
+    for version in [oldest_local, *CHOICES["python_version"]]:
         yield f"Python {version}", END_OF_LIFE[version]["python"]
     for version in CHOICES["python_version"]:
         yield f"AWS's base image of Python {version}", END_OF_LIFE[version]["base_image"]
 
 
-def nothing_has_ended(today: date) -> None:
-    """Raises AssertionError for what is offered and past its end; warns of what soon will be, and of old data."""
-    assert [f"{what} ended on {end}" for what, end in ends() if end < today] == []
-    for what, end in ends():
+def check_end_dates(today: date) -> None:
+    """Raise AssertionError if support has ended. Warn 180 days before it ends, and if the dates are a year old."""
+    assert [f"{name} ended on {end}" for name, end in end_dates() if end < today] == []
+    for name, end in end_dates():
         if end - today < AHEAD:
-            warnings.warn(f"{what} ends on {end}: take it out of the choices before", stacklevel=2)
+            warnings.warn(f"{name} ends on {end}: remove it from the choices before that day", stacklevel=2)
     if today - END_OF_LIFE["as_of"] > OLDEST_DATA:
-        warnings.warn("tests/template/end_of_life.toml is older than a year: look its dates up again", stacklevel=2)
+        warnings.warn("tests/template/end_of_life.toml is older than a year: look up its dates again", stacklevel=2)
 
 
-def test_nothing_that_is_offered_has_ended() -> None:
-    nothing_has_ended(date.today())
+def test_every_choice_is_still_supported() -> None:
+    check_end_dates(date.today())
 
 
-def test_what_ends_soon_is_warned_of_and_what_has_ended_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = min(end for _, end in ends())
+def test_the_check_warns_before_support_ends_and_fails_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = min(end for _, end in end_dates())
     monkeypatch.setitem(END_OF_LIFE, "as_of", first)  # as if the dates had been looked up again
     with warnings.catch_warnings(action="error"):
-        nothing_has_ended(first - AHEAD)
+        check_end_dates(first - AHEAD)
     for today in (first - AHEAD + timedelta(days=1), first):
         with pytest.warns(UserWarning, match=f"ends on {first}"):
-            nothing_has_ended(today)
+            check_end_dates(today)
     with pytest.raises(AssertionError, match=f"ended on {first}"):
-        nothing_has_ended(first + timedelta(days=1))
+        check_end_dates(first + timedelta(days=1))
 
 
-def test_dates_looked_up_long_ago_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    today = min(end for _, end in ends()) - AHEAD
+def test_the_check_warns_if_the_dates_are_a_year_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = min(end for _, end in end_dates()) - AHEAD
     monkeypatch.setitem(END_OF_LIFE, "as_of", today - OLDEST_DATA - timedelta(days=1))
-    with pytest.warns(UserWarning, match="look its dates up again"):
-        nothing_has_ended(today)
+    with pytest.warns(UserWarning, match="look up its dates again"):
+        check_end_dates(today)
 
 
-def test_the_prompts_tell_until_when() -> None:
+def test_the_prompts_contain_the_end_of_support() -> None:
     for version in CHOICES["python_version"]:
         assert (
             f"supported until {END_OF_LIFE[version]['base_image']:%B %Y};"
@@ -71,28 +71,28 @@ def test_the_prompts_tell_until_when() -> None:
         )
 
 
-def disagreements(version: str, changelog: str, tags: Sequence[str]) -> list[str]:
-    """What pyproject.toml, CHANGELOG.md and git tell differently about releases."""
-    told = re.findall(r"(?m)^## \[(.+?)\] - (Unreleased|\d{4}-\d\d-\d\d)$", changelog)
-    versions, days = [version for version, _ in told], [day for _, day in told]
-    dated = {version for version, day in told if day != "Unreleased"}
+def find_violations(version: str, changelog: str, tags: Sequence[str]) -> list[str]:
+    """Return the rules about version, changelog and tags that are violated."""
+    headings = re.findall(r"(?m)^## \[(.+?)\] - (Unreleased|\d{4}-\d\d-\d\d)$", changelog)
+    versions, days = [version for version, _ in headings], [day for _, day in headings]
+    dated = {version for version, day in headings if day != "Unreleased"}
     released = [tag.removeprefix("v") for tag in tags]
-    found = {
-        "every heading of the changelog is [version] - date": len(told) == len(re.findall(r"(?m)^## ", changelog)),
+    rules = {
+        "every heading of the changelog is [version] - date": len(headings) == len(re.findall(r"(?m)^## ", changelog)),
         "the changelog begins with the version": versions[:1] == [version],
-        "its versions fall": versions == sorted(set(versions), key=Version, reverse=True),
-        "its days fall": days[1:] == sorted(days[1:], reverse=True) and days[:1] >= days[1:2],
-        "only the first is unreleased": "Unreleased" not in days[1:],
-        "what is tagged has its day there": set(released) <= dated,
-        "what has a day there, but for the first, is tagged": not tags or set(versions[1:]) <= set(released),
+        "the versions are in descending order": versions == sorted(set(versions), key=Version, reverse=True),
+        "the days are in descending order": days[1:] == sorted(days[1:], reverse=True) and days[:1] >= days[1:2],
+        "only the first version is unreleased": "Unreleased" not in days[1:],
+        "every tagged version has a day": set(released) <= dated,
+        "every version with a day, except the first, has a tag": not tags or set(versions[1:]) <= set(released),
     }
-    return [rule for rule, holds in found.items() if not holds]
+    return [rule for rule, holds in rules.items() if not holds]
 
 
 def test_version_changelog_and_tags_agree() -> None:
     git = subprocess.run(["git", "tag", "--list", "v*"], cwd=TEMPLATE, capture_output=True, text=True)
     changelog = (TEMPLATE / "CHANGELOG.md").read_text("utf-8")
-    assert disagreements(PYPROJECT["project"]["version"], changelog, git.stdout.split()) == []
+    assert find_violations(PYPROJECT["project"]["version"], changelog, git.stdout.split()) == []
 
 
 CHANGELOG = "# Changelog\n\n## [0.2.0] - Unreleased\n\n- New.\n\n## [0.1.0] - 2026-12-01\n\n- First.\n"
@@ -114,12 +114,12 @@ CHANGELOG = "# Changelog\n\n## [0.2.0] - Unreleased\n\n- New.\n\n## [0.1.0] - 20
         ("0.2.0", CHANGELOG.replace("0.1.0", "0.2.1"), [], 1),
     ],
 )
-def test_what_disagrees_is_found(version: str, changelog: str, tags: list[str], count: int) -> None:
-    assert len(disagreements(version, changelog, tags)) == count
+def test_a_violated_rule_is_reported(version: str, changelog: str, tags: list[str], count: int) -> None:
+    assert len(find_violations(version, changelog, tags)) == count
 
 
 def test_relocking_pushes_only_requirements_and_opens_one_pull_request(tmp_path: Path) -> None:
-    """The script of the workflow with a real repository; in the place of GitHub's command, one that notes its calls."""
+    """Run the script of the workflow in a real repository, with a `gh` command that records its calls."""
     workflow = yaml.safe_load((TEMPLATE / ".github/workflows/relock.yml").read_text("utf-8"))
     (script,) = [step["run"] for step in workflow["jobs"]["pull-request"]["steps"] if "run" in step]
     origin, clone, programs = tmp_path / "origin", tmp_path / "clone", tmp_path / "bin"
@@ -131,11 +131,11 @@ def test_relocking_pushes_only_requirements_and_opens_one_pull_request(tmp_path:
     identity = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
     def shell(command: str, folder: Path) -> str:
-        done = subprocess.run(
+        result = subprocess.run(
             ["bash", "-ec", command], cwd=folder, env=environment | identity, capture_output=True, text=True
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     origin.mkdir()
     (origin / "requirements.txt").write_text("fastapi==1.0\n")
@@ -149,5 +149,5 @@ def test_relocking_pushes_only_requirements_and_opens_one_pull_request(tmp_path:
         assert shell("git show relock:requirements.txt", origin) == f"fastapi=={version}\n"
         assert shell("git diff --name-only main relock", origin) == "requirements.txt\n"
     calls = [line.split(" --")[0] for line in (tmp_path / "calls").read_text().splitlines()]
-    once = ["auth setup-git", "pr list", "pr create", "workflow run ci.yml"]
-    assert calls == [*once, *(call for call in once if call != "pr create")]
+    first_run = ["auth setup-git", "pr list", "pr create", "workflow run ci.yml"]
+    assert calls == [*first_run, *(call for call in first_run if call != "pr create")]

@@ -1,4 +1,4 @@
-"""Are the dependencies pinned with hashes, just what pyproject.toml asks for, and free of where they came from?"""
+"""Test that the locked files pin exactly the dependencies of pyproject.toml, with hashes and without an index."""
 
 import importlib.metadata
 import re
@@ -28,8 +28,8 @@ LOCKED = [TEMPLATE / "requirements.txt", *(PROJECT_TEMPLATE / file for file in F
 every_combination = pytest.mark.parametrize("answers", COMBINATIONS, ids=combination_name)
 
 
-def asked(pyproject: Path, *groups: str) -> list[Requirement]:
-    """What a pyproject.toml asks for: its dependencies, and those of these groups and the groups in them."""
+def declared_requirements(pyproject: Path, *groups: str) -> list[Requirement]:
+    """Return the requirements of these groups of a pyproject.toml; `project` is the group of its dependencies."""
     content = tomllib.loads(pyproject.read_text("utf-8"))
 
     def of_group(group: str) -> Iterator[str]:
@@ -45,31 +45,31 @@ def asked(pyproject: Path, *groups: str) -> list[Requirement]:
     )
 
 
-def needed(requirements: list[Requirement]) -> set[str]:
-    """All packages that these need on this machine, by what the installed ones say about themselves."""
-    found: set[str] = set()
-    ahead = [(r, extra) for r in requirements for extra in ({""} | r.extras)]
+def resolve(requirements: list[Requirement]) -> set[str]:
+    """Return the names of all direct and indirect dependencies on this machine, from the installed packages."""
+    names: set[str] = set()
+    pending = [(r, extra) for r in requirements for extra in ({""} | r.extras)]
     seen = set()
-    while ahead:
-        requirement, extra = ahead.pop()
+    while pending:
+        requirement, extra = pending.pop()
         name = canonicalize_name(requirement.name)
-        found.add(name)
+        names.add(name)
         if (name, extra) in seen:
             continue
         seen.add((name, extra))
-        for further in needed_by(name):
-            if further.marker is None or further.marker.evaluate({"extra": extra}):
-                ahead += [(further, e) for e in ({""} | further.extras)]
-    return found
+        for dependency in dependencies_of(name):
+            if dependency.marker is None or dependency.marker.evaluate({"extra": extra}):
+                pending += [(dependency, e) for e in ({""} | dependency.extras)]
+    return names
 
 
 @cache
-def needed_by(name: str) -> list[Requirement]:
-    """What this installed package says that it needs."""
+def dependencies_of(name: str) -> list[Requirement]:
+    """Return the requirements in the metadata of an installed package."""
     return [Requirement(line) for line in importlib.metadata.requires(name) or []]
 
 
-def pinned_here(requirements: Path) -> dict[str, Requirement]:
+def pins_for_this_machine(requirements: Path) -> dict[str, Requirement]:
     return {
         canonicalize_name(p.name): p
         for p in pinned_requirements(requirements)
@@ -78,7 +78,7 @@ def pinned_here(requirements: Path) -> dict[str, Requirement]:
 
 
 @pytest.mark.parametrize("file", LOCKED, ids=lambda file: file.relative_to(TEMPLATE).as_posix())
-def test_every_pin_has_hashes_and_nothing_else_is_said(file: Path) -> None:
+def test_a_locked_file_contains_only_pins_with_hashes(file: Path) -> None:
     text = file.read_text("utf-8")
     pin = r"[a-z0-9][a-z0-9-]*==[0-9][0-9a-z.+!]*( ; [^\n\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
     condition = r"\{% (if [^%\n]+|endif) %\}\n"
@@ -96,23 +96,21 @@ def test_every_pin_has_hashes_and_nothing_else_is_said(file: Path) -> None:
         ("requirements-dev.txt", ["project", "dev"]),
     ],
 )
-def test_the_project_pins_what_it_asks_for_and_no_more(
-    bake: Bake, answers: Answers, file: str, groups: list[str]
-) -> None:
+def test_the_project_pins_exactly_its_dependencies(bake: Bake, answers: Answers, file: str, groups: list[str]) -> None:
     project = bake(**answers).path
-    requirements = asked(project / "pyproject.toml", *groups)
-    pinned = pinned_here(project / file)
+    requirements = declared_requirements(project / "pyproject.toml", *groups)
+    pinned = pins_for_this_machine(project / file)
     assert [str(r) for r in requirements if not r.specifier.contains(version_of(pinned, r))] == []
-    assert set(pinned) == needed(requirements)
+    assert set(pinned) == resolve(requirements)
 
 
-def test_the_template_pins_what_it_and_the_project_ask_for_and_no_more(bake: Bake) -> None:
-    requirements = asked(TEMPLATE / "pyproject.toml", "dev")
-    pinned = pinned_here(TEMPLATE / "requirements.txt")
+def test_the_template_pins_exactly_its_dependencies_and_those_of_projects(bake: Bake) -> None:
+    requirements = declared_requirements(TEMPLATE / "pyproject.toml", "dev")
+    pinned = pins_for_this_machine(TEMPLATE / "requirements.txt")
     assert [str(r) for r in requirements if not r.specifier.contains(version_of(pinned, r))] == []
     for answers in COMBINATIONS:
-        requirements += asked(bake(**answers).path / "pyproject.toml", "project", "dev")
-    assert set(pinned) == needed(requirements)
+        requirements += declared_requirements(bake(**answers).path / "pyproject.toml", "project", "dev")
+    assert set(pinned) == resolve(requirements)
 
 
 def version_of(pinned: dict[str, Requirement], requirement: Requirement) -> str:
@@ -122,30 +120,30 @@ def version_of(pinned: dict[str, Requirement], requirement: Requirement) -> str:
 
 @pytest.mark.parametrize("file", PEERS, ids=lambda file: file.parent.name)
 def test_the_benchmark_compares_the_same_versions(bake: Bake, file: Path) -> None:
-    ours = pinned_here(bake().path / "requirements.txt")
-    peers = pinned_here(file)
+    service = pins_for_this_machine(bake().path / "requirements.txt")
+    peers = pins_for_this_machine(file)
     assert set(file.with_suffix(".in").read_text("utf-8").split()) <= peers.keys()
-    assert {name: peers[name] for name in ours.keys() & peers.keys()} == {
-        name: ours[name] for name in ours.keys() & peers.keys()
+    assert {name: peers[name] for name in service.keys() & peers.keys()} == {
+        name: service[name] for name in service.keys() & peers.keys()
     }
 
 
 @every_combination
-def test_one_venv_serves_the_template_and_the_project(bake: Bake, answers: Answers) -> None:
+def test_one_virtual_environment_fits_the_template_and_the_project(bake: Bake, answers: Answers) -> None:
     project = bake(**answers).path
-    pinned = pinned_here(TEMPLATE / "requirements.txt")
-    everything = {(name, pin.specifier) for name, pin in pinned.items()}
+    pinned = pins_for_this_machine(TEMPLATE / "requirements.txt")
+    installed = {(name, pin.specifier) for name, pin in pinned.items()}
     dev, service, deploy = (
-        {(name, pin.specifier) for name, pin in pinned_here(project / f"requirements{part}.txt").items()}
+        {(name, pin.specifier) for name, pin in pins_for_this_machine(project / f"requirements{part}.txt").items()}
         for part in ("-dev", "", "-deploy")
     )
-    assert dev <= everything
+    assert dev <= installed
     assert service | deploy <= dev
     assert [str(pin) for pin in pinned.values() if not is_installed(pin)] == []
 
 
-def test_pip_takes_the_locked_files(bake: Bake) -> None:
-    """In the lent venv everything is there already, so that pip checks the files and downloads nothing."""
+def test_pip_accepts_the_locked_files(bake: Bake) -> None:
+    """All packages are installed in the shared virtual environment, so pip checks the files and downloads nothing."""
     files = [bake(**answers).path / file for answers in COMBINATIONS for file in FILES]
     different = {file.read_bytes(): f"--requirement={file}" for file in files}.values()
     bake().run(["python", "-m", "pip", "install", "--dry-run", "--no-index", "--require-hashes", *different])

@@ -1,4 +1,4 @@
-"""Can the template and what it makes be used on macOS and Windows, as far as Linux can tell?"""
+"""Test on Linux that the template and its projects work on macOS and Windows."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.support.bake import Bake
 
 LONGEST_PATH = 200
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
-# What the commands of macOS and of POSIX do not take, each with a line that has it.
+# Options and commands that macOS and POSIX do not have, each with an example.
 GNU_ONLY = {
     r"\bsed\b[^|;]* -[a-zA-Z]*[irz]\b": "sed -i s/a/b/ file",
     r"\bgrep\b[^|;]* -[a-zA-Z]*P": "grep -oP '\\d+'",
@@ -34,12 +34,12 @@ GNU_ONLY = {
 }
 
 
-def found_in(text: str) -> list[str]:
+def find_gnu_only(text: str) -> list[str]:
     return [pattern for pattern in GNU_ONLY if re.search(pattern, text)]
 
 
-def faults(names: list[str], folder: str) -> list[str]:
-    """The paths that a Windows or macOS machine could not hold beside the others."""
+def invalid_paths(names: list[str], folder: str) -> list[str]:
+    """Return the paths below a folder that Windows or macOS cannot create next to the others."""
     folded = Counter(name.casefold() for name in names)
     parts = {name: name.casefold().split("/") for name in names}
     return [
@@ -52,39 +52,41 @@ def faults(names: list[str], folder: str) -> list[str]:
     ]
 
 
-def committed() -> list[str]:
+def repository_files() -> list[str]:
     git = ["git", "-c", "core.quotePath=false", "ls-files", "--cached", "--others", "--exclude-standard"]
     return subprocess.run(git, cwd=TEMPLATE, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_the_templates_paths_fit() -> None:
-    assert "hooks/pre_gen_project.py" in committed()
-    assert faults(committed(), "cookiecutter-fastapi-lambda") == []
+def test_the_paths_of_the_template_are_valid() -> None:
+    assert "hooks/pre_gen_project.py" in repository_files()
+    assert invalid_paths(repository_files(), "cookiecutter-fastapi-lambda") == []
 
 
-def test_the_projects_paths_fit() -> None:
+def test_the_paths_of_a_project_are_valid() -> None:
     files = [
-        name.removeprefix(f"{PROJECT_TEMPLATE.name}/") for name in committed() if name.startswith(PROJECT_TEMPLATE.name)
+        name.removeprefix(f"{PROJECT_TEMPLATE.name}/")
+        for name in repository_files()
+        if name.startswith(PROJECT_TEMPLATE.name)
     ]
     assert "deploy.sh" in files
-    assert faults(files, "x" * 40) == []
+    assert invalid_paths(files, "x" * 40) == []
 
 
 @pytest.mark.parametrize("name", ["a" * 161, "app/aux.py", "app/NUL", "a:b", "a?", "app./x", "App/Main.py"])
-def test_a_path_that_does_not_fit_is_found(name: str) -> None:
-    assert name in faults(["app/main.py", name], "x" * 40)
+def test_an_invalid_path_is_reported(name: str) -> None:
+    assert name in invalid_paths(["app/main.py", name], "x" * 40)
 
 
-def test_no_command_has_what_only_gnu_has(bake: Bake) -> None:
-    assert [line for pattern, line in GNU_ONLY.items() if pattern not in found_in(line)] == []
+def test_scripts_use_no_gnu_extensions(bake: Bake) -> None:
+    assert [line for pattern, line in GNU_ONLY.items() if pattern not in find_gnu_only(line)] == []
     for answers in (COMBINATIONS[0], COMBINATIONS[-1]):
         project = bake(**answers).path
         for script in (project / "Makefile", project / "deploy.sh", TEMPLATE / "Makefile", TEMPLATE / ".ci/run"):
-            assert found_in(script.read_text("utf-8")) == [], script.name
+            assert find_gnu_only(script.read_text("utf-8")) == [], script.name
 
 
-def test_deploy_sh_needs_only_what_posix_has(bake: Bake, tmp_path: Path) -> None:
-    """Its PATH has five commands, among them a readlink that knows no -f, as that of macOS before 12.3."""
+def test_deploy_sh_needs_only_posix_commands(bake: Bake, tmp_path: Path) -> None:
+    """PATH contains five commands. Its readlink does not accept -f, like that of macOS before 12.3."""
     project = bake().copy(tmp_path / "project")
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -94,11 +96,11 @@ def test_deploy_sh_needs_only_what_posix_has(bake: Bake, tmp_path: Path) -> None
         (programs / name).symlink_to(program)
     (programs / "readlink").write_text("#!/bin/sh\necho 'readlink: illegal option -- f' >&2\nexit 1\n")
     (programs / "readlink").chmod(0o755)
-    shown = project.run(["/bin/sh", "./deploy.sh", "--help"], env={"PATH": str(programs)})
-    assert shown.stdout.startswith("Usage: ./deploy.sh")
+    result = project.run(["/bin/sh", "./deploy.sh", "--help"], env={"PATH": str(programs)})
+    assert result.stdout.startswith("Usage: ./deploy.sh")
 
 
-def test_line_endings_stay_whatever_git_is_told(bake: Bake, tmp_path: Path) -> None:
+def test_git_settings_do_not_change_line_endings(bake: Bake, tmp_path: Path) -> None:
     project = bake().copy(tmp_path)
     shutil.rmtree(project.path / ".venv")
     files = {name: (project.path / name).read_bytes() for name in project.files}
@@ -109,14 +111,14 @@ def test_line_endings_stay_whatever_git_is_told(bake: Bake, tmp_path: Path) -> N
     assert (TEMPLATE / ".gitattributes").read_bytes() == files[".gitattributes"]
 
 
-SIGNED_IN = """
+READ_CONTEXT_WITHOUT_SYMLINKS = """
 import base64, os, pathlib, types
 from deploy import image
 
-def refused(*_: object) -> None:
+def refuse(*_: object) -> None:
     raise OSError(1314, "A required privilege is not held by the client")
 
-pathlib.Path.symlink_to = refused
+pathlib.Path.symlink_to = refuse
 token = lambda: {"authorizationData": [{"authorizationToken": base64.b64encode(b"AWS:x").decode()}]}
 ecr = types.SimpleNamespace(get_authorization_token=token)
 with image._signed_in(types.SimpleNamespace(client=lambda service: ecr), "host") as variables:
@@ -124,12 +126,12 @@ with image._signed_in(types.SimpleNamespace(client=lambda service: ecr), "host")
 """
 
 
-def test_docker_finds_its_contexts_where_links_are_refused(bake: Bake, tmp_path: Path) -> None:
-    """As Windows refuses them to most of its users."""
+def test_docker_finds_its_contexts_without_symbolic_links(bake: Bake, tmp_path: Path) -> None:
+    """Windows lets only few users create symbolic links."""
     (tmp_path / "contexts").mkdir()
     (tmp_path / "contexts/meta.json").write_text("of Docker Desktop")
-    shown = bake().run(["python", "-c", SIGNED_IN], env={"DOCKER_CONFIG": str(tmp_path)})
-    assert shown.stdout == "of Docker Desktop\n"
+    result = bake().run(["python", "-c", READ_CONTEXT_WITHOUT_SYMLINKS], env={"DOCKER_CONFIG": str(tmp_path)})
+    assert result.stdout == "of Docker Desktop\n"
 
 
 def test_output_replaces_characters_that_the_terminal_does_not_have(bake: Bake) -> None:

@@ -1,4 +1,4 @@
-"""Does the PostgreSQL of the tests end with them, however they end?"""
+"""Test that the PostgreSQL server of the tests ends with the process that uses it."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from scripts.projects import TEMPLATE
 
-SERVE = """
+START_SERVER = """
 from scripts.database import postgres
 with postgres() as url:
     print(url, flush=True)
@@ -18,22 +18,22 @@ with postgres() as url:
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_server_ends_with_those_who_use_it(how: signal.Signals) -> None:
-    command = [sys.executable, "-c", SERVE]
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_server_ends_with_its_user(stop_signal: signal.Signals) -> None:
+    command = [sys.executable, "-c", START_SERVER]
     with subprocess.Popen(command, cwd=TEMPLATE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
         assert user.stdout
         url = user.stdout.readline().strip()
-        assert answer(url) == ""
-        user.send_signal(how)
+        assert connection_error(url) == ""
+        user.send_signal(stop_signal)
     deadline = time.monotonic() + 30
-    while "refused" not in answer(url):
+    while "refused" not in connection_error(url):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def answer(url: str) -> str:
-    """What keeps one from connecting; empty when nothing does."""
+def connection_error(url: str) -> str:
+    """Return the error of a connection attempt, or an empty string if it succeeds."""
     try:
         psycopg.connect(url).close()
     except psycopg.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Is the template's own repository in order?"""
+"""Test that the code, scripts, workflows and Makefile of the template are clean."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ def test_shell_scripts_are_clean() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_workflows_are_clean(tmp_path: Path) -> None:
+def test_workflows_are_clean_and_the_check_reports_unpinned_actions(tmp_path: Path) -> None:
     zizmor = [f"{TEMPLATE}/.venv/bin/zizmor", "--offline", "--persona", "auditor", "--no-progress"]
     result = run(*zizmor, ".github/workflows")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -37,14 +37,14 @@ def test_workflows_are_clean(tmp_path: Path) -> None:
         assert "unpinned-uses" in run(*zizmor, str(tmp_path / workflow.name)).stdout
 
 
-def test_make_alone_says_what_there_is() -> None:
-    said = run("make", "--no-print-directory").stdout
+def test_make_without_a_target_lists_the_targets() -> None:
+    output = run("make", "--no-print-directory").stdout
     for target in ("demo", "serve", "test", "test-aws", "bench", "lint", "lock"):
-        assert f"make {target} " in said
+        assert f"make {target} " in output
 
 
 @pytest.mark.parametrize("python", ["", "false", "/no/such/python"])
-def test_make_refuses_without_a_python_that_is_new_enough(tmp_path: Path, python: str) -> None:
+def test_make_refuses_an_old_or_missing_python(tmp_path: Path, python: str) -> None:
     for file in ("Makefile", "requirements.txt"):
         shutil.copy(TEMPLATE / file, tmp_path)
     result = run("make", "lint", f"PYTHON={python}", folder=tmp_path)

@@ -1,0 +1,54 @@
+"""Test the targets of a generated project's Makefile that no other file tests."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+from scripts.projects import COMBINATIONS, Answers, combination_name, project_environment
+from tests.support.bake import Bake
+
+
+@pytest.mark.parametrize("answers", [COMBINATIONS[0], COMBINATIONS[-1]], ids=combination_name)
+def test_make_help_lists_every_target(bake: Bake, answers: Answers) -> None:
+    project = bake(**answers)
+    output = project.run("make").stdout
+    targets = re.findall(r"(?m)^\.PHONY: (.*)", (project.path / "Makefile").read_text("utf-8"))
+    assert sorted(re.findall(r"(?m)^make (\w+) +\S", output)) == sorted(" ".join(targets).split())
+    assert output == project.run("make help").stdout
+
+
+def test_make_lint_passes(bake: Bake) -> None:
+    bake().run("make lint")
+
+
+def test_make_run_serves_the_application(bake: Bake) -> None:
+    project = bake()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    environment = project_environment(project.path) | {"PORT": str(port)}
+    with (
+        subprocess.Popen(
+            ["make", "run"], cwd=project.path, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+        ) as process,
+    ):
+        try:
+            assert json.loads(read_when_started(f"http://127.0.0.1:{port}/")) == {"ok": True}
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def read_when_started(url: str) -> bytes:
+    """Return the body of a response. Wait up to 15 s until the server accepts connections."""
+    for _ in range(300):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as response:
+            return bytes(response.read())
+        time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
