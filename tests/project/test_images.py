@@ -103,9 +103,8 @@ def image(
 ) -> Iterator[str]:
     """Build and push the image. Return its name in the registry with its digest."""
     folder = project.copy(tmp_path_factory.mktemp("project")).path
-    run(
-        "chmod", "-R", "go=", *(str(path) for path in map(folder.joinpath, PROJECT_FILES) if path.exists())
-    )  # like files created with umask 077
+    existing = [str(folder / name) for name in PROJECT_FILES if (folder / name).exists()]
+    run("chmod", "-R", "go=", *existing)  # like files created with umask 077
     name = f"{registry.host}/image-{uuid.uuid4().hex[:12]}"
     docker_config = tmp_path_factory.mktemp("docker-config")
     token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()

@@ -181,7 +181,7 @@ def test_all_selects_every_combination_with_the_answers(
     assert f"In all: about {4 * 6 + 2 * 12} min" in output
 
 
-def test_with_a_container_engine(engine: str) -> None:
+def test_the_run_succeeds_with_a_container_engine(engine: str) -> None:
     with docker_aws() as aws:
         result = subprocess.run(
             [sys.executable, "-m", "scripts.acceptance_on_aws", "--yes", f"architecture={engine}"],

@@ -19,7 +19,7 @@ if sys.platform != "linux":
     pytest.skip("the benchmark reads /proc", allow_module_level=True)
 
 
-def test_one_round_of_two_subjects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_round_with_two_subjects_succeeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--rounds", "1", "--requests", "20", "--base", "bare", "--only", "ours", "--results", str(tmp_path)]
     assert run.main(options) == 0
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))

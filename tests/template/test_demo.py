@@ -15,7 +15,7 @@ from scripts.projects import CHOICES, MANIFEST, TEMPLATE, generate_project, shar
 from tests.support.demo import DEMO, TRANSCRIPT, demo_environment, remaining_processes
 
 
-def test_default_answers(tmp_path: Path) -> None:
+def test_the_demo_deploys_the_default_project(tmp_path: Path) -> None:
     result = subprocess.run(
         DEMO, cwd=TEMPLATE, env=demo_environment(tmp_path), capture_output=True, text=True, timeout=240
     )

@@ -66,7 +66,7 @@ TESTED_BY = {
 }
 # The targets of make, each with a part of the command that it runs, and the test that runs the same program.
 MAKE = {
-    "demo": ("scripts.demo", "tests/template/test_demo.py::test_default_answers"),
+    "demo": ("scripts.demo", "tests/template/test_demo.py::test_the_demo_deploys_the_default_project"),
     "serve": (
         "scripts.demo --serve",
         "tests/template/test_demo.py::test_serve_deploys_again_at_enter_and_ends_at_ctrl_c",
@@ -79,8 +79,11 @@ MAKE = {
     ),
     "test-openapi": ("pytest", "tests/service/test_openapi.py::test_it_does_what_it_says"),
     "test-soak": ("pytest", "tests/service/test_soak.py::test_memory_stays_flat"),
-    "test-aws": ("scripts.acceptance_on_aws", "tests/template/test_acceptance_on_aws.py::test_with_a_container_engine"),
-    "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_one_round_of_two_subjects"),
+    "test-aws": (
+        "scripts.acceptance_on_aws",
+        "tests/template/test_acceptance_on_aws.py::test_the_run_succeeds_with_a_container_engine",
+    ),
+    "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_one_round_with_two_subjects_succeeds"),
     "transcript": (
         "scripts.transcript",
         "tests/deploy_tool/test_container_engine.py::test_the_picture_in_the_readme_shows_the_demo",

@@ -17,8 +17,8 @@ from scripts.projects import CHOICES, PROMPTS, TEMPLATE
 
 PYPROJECT = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))
 END_OF_LIFE = tomllib.loads((TEMPLATE / "tests/template/end_of_life.toml").read_text("utf-8"))
-AHEAD = timedelta(days=180)
-OLDEST_DATA = timedelta(days=365)
+WARN_BEFORE = timedelta(days=180)
+MAX_AGE_OF_DATES = timedelta(days=365)
 
 
 def end_dates() -> Iterator[tuple[str, date]]:
@@ -34,9 +34,9 @@ def check_end_dates(today: date) -> None:
     """Raise AssertionError if support has ended. Warn 180 days before it ends, and if the dates are a year old."""
     assert [f"{name} ended on {end}" for name, end in end_dates() if end < today] == []
     for name, end in end_dates():
-        if end - today < AHEAD:
+        if end - today < WARN_BEFORE:
             warnings.warn(f"{name} ends on {end}: remove it from the choices before that day", stacklevel=2)
-    if today - END_OF_LIFE["as_of"] > OLDEST_DATA:
+    if today - END_OF_LIFE["as_of"] > MAX_AGE_OF_DATES:
         warnings.warn("tests/template/end_of_life.toml is older than a year: look up its dates again", stacklevel=2)
 
 
@@ -48,8 +48,8 @@ def test_the_check_warns_before_support_ends_and_fails_after_it(monkeypatch: pyt
     first = min(end for _, end in end_dates())
     monkeypatch.setitem(END_OF_LIFE, "as_of", first)  # as if the dates had been looked up again
     with warnings.catch_warnings(action="error"):
-        check_end_dates(first - AHEAD)
-    for today in (first - AHEAD + timedelta(days=1), first):
+        check_end_dates(first - WARN_BEFORE)
+    for today in (first - WARN_BEFORE + timedelta(days=1), first):
         with pytest.warns(UserWarning, match=f"ends on {first}"):
             check_end_dates(today)
     with pytest.raises(AssertionError, match=f"ended on {first}"):
@@ -57,8 +57,8 @@ def test_the_check_warns_before_support_ends_and_fails_after_it(monkeypatch: pyt
 
 
 def test_the_check_warns_if_the_dates_are_a_year_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    today = min(end for _, end in end_dates()) - AHEAD
-    monkeypatch.setitem(END_OF_LIFE, "as_of", today - OLDEST_DATA - timedelta(days=1))
+    today = min(end for _, end in end_dates()) - WARN_BEFORE
+    monkeypatch.setitem(END_OF_LIFE, "as_of", today - MAX_AGE_OF_DATES - timedelta(days=1))
     with pytest.warns(UserWarning, match="look up its dates again"):
         check_end_dates(today)
 
@@ -78,7 +78,7 @@ def find_violations(version: str, changelog: str, tags: Sequence[str]) -> list[s
     dated = {version for version, day in headings if day != "Unreleased"}
     released = [tag.removeprefix("v") for tag in tags]
     rules = {
-        "every heading of the changelog is [version] - date": len(headings) == len(re.findall(r"(?m)^## ", changelog)),
+        "every heading of the changelog is [version] - day": len(headings) == len(re.findall(r"(?m)^## ", changelog)),
         "the changelog begins with the version": versions[:1] == [version],
         "the versions are in descending order": versions == sorted(set(versions), key=Version, reverse=True),
         "the days are in descending order": days[1:] == sorted(days[1:], reverse=True) and days[:1] >= days[1:2],

@@ -40,9 +40,8 @@ def declared_requirements(pyproject: Path, *groups: str) -> list[Requirement]:
                 yield from of_group(entry["include-group"])
 
     project = content["project"].get("dependencies", []) if "project" in groups else []
-    return [Requirement(line) for g in groups if g != "project" for line in of_group(g)] + list(
-        map(Requirement, project)
-    )
+    lines = [line for group in groups if group != "project" for line in of_group(group)]
+    return [Requirement(line) for line in [*lines, *project]]
 
 
 def resolve(requirements: list[Requirement]) -> set[str]:
@@ -70,10 +69,11 @@ def dependencies_of(name: str) -> list[Requirement]:
 
 
 def pins_for_this_machine(requirements: Path) -> dict[str, Requirement]:
+    """Return the pins by package, without those whose marker excludes this machine."""
     return {
-        canonicalize_name(p.name): p
-        for p in pinned_requirements(requirements)
-        if p.marker is None or p.marker.evaluate()
+        canonicalize_name(pin.name): pin
+        for pin in pinned_requirements(requirements)
+        if pin.marker is None or pin.marker.evaluate()
     }
 
 

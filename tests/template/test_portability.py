@@ -129,9 +129,9 @@ with image._signed_in(types.SimpleNamespace(client=lambda service: ecr), "host")
 def test_docker_finds_its_contexts_without_symbolic_links(bake: Bake, tmp_path: Path) -> None:
     """Windows lets only few users create symbolic links."""
     (tmp_path / "contexts").mkdir()
-    (tmp_path / "contexts/meta.json").write_text("of Docker Desktop")
+    (tmp_path / "contexts/meta.json").write_text("context of Docker Desktop")
     result = bake().run(["python", "-c", READ_CONTEXT_WITHOUT_SYMLINKS], env={"DOCKER_CONFIG": str(tmp_path)})
-    assert result.stdout == "of Docker Desktop\n"
+    assert result.stdout == "context of Docker Desktop\n"
 
 
 def test_output_replaces_characters_that_the_terminal_does_not_have(bake: Bake) -> None:
