@@ -11,7 +11,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from embedded_aws import EmbeddedAws
 from scripts.projects import CHOICES, TEMPLATE
 from tests.support.bake import Bake
-from tests.support.browser import chromium, in_theme
+from tests.support.browser import chromium, set_theme
 from tests.support.deploy_tool import DeployTool, push_image
 
 PREDICT = "#operations-predict-predict_predict_post"  # what Swagger UI makes of the tag and the operation's id
@@ -68,6 +68,6 @@ def test_pictures_read_on_light_and_dark_pages(browser: Chrome) -> None:
         assert browser.execute_script(FLAWS) == [], picture
         colours = []
         for theme in ("light", "dark"):
-            in_theme(browser, theme)
+            set_theme(browser, theme)
             colours.append(browser.execute_script(COLOURS))
         assert all(light != dark for light, dark in zip(*colours, strict=True)), picture
