@@ -44,9 +44,8 @@ def test_50_environments_fit_into_60_connections(bake: Bake, tmp_path: Path) -> 
             psycopg.connect(database, autocommit=True) as watcher,
         ):
             for first in range(0, ROUNDS * ENVIRONMENTS, ENVIRONMENTS):
-                locker.execute(
-                    "LOCK TABLE items"
-                )  # each request waits for the lock, so that each needs its own environment
+                # Each request waits for the lock, so that each needs its own environment.
+                locker.execute("LOCK TABLE items")
                 requests = [pool.submit(create, first + number) for number in range(ENVIRONMENTS)]
                 while watcher.execute(CONNECTIONS).fetchone() != (ENVIRONMENTS, ENVIRONMENTS):
                     assert not [request.result() for request in requests if request.done()]
