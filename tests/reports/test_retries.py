@@ -58,7 +58,7 @@ def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, t
 def test_boto3_1104_boto3_repeats_an_invocation_after_a_minute(
     bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """boto/boto3#1104: after 60 s without a response, boto3 sends the request again, so a long migration would run twice.
+    """boto/boto3#1104: after 60 s without a response, boto3 sends the request again. A migration would run twice.
 
     The timeout in this test is 0.5 s instead of 60 s.
     """
