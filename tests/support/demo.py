@@ -32,7 +32,7 @@ def demo_environment(tmp_path: Path) -> dict[str, str]:
         **inherited,
         "HOME": str(tmp_path / "home"),
         "TMPDIR": str(tmp_path / "temporary"),
-        "DEMO_MARK": str(tmp_path),
+        "DEMO_TEST_FOLDER": str(tmp_path),
     }
 
 
@@ -41,7 +41,7 @@ def remaining_processes(tmp_path: Path) -> list[str]:
     processes = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if f"DEMO_MARK={tmp_path}".encode() in (process / "environ").read_bytes().split(b"\0"):
+            if f"DEMO_TEST_FOLDER={tmp_path}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 processes.append((process / "cmdline").read_text().replace("\0", " "))
         except OSError:
             continue  # the process has ended, or belongs to another user

@@ -143,7 +143,7 @@ def test_one_virtual_environment_fits_the_template_and_the_project(bake: Bake, a
 
 
 def test_pip_accepts_the_locked_files(bake: Bake) -> None:
-    """All packages are installed in the shared virtual environment, so pip checks the files and downloads nothing."""
+    """The shared .venv contains all packages, so pip checks the files and downloads nothing."""
     files = [bake(**answers).path / file for answers in COMBINATIONS for file in FILES]
     different = {file.read_bytes(): f"--requirement={file}" for file in files}.values()
     bake().run(["python", "-m", "pip", "install", "--dry-run", "--no-index", "--require-hashes", *different])
