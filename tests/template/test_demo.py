@@ -48,7 +48,7 @@ def test_with_a_database_an_item_outlives_a_release_that_migrates_it(tmp_path: P
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(TRANSCRIPT, done.stdout), done.stdout
-    before, said, after = done.stdout.partition("Now items get a price")
+    before, said, after = done.stdout.partition("The second release gives items a price")
     assert said
     assert re.search(r"\[4/7\] Migrating database\.\.\. +empty → 0001", before)
     assert re.search(r"--json '.+'\n(\{\"id\":1,\"name\":\"screw\",\"quantity\":3,.+)\}\n", before)
@@ -124,10 +124,10 @@ def test_stopped_halfway_leaves_nothing(tmp_path: Path, how: signal.Signals) -> 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("colour=blue", "demo: 'colour=blue' is no answer; give name=answer, with a name of project_name, "),
-        ("arm64", "demo: 'arm64' is no answer"),
-        ("_new_lines=x", "demo: '_new_lines=x' is no answer"),
-        ("architecture=mips", "demo: architecture is one of arm64, x86_64, not 'mips'"),
+        ("colour=blue", "demo: colour=blue is not an answer. Write name=answer, for example endpoint=http_api. "),
+        ("arm64", "demo: arm64 is not an answer. "),
+        ("_new_lines=x", "demo: _new_lines=x is not an answer. "),
+        ("architecture=mips", "demo: 'mips' is not a choice of architecture. Choices: arm64, x86_64."),
         ("project_slug=My_API", "demo: project_slug is part of the names of AWS resources. It must have "),
         ("project_slug=my/api", "demo: project_slug: 3 to 40 "),
     ],
