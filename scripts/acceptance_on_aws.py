@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from embedded_aws.containers.docker import docker, engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing
-from scripts.acceptance_scenario import eventually, play
+from scripts.acceptance_scenario import eventually, run_scenario
 from scripts.command_line import ScriptError, handle_sigterm_like_ctrl_c, parse_answers, say, temporary_project
 from scripts.deploy_tool import Run
 from scripts.projects import COMBINATIONS, PRICES, Answers, InvalidAnswers, Project, combination_name, share_venv
@@ -188,7 +188,7 @@ class AcceptanceTest:
             try:
                 if project.answers["migrations"] == "alembic":
                     deploy("secret", "set", "DATABASE_URL", typed=os.environ["DATABASE_URL"])
-                url = play(project, deploy, lambda: self.account.image(project), f"{NAME}-{stage}")
+                url = run_scenario(project, deploy, lambda: self.account.image(project), f"{NAME}-{stage}")
                 assert url.startswith("https://") or "AWS_ENDPOINT_URL" in os.environ, url
                 eventually(partial(self.check_deleted, stage))
             finally:

@@ -30,7 +30,7 @@ class Deploy(Protocol):
         ...
 
 
-def play(
+def run_scenario(
     project: Project,
     deploy: Deploy,
     image: Callable[[], list[str]],

@@ -16,8 +16,8 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 PICTURE = TEMPLATE / "docs/transcript.svg"
 COLUMNS = 106
 COMMAND = "make demo ENGINE=docker"
-FROM = "$ cd my-api"  # the lines before it are not part of a deploy
-VARIES = re.compile(  # text that differs between two runs
+FIRST_LINE = "$ cd my-api"  # the lines before it are not part of a deploy
+VARYING = re.compile(  # text that differs between two runs
     r"sha256:[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|[\d.]+(?=s\b)|[\d,]+(?= ms)|\d+(?= of 512 MB)|(?<=Python )[\d.]+ on \w+"
 )
 STYLE = """
@@ -39,13 +39,13 @@ def main() -> None:
     result = subprocess.run(demo, cwd=TEMPLATE, stdout=subprocess.PIPE, encoding="utf-8")
     if result.returncode:
         sys.exit(f"{COMMAND} failed, so {PICTURE.relative_to(TEMPLATE)} was not changed.\n{result.stdout}")
-    PICTURE.write_text(draw(shown(result.stdout), time.strftime("%Y-%m-%d")), "utf-8")
+    PICTURE.write_text(draw(visible_lines(result.stdout), time.strftime("%Y-%m-%d")), "utf-8")
     print(f"Wrote {PICTURE.relative_to(TEMPLATE)}. View it in a browser in light and in dark mode.")
 
 
-def shown(output: str) -> list[str]:
+def visible_lines(output: str) -> list[str]:
     """Return the lines of the demo's output that the picture shows. Long lines are shortened."""
-    _, first, rest = output.partition(FROM)
+    _, first, rest = output.partition(FIRST_LINE)
     lines = (first + rest).strip().splitlines()
     return [line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in lines]
 
@@ -80,15 +80,15 @@ def class_attribute(line: str) -> str:
     return ""
 
 
-def lines_of(file: Path) -> list[str]:
+def read_lines(file: Path) -> list[str]:
     """Return the lines that a picture shows, without the empty ones."""
     texts = ElementTree.parse(file).getroot().iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - a file of this repository
     return [text.text or "" for text in texts if text.get("class") != "title"]
 
 
-def without_what_varies(lines: list[str]) -> list[str]:
+def mask_varying_parts(lines: list[str]) -> list[str]:
     """Return the lines without empty ones, and with # for each text that differs between two runs."""
-    return [VARIES.sub("#", line) for line in lines if line]
+    return [VARYING.sub("#", line) for line in lines if line]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ def test_default_answers(tmp_path: Path) -> None:
     assert int(found["cold"].replace(",", "")) > int(found["warm"].replace(",", ""))
     assert "No AWS account and no container engine was used." in done.stdout
     assert "\x1b" not in done.stdout
-    assert after_the_push(transcript.shown(done.stdout)) == after_the_push(transcript.lines_of(transcript.PICTURE))
+    assert after_the_push(transcript.visible_lines(done.stdout)) == after_the_push(
+        transcript.read_lines(transcript.PICTURE)
+    )
     assert remaining_processes(tmp_path) == []
     assert os.listdir(tmp_path / "temporary") == []
 
@@ -35,7 +37,7 @@ def after_the_push(lines: list[str]) -> list[str]:
 
     The third step creates the repository, or the second one if it builds an image. test_docker.py compares all lines.
     """
-    lines = [re.sub(r"\d+ created", "# created", line) for line in transcript.without_what_varies(lines)]
+    lines = [re.sub(r"\d+ created", "# created", line) for line in transcript.mask_varying_parts(lines)]
     first = next(number for number, line in enumerate(lines) if line.startswith("[3/"))
     return lines[first : lines.index('{"ok":true}') + 1]
 

@@ -219,6 +219,6 @@ def test_figures_of_contributing_and_the_benchmark() -> None:
 
 
 def test_the_transcript_begins_with_the_deploy() -> None:
-    lines = transcript.lines_of(transcript.PICTURE)
-    assert lines[0].startswith(transcript.FROM)
-    assert transcript.without_what_varies(lines) != lines
+    lines = transcript.read_lines(transcript.PICTURE)
+    assert lines[0].startswith(transcript.FIRST_LINE)
+    assert transcript.mask_varying_parts(lines) != lines
