@@ -18,7 +18,7 @@ serve: .venv/requirements.txt ## run the demo until Ctrl-C, and deploy again whe
 test: .venv/requirements.txt ## run all tests in every combination of options; ARGS="-k rollback" for some of them
 	@.venv/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
 
-test-all: .venv/requirements.txt ## run the long tests that are not part of make test; 25 minutes on 2 cores; FAULTS=all for every combination takes hours
+test-all: .venv/requirements.txt ## run the long tests, of which make test runs a sample; 25 minutes on 2 cores; FAULTS=all injects faults in all combinations, for hours
 	@SOAK=20000 EXAMPLES=500 GITHUB_ROLES=all FAULTS=$(or $(FAULTS),ci) .venv/bin/python -m pytest -n auto --maxschedchunk 1 $(LONG_TESTS) $(ARGS)
 
 test-aws: .venv/requirements.txt ## deploy a service to a real AWS account, with your credentials, and delete it; asks first; ARGS=--clean-up to delete the resources of a killed run
