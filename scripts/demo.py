@@ -58,6 +58,7 @@ def run_without_engine(answers: Answers, existing: Path | None, *, serve: bool) 
     with open_project(answers, existing) as project, EmbeddedAws() as aws, database_of(project, aws):
 
         def release() -> None:
+            say()
             say(f"Preparing the files of the image as its Dockerfile describes, for this machine's {python}:")
             task_root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
             image = aws.push_image(
@@ -127,7 +128,6 @@ def deploy_and_call(project: Path, aws: EmbeddedAws, release: Callable[[], None]
         say()
         say("The second release gives items a price. A migration adds it to the items that exist:")
         say(give_items_a_price(project))
-        say()
         release()
         curl(f"{url}items")
 
