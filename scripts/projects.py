@@ -186,7 +186,7 @@ def share_venv(project: Path, *, check: bool = True) -> None:
     if `check` is true and a pinned version is not installed.
     """
     folder = project / ".venv"
-    venv.create(folder)
+    venv.create(folder, symlinks=True)  # a copy of Debian's Python would take 32 MB in each project
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
     (packages / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     for program in (Path(sys.prefix) / "bin").iterdir():
