@@ -28,7 +28,7 @@ def listed_files(selected: bool) -> set[Path]:
 
 def next_steps() -> str:
     """Return the answers and the four commands that lead to a public URL."""
-    created_here = str(project.parent) == os.path.realpath(os.environ.get("PWD", project.parent))
+    created_here = str(project.parent) == os.path.realpath(os.environ.get("PWD", ""))
     before_deploy = {
         "none": ("./deploy.sh doctor", "check the AWS credentials, Docker and more"),
         "alembic": ("./deploy.sh secret set DATABASE_URL", "enter the URL of your PostgreSQL database"),
