@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+import select
 import sys
 from typing import Annotated
 
@@ -16,6 +17,9 @@ from deploy.release import read_live
 from deploy.stack import Stack
 
 app = typer.Typer(name="secret")
+
+# Terminals cut off longer lines: at 1,024 characters on macOS and 4,096 on Linux.
+LONGEST_LINE = 1_022
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as API_KEY.")]
 
@@ -43,7 +47,7 @@ def set_command(
 
 def _read_value(name: str) -> str:
     try:
-        value = getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+        value = _ask_for_value(name) if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
     except EOFError:
         value = ""
     except UnicodeDecodeError:
@@ -51,6 +55,31 @@ def _read_value(name: str) -> str:
     if not value:
         raise UsageError(f"The value of {name} is empty.", "Enter it at the prompt, or pass it on standard input.")
     return value
+
+
+def _ask_for_value(name: str) -> str:
+    """Ask for a value of one line. Raise UsageError for a longer one, of which the terminal would drop a part."""
+    value = getpass.getpass(f"Value of {name}: ")
+    has_more_lines = _discard_input()
+    if has_more_lines or len(value.encode()) > LONGEST_LINE:
+        problem = "has several lines" if has_more_lines else f"is longer than {LONGEST_LINE:,} characters"
+        raise UsageError(
+            f"The value of {name} {problem}, which cannot be entered at a prompt. It was not stored.",
+            f"Read it from a file: ./deploy.sh secret set {name} < FILE",
+        )
+    return value
+
+
+def _discard_input() -> bool:
+    """Discard lines that were pasted but not read, which the shell would run. Return True if there were any."""
+    try:
+        import termios
+    except ImportError:  # on Windows
+        return False
+    if not select.select([sys.stdin], [], [], 0.1)[0]:
+        return False
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    return True
 
 
 @app.command("list")
