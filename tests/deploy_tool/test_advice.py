@@ -1,4 +1,4 @@
-"""Errors of AWS, of the network and of this machine lead to advice that matches their cause, and never to a traceback."""
+"""Errors of AWS, of the network and of this machine lead to advice that matches their cause, without a traceback."""
 
 from collections.abc import Callable
 from itertools import count
@@ -153,3 +153,31 @@ def test_debug_prints_the_traceback(stage: DeployedStage, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(BaseClient, "_make_api_call", fail)
     assert "Traceback (most recent call last)" in stage.deploy("--debug", "status").err
+
+
+def test_deploy_toml_may_begin_with_a_byte_order_mark(stage: DeployedStage) -> None:
+    file = stage.project.path / "deploy.toml"
+    file.write_text("\ufeff" + file.read_text("utf-8"), "utf-8")
+    assert stage.release("old").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("AWS_LAMBDA_EXEC_WRAPPER", 0), ("AWS_LAMBDA_RUNTIME_API", 2), ("TZ", 2), ("LAMBDA_TASK_ROOT", 2)],
+)
+def test_only_the_names_that_lambda_reserves_are_refused_as_variables(
+    stage: DeployedStage, name: str, code: int
+) -> None:
+    stage.configure(f'environment = {{ {name} = "/opt/wrapper" }}')
+    run = stage.release("old")
+    assert run.code == code
+    if code:
+        message = f"deploy.toml: environment.{name}: this name is reserved for Lambda or the deploy tool."
+        assert run.err.splitlines()[0] == message
+
+
+@pytest.mark.parametrize(
+    ("repository", "code"), [("mona_acme/api", 0), ("o/r.git", 2), ("o/..", 2), ("o/.github", 0), ("o/a.gitops", 0)]
+)
+def test_the_repository_has_a_name_that_github_allows(stage: DeployedStage, repository: str, code: int) -> None:
+    assert stage.deploy("github", repository).code == code

@@ -59,8 +59,7 @@ def _read_value(name: str) -> str:
 
 def _ask_for_value(name: str) -> str:
     """Ask for a value of one line. Raise UsageError for a longer one, of which the terminal would drop a part."""
-    value = getpass.getpass(f"Value of {name}: ")
-    has_more_lines = _discard_input()
+    value, has_more_lines = _read_hidden_line(f"Value of {name}: ")
     if has_more_lines or len(value.encode()) > LONGEST_LINE:
         problem = "has several lines" if has_more_lines else f"is longer than {LONGEST_LINE:,} characters"
         raise UsageError(
@@ -70,16 +69,26 @@ def _ask_for_value(name: str) -> str:
     return value
 
 
-def _discard_input() -> bool:
-    """Discard lines that were pasted but not read, which the shell would run. Return True if there were any."""
+def _read_hidden_line(prompt: str) -> tuple[str, bool]:
+    """Return a line that was typed without being shown, and True if more lines were pasted.
+
+    They are discarded, so that the shell does not run them. getpass.getpass would not report them.
+    """
     try:
         import termios
     except ImportError:  # on Windows
-        return False
-    if not select.select([sys.stdin], [], [], 0.1)[0]:
-        return False
-    termios.tcflush(sys.stdin, termios.TCIFLUSH)
-    return True
+        return getpass.getpass(prompt), False
+    shown = termios.tcgetattr(sys.stdin)
+    hidden = [*shown]
+    hidden[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, hidden)
+        print(prompt, end="", flush=True)
+        line = sys.stdin.readline().removesuffix("\n")
+        return line, bool(select.select([sys.stdin], [], [], 0.1)[0])
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, shown)
+        print()
 
 
 @app.command("list")
