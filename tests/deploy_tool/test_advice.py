@@ -181,3 +181,20 @@ def test_only_the_names_that_lambda_reserves_are_refused_as_variables(
 )
 def test_the_repository_has_a_name_that_github_allows(stage: DeployedStage, repository: str, code: int) -> None:
     assert stage.deploy("github", repository).code == code
+
+
+@pytest.mark.answers(cold_starts="snapstart")
+def test_a_region_without_snapstart_is_reported_before_anything_is_created(stage: DeployedStage) -> None:
+    stage.configure('region = "ap-east-2"')
+    for command in ("plan", "doctor", "deploy"):
+        run = stage.deploy(command)
+        assert run.code == 2
+        problem = "snapstart: is not available in ap-east-2: set snapstart = false, or another region"
+        assert run.err.splitlines()[0] == f"deploy.toml: {problem}."
+    assert stage.calls == []
+
+
+def test_a_profile_of_aws_login_can_be_used(stage: DeployedStage) -> None:
+    """aws/aws-cli#9949: botocore needs its extra `crt` for such a profile."""
+    requirements = (stage.project.path / "requirements-deploy.txt").read_text("utf-8")
+    assert "\nawscrt==" in requirements

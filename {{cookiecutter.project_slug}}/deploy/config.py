@@ -95,6 +95,12 @@ class CustomDomain(Table):
 
 
 {% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+# As of 2026-11-28, for container images (docs.aws.amazon.com/lambda/latest/dg/snapstart.html).
+REGIONS_WITHOUT_SNAPSTART = {"ap-east-2", "ap-southeast-6"}
+
+
+{% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 # One of the two fields for the day must be ? (docs.aws.amazon.com/autoscaling/application/userguide).
 CRON = r"cron\(\S+ \S+ (\? \S+ [^?\s]+|[^?\s]+ \S+ \?) \S+\)"
@@ -176,6 +182,14 @@ class Config(Table):
             raise ValueError("secrets: a name is listed twice")
         return self
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    @model_validator(mode="after")
+    def _check_snapstart_region(self) -> Self:
+        if self.snapstart and self.region in REGIONS_WITHOUT_SNAPSTART:
+            raise ValueError(f"snapstart: is not available in {self.region}: set snapstart = false, or another region")
+        return self
+
+{% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     @model_validator(mode="after")
     def _check_reserved_concurrency(self) -> Self:
