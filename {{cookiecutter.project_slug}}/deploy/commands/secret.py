@@ -37,7 +37,10 @@ def set_command(
     stage = open_stage(context)
     if not re.fullmatch(UPPER_CASE_NAME, name):
         raise UsageError(f"{name!r} is not a valid secret name.", f"Use {UPPER_CASE_DESCRIPTION}.")
-    version = Stack(stage).secrets.set_value(name, _read_value(name))
+    value, stack = _read_value(name), Stack(stage)
+    for component in stack.components:
+        component.check_secret(name, value)
+    version = stack.secrets.set_value(name, value)
     print(f"{name} is set for stage {stage.config.stage} (version {version}).")
     if name in stage.config.secrets:
         print(f"Running environments keep the old value until the next {stage.command}; new ones read the new value.")
