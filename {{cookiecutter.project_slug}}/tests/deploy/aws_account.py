@@ -121,7 +121,7 @@ def connect(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     class PublicInternet:
         """Replaces botocore's HTTP session."""
 
-        def __init__(self, timeout: float) -> None: ...
+        def __init__(self, **options: object) -> None: ...
 
         def send(self, request: Any) -> Any:
             response = account.functions.respond(http_event("/" + request.url.split("/", 3)[3]))
