@@ -29,7 +29,14 @@ def handler(event, context):
         headers={"Authorization": os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")},
     )
     credentials = json.load(urllib.request.urlopen(request)) if event.get("credentials") else {}
-    return {"at_init": at_init, "hooks": hooks, "pid": thread, "random": random.random(), "credentials": credentials}
+    return {
+        "at_init": at_init,
+        "hooks": hooks,
+        "pid": thread,
+        "random": random.random(),
+        "credentials": credentials,
+        "same_event_loop": asyncio.get_event_loop() is loop,
+    }
 """
 FAILS = """
 import os
@@ -62,6 +69,7 @@ def test_one_init_and_a_copy_for_each_environment(sample: SampleFunction) -> Non
     assert len(pids) == 3
     assert pids == {environment.pid for environment in sample.aws.environments(NAME)}
     assert {tuple(answer["hooks"]) for answer in told} == {("before", "after")}
+    assert all(answer["same_event_loop"] for answer in told)
     assert len({answer["random"] for answer in told}) == 1  # whoever wants others has to ask for them after a restore
     (init,) = records(sample, "platform.initReport")
     assert (init["initializationType"], init["status"]) == ("snap-start", "success")

@@ -49,6 +49,7 @@ class AccessLog:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
+                warn_about_stream(message, scope)
                 message = add_request_id(message, scope)
             else:
                 complete = not message.get("more_body", False)
@@ -66,6 +67,16 @@ class AccessLog:
                     "cold_start": cold_start,
                 }
                 logger.info("%s %s", scope["method"], scope["path"], extra=fields)
+
+
+def warn_about_stream(message: Message, scope: Scope) -> None:
+    """Log a warning if a response begins that the client expects piece by piece. Lambda waits until it is complete."""
+    if any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in message.get("headers", ())
+    ):
+        text = "%s %s: the client receives server-sent events only when the response is complete"
+        logger.warning(text, scope["method"], scope["path"])
 
 
 def add_request_id(message: Message, scope: Scope) -> Message:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import commands
 from deploy.commands.deploy import deploy
-from deploy.errors import DeployError, UsageError, explain
+from deploy.errors import DeployError, UsageError, explain, explain_unexpected
 from deploy.options import (
     COMPLETION_VARIABLE,
     DETAILED_EXITCODE,
@@ -64,13 +64,19 @@ def main(args: list[str]) -> int:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         return 0  # the reader closed the pipe, as in ./deploy.sh logs | head
-    except (BotoCoreError, ClientError, DeployError) as error:
+    except Exception as error:
         if "--debug" in args:
             traceback.print_exc()
-        return _report(error if isinstance(error, DeployError) else explain(error), selected, args)
+        return _report(_explain(error), selected, args)
     if code == INTERRUPTED:
         print("Interrupted. Run the same command again to continue.", file=sys.stderr)
     return int(code or 0)
+
+
+def _explain(error: Exception) -> DeployError:
+    if isinstance(error, DeployError):
+        return error
+    return explain(error) if isinstance(error, BotoCoreError | ClientError) else explain_unexpected(error)
 
 
 def _report(error: DeployError, selected: dict[str, Stage], args: list[str]) -> int:

@@ -22,7 +22,17 @@ SECRETS_SERVICE, SECRETS_LOCATION = "ssm", "SECRETS_PATH"
 {% else %}
 SECRETS_SERVICE, SECRETS_LOCATION = "secretsmanager", "SECRET_ID"
 {% endif %}
-RESERVED_VARIABLES = {"STAGE", SECRETS_LOCATION, "SECRET_NAMES", "SECRETS_CHANGED"}  # set by the deploy tool
+# Source: docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+RESERVED_BY_LAMBDA = """
+    AWS_ACCESS_KEY AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_EXECUTION_ENV AWS_LAMBDA_FUNCTION_MEMORY_SIZE
+    AWS_LAMBDA_FUNCTION_NAME AWS_LAMBDA_FUNCTION_VERSION AWS_LAMBDA_INITIALIZATION_TYPE AWS_LAMBDA_LOG_GROUP_NAME
+    AWS_LAMBDA_LOG_STREAM_NAME AWS_LAMBDA_RUNTIME_API AWS_REGION AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+    LAMBDA_RUNTIME_DIR LAMBDA_TASK_ROOT TZ
+"""
+RESERVED_VARIABLES = {
+    *("STAGE", SECRETS_LOCATION, "SECRET_NAMES", "SECRETS_CHANGED"),  # set by the deploy tool
+    *RESERVED_BY_LAMBDA.split(),
+}
 
 
 def pattern(regex: str, description: str) -> AfterValidator:
@@ -82,6 +92,12 @@ class CustomDomain(Table):
         if self.hosted_zone and not f".{self.name}".endswith(f".{self.hosted_zone}"):
             raise ValueError(f"{self.name} is not in the zone {self.hosted_zone}")
         return self
+
+
+{% endif %}
+{% if cookiecutter.cold_starts == 'snapstart' %}
+# As of 2026-11-28, for container images (docs.aws.amazon.com/lambda/latest/dg/snapstart.html).
+REGIONS_WITHOUT_SNAPSTART = {"ap-east-2", "ap-southeast-6"}
 
 
 {% endif %}
@@ -158,7 +174,7 @@ class Config(Table):
     def _check_variable_names(self) -> Self:
         for table, names in {"environment": self.environment, "secrets": self.secrets}.items():
             for name in names:
-                if name.upper() in RESERVED_VARIABLES or name.upper().startswith(("AWS_", "LAMBDA_")):
+                if name.upper() in RESERVED_VARIABLES:
                     raise ValueError(f"{table}.{name}: this name is reserved for Lambda or the deploy tool")
         if both := sorted({name.upper() for name in self.environment} & {*self.secrets}):
             raise ValueError(f"environment: {both[0]} is also listed in secrets")
@@ -166,6 +182,14 @@ class Config(Table):
             raise ValueError("secrets: a name is listed twice")
         return self
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
+    @model_validator(mode="after")
+    def _check_snapstart_region(self) -> Self:
+        if self.snapstart and self.region in REGIONS_WITHOUT_SNAPSTART:
+            raise ValueError(f"snapstart: is not available in {self.region}: set snapstart = false, or another region")
+        return self
+
+{% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     @model_validator(mode="after")
     def _check_reserved_concurrency(self) -> Self:
@@ -201,7 +225,7 @@ class Config(Table):
 def load(path: Path, stage: str) -> Config:
     """Return the configuration of a stage. Raise UsageError, which names the key, for a mistake in the file."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors on Windows write a BOM
     except OSError as error:
         raise UsageError(
             f"{path.name} cannot be read: {error.strerror}.", "Put it into the same folder as deploy.sh."
@@ -222,7 +246,7 @@ def load(path: Path, stage: str) -> Config:
 def stage_names(path: Path) -> list[str]:
     """Return prod and the stages that have a table in the file, for shell completion. Never raise."""
     try:
-        stages = tomllib.loads(path.read_text(encoding="utf-8")).get("stages")
+        stages = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("stages")
     except (OSError, ValueError):
         stages = None
     return [*dict.fromkeys(["prod", *(stages if isinstance(stages, dict) else [])])]

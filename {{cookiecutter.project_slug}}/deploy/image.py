@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deploy.build_context import build_context
 from deploy.errors import DeployError, UsageError, suppress_errors
 from deploy.stage import Stage
 
@@ -25,7 +26,6 @@ SINGLE_IMAGE = {
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
 }
-NOT_SENT = {"__pycache__", ".git", ".venv"}
 DOCKER_ARCHITECTURE = {"arm64": "arm64", "x86_64": "amd64"}
 REBUILD = "-rebuilt-"  # between the hash of the content and the time at which the image was built again
 
@@ -38,24 +38,10 @@ def content_tag(stage: Stage, *, rebuild: bool = False) -> str:
     digest = hashlib.sha256(stage.config.architecture.encode())
     for file in build_context(stage.project):
         executable = os.access(file, os.X_OK)
-        digest.update(f"\0{file.relative_to(stage.project).as_posix()}\0{executable}\0".encode())
-        content = os.readlink(file).encode() if file.is_symlink() else file.read_bytes()
+        digest.update(b"\0%s\0%d\0" % (os.fsencode(file.relative_to(stage.project).as_posix()), executable))
+        content = os.fsencode(os.readlink(file)) if file.is_symlink() else file.read_bytes()
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:16] + (f"{REBUILD}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}" if rebuild else "")
-
-
-def build_context(project: Path) -> list[Path]:
-    """Return the files that Docker receives: the Dockerfile, and what .dockerignore includes again after `*`."""
-    ignore = project / ".dockerignore"
-    lines = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-    included = [line[1:].strip("/") for line in lines if line.startswith("!")] if "*" in lines else ["*"]
-    paths = [path for pattern in included for path in project.glob(pattern)]
-    files = {project / "Dockerfile"} | {file for path in paths for file in [path, *path.rglob("*")]}
-    return sorted(
-        file
-        for file in files
-        if (file.is_symlink() or file.is_file()) and not NOT_SENT & {*file.relative_to(project).parts}
-    )
 
 
 def find_built(stage: Stage, tag: str) -> str | None:
@@ -117,9 +103,12 @@ def check_media_type(media_type: str) -> None:
 
 def build(stage: Stage, tag: str, *, rebuild: bool = False) -> None:
     """Build the image for the architecture in deploy.toml. With `rebuild`, use the latest base image and no cache."""
-    architecture, name = DOCKER_ARCHITECTURE[stage.config.architecture], f"{stage.name}:{tag}"
-    fresh = ["--pull", "--no-cache"] if rebuild else []
-    run_docker(["build", *fresh, "--platform", f"linux/{architecture}", "--tag", name, str(stage.project)], stage.debug)
+    _build(stage, f"{stage.name}:{tag}", str(stage.project), *(["--pull", "--no-cache"] if rebuild else []))
+
+
+def _build(stage: Stage, name: str, folder: str, *options: str) -> None:
+    architecture = DOCKER_ARCHITECTURE[stage.config.architecture]
+    run_docker(["build", *options, "--platform", f"linux/{architecture}", "--tag", name, folder], stage.debug)
     built_for = json.loads(run_docker(["image", "inspect", name]))[0]["Architecture"]
     if built_for != architecture:  # the legacy builder ignores --platform
         raise DeployError(
@@ -145,9 +134,8 @@ def _signed_in(stage: Stage, registry: str) -> Iterator[dict[str, str]]:
     The user's own configuration does not change. The temporary one links to the contexts and plugins of the user.
     """
     token = stage.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    user_folder = Path(os.environ.get("DOCKER_CONFIG", Path.home() / ".docker"))
-    user_file = user_folder / "config.json"
-    config = json.loads(user_file.read_text(encoding="utf-8")) if user_file.exists() else {}
+    user_folder = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
+    config = _read_docker_config(user_folder / "config.json")
     for key in ("auths", "credsStore", "credHelpers"):
         config.pop(key, None)
     config["auths"] = {registry: {"auth": base64.b64encode(base64.b64decode(token)).decode()}}
@@ -162,6 +150,19 @@ def _signed_in(stage: Stage, registry: str) -> Iterator[dict[str, str]]:
         file.touch(mode=0o600)
         file.write_text(json.dumps(config), encoding="utf-8")
         yield {"DOCKER_CONFIG": folder}
+
+
+def _read_docker_config(file: Path) -> dict[str, Any]:
+    """Return the content of Docker's configuration file. Like Docker, accept one that is empty."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        return dict(json.loads(text)) if text.strip() else {}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise DeployError(
+            f"{file} is not valid JSON: {error}.", "Correct the file, or delete it and sign in again."
+        ) from None
 
 
 def run_docker(args: list[str], debug: bool = False, environment: dict[str, str] | None = None) -> str:
@@ -181,27 +182,21 @@ def run_docker(args: list[str], debug: bool = False, environment: dict[str, str]
         errors="replace",
     )
     if result.returncode:
-        output = f"{result.stdout or ''}{result.stderr or ''}".strip().splitlines()
-        raise DeployError(
-            f"docker {args[0]} failed.",
-            "Fix the error that docker reports above. --debug shows its complete output.",
-            details="\n".join(output[-20:]),
-        )
+        output = f"{result.stdout or ''}{result.stderr or ''}".strip()
+        hint = "Fix the error that docker reports above. --debug shows its complete output."
+        if "toomanyrequests" in output:  # aws/aws-lambda-web-adapter#595
+            sign_in = "aws ecr-public get-login-password --region us-east-1"
+            hint = f"Sign in to ECR Public: {sign_in} | docker login --username AWS --password-stdin public.ecr.aws"
+        details = "\n".join(output.splitlines()[-20:])
+        raise DeployError(f"docker {args[0]} failed.", hint, details=details)
     return result.stdout or ""
 
 
 def check_engine(stage: Stage) -> str:
-    """Return what Docker can build. Raise DeployError if it cannot build for the architecture in deploy.toml."""
-    if not shutil.which("docker"):
-        raise DeployError("Docker is not installed.", "Install Docker, or deploy existing images with --image.")
-    info = subprocess.run(["docker", "info", "--format", "{% raw %}{{.Architecture}}{% endraw %}"], capture_output=True, text=True)
-    if info.returncode:
-        raise DeployError("Docker is installed, but its engine does not respond.", "Start Docker.")
-    machine = info.stdout.strip().replace("aarch64", "arm64")
-    has_buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode == 0
-    if not has_buildx and machine not in (stage.config.architecture, DOCKER_ARCHITECTURE[stage.config.architecture]):
-        raise DeployError(
-            f"Docker can only build for {machine} here, but deploy.toml requires {stage.config.architecture}.",
-            "Install Docker's buildx plugin.",
-        )
+    """Build an empty image as a deploy would, and return what can be built. Raise DeployError with docker's own message."""
+    with tempfile.TemporaryDirectory(prefix="empty-image-") as folder:
+        Path(folder, "Dockerfile").write_text("FROM scratch\nLABEL purpose=check\n", encoding="utf-8")
+        name = f"{stage.name}:check"
+        _build(stage, name, folder)
+        run_docker(["image", "rm", name])
     return f"builds for {stage.config.architecture}"

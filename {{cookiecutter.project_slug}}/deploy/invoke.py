@@ -16,6 +16,9 @@ from deploy.stage import Stage
 
 # The version was idle for weeks, and a call starts to reactivate it (boto/boto3#3788). None of these calls ran.
 REACTIVATING = {"CodeArtifactUserPendingException", "ResourceConflictException", "ResourceNotReadyException"}
+# Lambda rejected the call before it ran (docs.aws.amazon.com/lambda/latest/api/API_Invoke.html).
+THROTTLED = {"EC2ThrottledException", "TooManyRequestsException"}
+THROTTLED_S = 60
 LOG_TAIL_BYTES = 4_096  # Lambda returns only the end of the log
 
 
@@ -46,19 +49,24 @@ class Invocation:
 
 
 def invoke(stage: Stage, function: str, event: dict[str, Any]) -> Invocation:
-    """Invoke a function, or a version of it ("name:3"), and wait for its response."""
-    responses: list[Any] = []
+    """Invoke a function, or a version of it ("name:3"), and wait for its response.
 
-    def is_awake() -> bool:
+    Repeat the call only if Lambda rejected it before it ran.
+    """
+    responses: list[Any] = []
+    last_attempt = stage.clock() + THROTTLED_S
+
+    def has_run() -> bool:
         try:
             payload = json.dumps(event)
             responses.append(stage.invoker.invoke(FunctionName=function, LogType="Tail", Payload=payload))
         except ClientError as error:
-            if error_code(error) not in REACTIVATING:
+            is_throttled = error_code(error) in THROTTLED and stage.clock() < last_attempt
+            if not is_throttled and error_code(error) not in REACTIVATING:
                 raise
         return bool(responses)
 
-    stage.wait_until(is_awake, f"{function} was not reactivated")
+    stage.wait_until(has_run, f"{function} was not reactivated")
     result = responses[0]
     tail = base64.b64decode(result.get("LogResult", "")).decode(errors="replace")
     try:

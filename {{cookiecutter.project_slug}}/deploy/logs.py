@@ -11,8 +11,11 @@ from typing import Any
 from deploy.errors import ACCESS_DENIED, suppress_errors
 from deploy.stage import Stage
 
-ERROR_FILTER = "?ERROR ?CRITICAL ?FATAL ?error ?failure ?timeout"  # matches every error and few other records
+ERROR_FILTER = "?ERROR ?CRITICAL ?FATAL ?Error ?Critical ?Fatal ?error ?critical ?fatal ?failure ?timeout"  # matches every error and few other records
 ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
+MESSAGE_KEYS = ("message", "event", "msg")  # of logging, structlog, and pino and zerolog
+LEVEL_KEYS = ("level", "log_level", "levelname", "severity")
+TIME_KEYS = ("timestamp", "time", "asctime")
 REPORTS = {"platform.report", "platform.initReport", "platform.restoreReport"}
 CLOCK_DIFFERENCE_S = 60  # how far the clock of this machine may differ from AWS's
 
@@ -70,20 +73,28 @@ def format_record(message: str) -> Line | None:
         return Line(message.rstrip(), is_error=False) if message.strip() else None
     if str(record.get("type", "")).startswith("platform."):
         return _format_platform_event(record["type"], record.get("time"), record.get("record", {}))
-    level = str(record.get("level") or record.get("log_level") or "INFO")
-    text = f"{_format_time(record.get('timestamp'))} {level:5} {_format_message(record)}".rstrip()
+    level = str(_first(record, LEVEL_KEYS) or "INFO").upper()
+    if not _first(record, MESSAGE_KEYS) and not record.get("errorType"):  # not a log record that we know
+        return Line(message.rstrip(), is_error=level in ERROR_LEVELS)
+    text = f"{_format_time(_first(record, TIME_KEYS))} {level:5} {_format_message(record)}".rstrip()
     if record.get("errorType"):
         traceback = "".join(record.get("stackTrace") or []).rstrip()
         text += (f"\n{traceback}" if traceback else "") + f"\n{record['errorType']}: {record.get('errorMessage', '')}"
     return Line(text.replace("\n", "\n    "), is_error=level in ERROR_LEVELS)
 
 
+def _first(record: dict[str, Any], keys: tuple[str, ...]) -> object:
+    """Return the value of the first key that has one, or None."""
+    return next((record[key] for key in keys if record.get(key)), None)
+
+
 def _format_message(record: dict[str, Any]) -> str:
     """Return the message, with status and duration if the record belongs to the access log."""
+    message = str(_first(record, MESSAGE_KEYS) or "").rstrip()
     if "status" in record and "duration_ms" in record:
         cold_start = "  (cold start)" if record.get("cold_start") else ""
-        return f"{record.get('message', '')} {record['status']} {record['duration_ms']} ms{cold_start}"
-    return str(record.get("message", "")).rstrip()
+        return f"{message} {record['status']} {record['duration_ms']} ms{cold_start}"
+    return message
 
 
 def _format_platform_event(event: str, timestamp: object, record: dict[str, Any]) -> Line | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ConnectionError, HTTPClientError
 from botocore.httpsession import URLLib3Session
+from botocore.utils import get_environ_proxies
 
 from deploy.errors import DeployError
 from deploy.resource import Endpoint
@@ -32,8 +33,11 @@ def check_url(endpoint: Endpoint, url: str, *, is_new: bool) -> UrlCheck:
     While a URL `is_new`, wait until it is known everywhere. Raise DeployError unless the status is 2xx or 3xx.
     """
     stage = endpoint.stage
-    session = URLLib3Session(timeout=stage.config.timeout_s + 5)
     target = url.rstrip("/") + stage.config.check_path
+    # The proxy and the certificates that boto3 uses, too: HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE or ca_bundle.
+    session = URLLib3Session(
+        verify=stage.session.ca_bundle or True, proxies=get_environ_proxies(target), timeout=stage.config.timeout_s + 5
+    )
 
     def get() -> tuple[int, str]:
         request = AWSRequest("GET", target)

@@ -65,6 +65,9 @@ class Component:
         """Return the statements that the role of the service needs."""
         return []
 
+    def check_secret(self, name: str, value: str) -> None:
+        """Raise UsageError for the value of a secret with which the service cannot work. Its message contains no part of it."""
+
     # What those who deploy need
 
     def deploy_permissions(self) -> list[Statement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ class Session(boto3.Session):
         session = botocore.session.get_session()
         session.set_default_client_config(ClientConfig(retries=RETRIES))
         super().__init__(region_name=region, botocore_session=session)
+        self.ca_bundle: Any = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 

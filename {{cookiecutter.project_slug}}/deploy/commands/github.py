@@ -16,7 +16,8 @@ from deploy.stage import Stage
 
 app = typer.Typer()
 
-REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
+# The names of enterprise managed users contain an underscore. GitHub does not allow names that end with .git.
+REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9_-]{0,38}/(?!\.{1,2}$)(?!.*\.git$)[A-Za-z0-9._-]{1,100}"
 PREVIEW = "preview"  # the environment of all pull requests
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+import select
 import sys
 from typing import Annotated
 
@@ -16,6 +17,9 @@ from deploy.release import read_live
 from deploy.stack import Stack
 
 app = typer.Typer(name="secret")
+
+# Terminals cut off longer lines: at 1,024 characters on macOS and 4,096 on Linux.
+LONGEST_LINE = 1_022
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the secret, such as API_KEY.")]
 
@@ -33,7 +37,10 @@ def set_command(
     stage = open_stage(context)
     if not re.fullmatch(UPPER_CASE_NAME, name):
         raise UsageError(f"{name!r} is not a valid secret name.", f"Use {UPPER_CASE_DESCRIPTION}.")
-    version = Stack(stage).secrets.set_value(name, _read_value(name))
+    value, stack = _read_value(name), Stack(stage)
+    for component in stack.components:
+        component.check_secret(name, value)
+    version = stack.secrets.set_value(name, value)
     print(f"{name} is set for stage {stage.config.stage} (version {version}).")
     if name in stage.config.secrets:
         print(f"Running environments keep the old value until the next {stage.command}; new ones read the new value.")
@@ -43,7 +50,7 @@ def set_command(
 
 def _read_value(name: str) -> str:
     try:
-        value = getpass.getpass(f"Value of {name}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+        value = _ask_for_value(name) if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
     except EOFError:
         value = ""
     except UnicodeDecodeError:
@@ -51,6 +58,40 @@ def _read_value(name: str) -> str:
     if not value:
         raise UsageError(f"The value of {name} is empty.", "Enter it at the prompt, or pass it on standard input.")
     return value
+
+
+def _ask_for_value(name: str) -> str:
+    """Ask for a value of one line. Raise UsageError for a longer one, of which the terminal would drop a part."""
+    value, has_more_lines = _read_hidden_line(f"Value of {name}: ")
+    if has_more_lines or len(value.encode()) > LONGEST_LINE:
+        problem = "has several lines" if has_more_lines else f"is longer than {LONGEST_LINE:,} characters"
+        raise UsageError(
+            f"The value of {name} {problem}, which cannot be entered at a prompt. It was not stored.",
+            f"Read it from a file: ./deploy.sh secret set {name} < FILE",
+        )
+    return value
+
+
+def _read_hidden_line(prompt: str) -> tuple[str, bool]:
+    """Return a line that was typed without being shown, and True if more lines were pasted.
+
+    They are discarded, so that the shell does not run them. getpass.getpass would not report them.
+    """
+    try:
+        import termios
+    except ImportError:  # on Windows
+        return getpass.getpass(prompt), False
+    shown = termios.tcgetattr(sys.stdin)
+    hidden = [*shown]
+    hidden[3] &= ~termios.ECHO
+    try:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, hidden)
+        print(prompt, end="", flush=True)
+        line = sys.stdin.readline().removesuffix("\n")
+        return line, bool(select.select([sys.stdin], [], [], 0.1)[0])
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, shown)
+        print()
 
 
 @app.command("list")

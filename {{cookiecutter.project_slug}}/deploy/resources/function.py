@@ -24,6 +24,7 @@ SETTLED_STATES = ("Active", "Inactive", "Failed")  # any other state, known or n
 RETRYABLE_MESSAGES = (
     "The operation cannot be performed at this time",  # an earlier update is still in progress
     "cannot be assumed by Lambda",  # Lambda learns of a new role some seconds late
+    "ARN does not refer to a valid principal",  # and KMS, which encrypts the variables (aws/chalice#1069)
     "does not have permissions to call CreateNetworkInterface",  # and of its policy
 )
 NEW_ACCOUNT_CONCURRENCY = 10  # the quota of new accounts; others have 1,000

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
 
-from deploy.errors import suppress_errors
+from deploy.errors import DeployError, error_code, suppress_errors
 from deploy.iam import Statement, allow
 from deploy.resource import Endpoint, Outputs
 from deploy.resources.alarms import live_dimensions
@@ -83,8 +84,8 @@ class FunctionUrl(Endpoint):
         ]
 
     def create(self, desired: State) -> Outputs:
+        self._set_statements(desired["statements"])  # first, because an account can forbid public access
         response = self.stage.client("lambda").create_function_url_config(**self._target, AuthType=desired["AuthType"])
-        self._set_statements(desired["statements"])
         return {"endpoint.url": response["FunctionUrl"]}
 
     def update(self, changed: State) -> None:
@@ -99,7 +100,15 @@ class FunctionUrl(Endpoint):
         for statement in [statement for statement in current if statement not in desired]:
             client.remove_permission(**self._target, StatementId=statement.split(":")[0])
         for sid in [sid for sid in desired if sid not in current]:
-            client.add_permission(**self._target, StatementId=sid, Principal="*", **PUBLIC_STATEMENTS[sid][0])
+            try:
+                client.add_permission(**self._target, StatementId=sid, Principal="*", **PUBLIC_STATEMENTS[sid][0])
+            except ClientError as error:
+                if error_code(error) != "PublicPolicyException":
+                    raise
+                raise DeployError(
+                    "This AWS account does not allow functions that anyone can call (PublicPolicyException).",
+                    'Set auth = "iam" in deploy.toml, or ask an administrator of the account to allow public access.',
+                ) from None
 
     def delete(self) -> None:
         self.stage.client("lambda").delete_function_url_config(**self._target)

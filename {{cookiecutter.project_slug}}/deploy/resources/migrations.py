@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, HTTPClientError
 
-from deploy.errors import DeployError, error_code
+from deploy.errors import DeployError, UsageError, error_code
 from deploy.iam import Statement, allow
 from deploy.invoke import invoke
 from deploy.resource import Check, ReleaseStep
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from deploy.release import Live
 
 LOG_LINES = 30  # the last ones, which explain a failure
+HOST = r"(\[[^\[\]]*\]|[^:,\[\]]*)(:[0-9]*)?"  # IPv6 addresses are in brackets
+HOSTS = rf"{HOST}(,{HOST})*"
 
 
 class MigrationFunction(Function):
@@ -97,6 +100,27 @@ def run_migration(function: MigrationFunction, command: str = "upgrade", revisio
     return MigrationResult(result.response["from"], result.response["to"], result.response["output"])
 
 
+def find_url_problem(url: str) -> str:
+    """Return what is wrong with the URL of a database, without any part of it, or an empty string.
+
+    Source: postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+    """
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator:
+        return "it does not start with postgresql://"
+    if re.search(r"\s", url):
+        return "it contains a space or a line break"
+    if re.search(r"%(?![0-9A-Fa-f]{2})", url):
+        return "it contains a % that is not followed by two hexadecimal digits"
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    login, _, hosts = authority.rpartition("@")
+    if re.search(r"[:@\[\]]", login.partition(":")[2]) or "@" in login:
+        return "the password contains a special character that is not percent-encoded"
+    if not re.fullmatch(HOSTS, hosts):
+        return "the password contains a special character that is not percent-encoded, or the port is not a number"
+    return ""
+
+
 class Migrations(ReleaseStep):
     """Upgrade the database before a version is published that may need the new schema."""
 
@@ -108,6 +132,14 @@ class Migrations(ReleaseStep):
 
     def before_publish(self) -> str:
         return str(run_migration(self.function))
+
+    def check_secret(self, name: str, value: str) -> None:
+        """Reject an invalid URL, because the database driver reports it with parts of the password."""
+        if name == "DATABASE_URL" and (problem := find_url_problem(value)):
+            raise UsageError(
+                f"DATABASE_URL is not valid: {problem}. It was not stored.",
+                "Use postgresql://USER:PASSWORD@HOST/DATABASE, and percent-encode special characters, such as %40 for @.",
+            )
 
     def rollback_note(self) -> str:
         return f"The database stays as it is; see {self.stage.command} migrate downgrade."

@@ -146,3 +146,14 @@ def test_application_may_be_wrapped_in_middleware(start: Start) -> None:
 
     response = create_client(start(Middleware(create_app()))).get("/error")
     assert response.json() == {"detail": "Internal Server Error", "request_id": response.headers["x-request-id"]}
+
+
+def test_server_sent_events_are_logged_as_a_warning(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n"})
+
+    assert create_client(start(stream)).get("/events").text == "data: 1\n\n"
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == ["GET /events: the client receives server-sent events only when the response is complete"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,8 @@ from tests.deploy.provisioning import Provisioning
 {% endif %}
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+# moto imports the modules of a service at its first call. Threads that do so at the same time can raise _DeadlockError.
+MOTO_LOCK = threading.RLock()
 READS = ("Get", "List", "Describe", "BatchGet", "Filter", "Invoke")
 
 
@@ -104,7 +107,8 @@ def connect(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
         account.calls.append(operation)
 
         def moto() -> Any:
-            return call_moto(self, operation, params)
+            with MOTO_LOCK:
+                return call_moto(self, operation, params)
 
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
         if self.meta.service_model.service_name == "application-autoscaling" or "ProvisionedConcurrency" in operation:
@@ -117,7 +121,7 @@ def connect(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     class PublicInternet:
         """Replaces botocore's HTTP session."""
 
-        def __init__(self, timeout: float) -> None: ...
+        def __init__(self, **options: object) -> None: ...
 
         def send(self, request: Any) -> Any:
             response = account.functions.respond(http_event("/" + request.url.split("/", 3)[3]))

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.config import Config
 from deploy.errors import DeployError
-from deploy.image import build_context, check_media_type, content_tag
+from deploy.image import check_media_type, content_tag
 from deploy.stage import Stage
 
 CONFIG = Config(stage="prod", name="my-api", region="us-east-1")
@@ -20,11 +20,6 @@ def project(tmp_path: Path) -> Path:
         (tmp_path / file).write_text(file)
     (tmp_path / ".dockerignore").write_text("# the content of the image\n*\n!app\n!requirements.txt\n**/__pycache__\n")
     return tmp_path
-
-
-def test_only_files_that_docker_receives_count(project: Path) -> None:
-    received = [file.relative_to(project).as_posix() for file in build_context(project)]
-    assert sorted(received) == ["Dockerfile", "app/main.py", "requirements.txt"]
 
 
 def test_the_tag_changes_with_the_content_and_only_then(project: Path) -> None:
