@@ -109,7 +109,7 @@ class Gateway:
             if afterwards and response.status_code < 300:
                 afterwards(response)
             if (call.service, call.operation) == ("iam", "CreateRole") and response.status_code == 200:
-                self._roles.created(call.params["RoleName"])
+                self._roles.record_creation(call.params["RoleName"])
             return response
 
     def permits(self, needs: Iterable[Need]) -> Need | None:

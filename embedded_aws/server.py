@@ -30,11 +30,12 @@ from embedded_aws.iam.roles import Roles
 from embedded_aws.in_process import answer
 from embedded_aws.lambda_.aliases import Aliases
 from embedded_aws.lambda_.api import LambdaApi
-from embedded_aws.lambda_.data_plane import DataPlane, Invocations
+from embedded_aws.lambda_.data_plane import DataPlane
 from embedded_aws.lambda_.execution_environment import ExecutionEnvironment
 from embedded_aws.lambda_.function_url_server import FunctionUrlServer
 from embedded_aws.lambda_.function_urls import FunctionUrls
 from embedded_aws.lambda_.functions import Functions
+from embedded_aws.lambda_.invocations import Invocations
 from embedded_aws.lambda_.launcher import ProcessLauncher, SnapshotLauncher
 from embedded_aws.lambda_.permissions import Permissions
 from embedded_aws.lambda_.provisioned_concurrency import ProvisionedConcurrency
@@ -128,7 +129,7 @@ class EmbeddedAws:
     @property
     def used_by_roles(self) -> set[tuple[str, str, str]]:
         """Role, action, resource of all that running functions did, or tried, and that Lambda did for them."""
-        return set(self._roles.asked)
+        return set(self._roles.checked)
 
     @contextlib.contextmanager
     def acting_as(self, role: str) -> Iterator[list[Need]]:
