@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatumBase, Statistics
-from moto.core.common_models import CloudWatchMetricProvider
+from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatumBase
 
 from embedded_aws.clock import Clock
 
@@ -36,16 +35,13 @@ class Bucket:
         self.least, self.most = min(self.least, value), max(self.most, value)
 
 
-class LambdaMetrics(CloudWatchMetricProvider):
-    """The services' own metrics, kept by the minute as CloudWatch keeps them. moto asks this class for them."""
-
-    current: ClassVar["LambdaMetrics | None"] = None
+class LambdaMetrics:
+    """The metrics that Lambda and API Gateway publish, kept by the minute as CloudWatch keeps them."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, str, str, Dimensions, int], Bucket] = defaultdict(Bucket)
-        LambdaMetrics.current = self
 
     def put(self, region: str, function: str, qualifier: str, values: dict[str, float]) -> None:
         """Counts under the function, and under function and qualifier when the invocation named one."""
@@ -61,11 +57,8 @@ class LambdaMetrics(CloudWatchMetricProvider):
                 for dimensions in sets:
                     self._buckets[region, namespace, name, dimensions, minute].add(value)
 
-    @staticmethod
-    def get_cloudwatch_metrics(account_id: str, region: str) -> list[MetricDatumBase]:
-        self = LambdaMetrics.current
-        if self is None:
-            return []
+    def data(self, region: str) -> list[MetricDatumBase]:
+        """Return the metrics of one Region, in moto's form."""
         with self._lock:
             held = [(key, b) for key, b in self._buckets.items() if key[0] == region]
         return [
@@ -76,34 +69,6 @@ class LambdaMetrics(CloudWatchMetricProvider):
             )
             for (_, namespace, name, dimensions, minute), b in held
         ]  # fmt: skip
-
-
-def get_metric_statistics(
-    self: CloudWatchBackend,
-    namespace: str,
-    metric_name: str,
-    start_time: datetime,
-    end_time: datetime,
-    period: int,
-    stats: list[str],
-    dimensions: list[dict[str, str]],
-    unit: str | None = None,
-) -> list[Statistics]:
-    """As AWS does: exactly these dimensions (moto takes any superset), periods aligned to the clock."""
-    wanted = {(d["Name"], d["Value"]) for d in dimensions or []}
-    start_time, end_time = (t.replace(tzinfo=None) for t in (start_time.replace(second=0, microsecond=0), end_time))
-    periods: dict[int, Statistics] = {}
-    for datum in sorted(self.get_all_metrics(), key=lambda d: d.timestamp):
-        same = datum.namespace == namespace and datum.name == metric_name and unit in (None, datum.unit)
-        if (
-            same
-            and start_time <= datum.timestamp < end_time
-            and {(d.name, d.value) for d in datum.dimensions} == wanted
-        ):
-            start = int(datum.timestamp.replace(tzinfo=UTC).timestamp()) // period * period
-            at = datetime.fromtimestamp(start, UTC).replace(tzinfo=None)
-            periods.setdefault(start, Statistics(stats, at)).metric_data.append(datum)
-    return list(periods.values())
 
 
 def alarm_state(backend: CloudWatchBackend, alarm: Any, now_s: float) -> str:
@@ -128,8 +93,8 @@ def alarm_state(backend: CloudWatchBackend, alarm: Any, now_s: float) -> str:
 def _value(backend: CloudWatchBackend, alarm: Any, start: int, period: int) -> float | None:
     begin, end = (datetime.fromtimestamp(at, UTC).replace(tzinfo=None) for at in (start, start + period))
     dimensions = [{"Name": d.name, "Value": d.value} for d in alarm.dimensions]
-    found = get_metric_statistics(
-        backend, alarm.namespace, alarm.metric_name, begin, end, period, [alarm.statistic], dimensions
+    found = backend.get_metric_statistics(
+        alarm.namespace, alarm.metric_name, begin, end, period, [alarm.statistic], dimensions
     )
     name = "sample_count" if alarm.statistic == "SampleCount" else alarm.statistic.lower()
     return float(getattr(found[0], name)) if found else None

@@ -6,10 +6,10 @@ import socket
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 from unittest.mock import patch
 
 from moto.ecr.models import Repository, ecr_backends
@@ -36,11 +36,11 @@ def engine_architecture() -> str:
 
 
 @contextmanager
-def docker_aws() -> Iterator["DockerAws"]:
+def docker_aws(**options: Any) -> Iterator["DockerAws"]:
     """An embedded AWS that images are really pushed to and really run on. Raises EngineMissing."""
     with running_registry("AWS", f"{ACCOUNT}-auth-token") as running:  # what moto's GetAuthorizationToken hands out
         try:
-            with DockerAws(running) as aws:
+            with DockerAws(running, **options) as aws, patch.object(Repository, "__init__", _new_repository(running)):
                 yield aws
         finally:
             pushed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={running.host}/*")
@@ -48,28 +48,23 @@ def docker_aws() -> Iterator["DockerAws"]:
                 docker("rmi", name, name.removeprefix(f"{running.host}/"))
 
 
+def _new_repository(running: RunningRegistry) -> Callable[..., None]:
+    """Return a replacement of Repository.__init__ that sets the URI to an address of the running registry."""
+    create = Repository.__init__
+
+    def create_with_uri(repository: Repository, *args: Any, **kwargs: Any) -> None:
+        create(repository, *args, **kwargs)
+        repository.uri = f"{running.host}/{repository.name}"
+
+    return create_with_uri
+
+
 class DockerAws(EmbeddedAws):
-    def __init__(self, running: RunningRegistry) -> None:
-        super().__init__(launcher=ContainerLauncher())
+    def __init__(self, running: RunningRegistry, **options: Any) -> None:
         self.running = running
-        self.registry = _MirroredRegistry(running)
-
-    def __enter__(self) -> Self:
-        super().__enter__()
+        self._mirror = MirroredRegistry(running)
+        super().__init__(launcher=ContainerLauncher(), registry=self._mirror, **options)
         self.hook(self._around)
-        create = Repository.__init__
-
-        def create_with_uri(repository: Repository, *args: Any, **kwargs: Any) -> None:
-            create(repository, *args, **kwargs)
-            repository.uri = self.registry.uri(self.region, repository.name)
-
-        self._uri_of_new_repositories = patch.object(Repository, "__init__", create_with_uri)
-        self._uri_of_new_repositories.start()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._uri_of_new_repositories.stop()
-        super().__exit__(*error)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -79,14 +74,13 @@ class DockerAws(EmbeddedAws):
 
     def _around(self, call: Call, number: int, when: str) -> None:
         if call.service == "ecr" or (call.service, call.operation) in READS_IMAGES:
-            assert isinstance(self.registry, _MirroredRegistry)
             if when == "before":
-                self.registry.read(call.region)
+                self._mirror.read(call.region)
             elif call.operation in ("BatchDeleteImage", "DeleteRepository"):
-                self.registry.delete_what_ecr_deleted(call.region)
+                self._mirror.delete_what_ecr_deleted(call.region)
 
 
-class _MirroredRegistry(Registry):
+class MirroredRegistry(Registry):
     """The embedded ECR holds what the running registry holds, and names that one's address as its own."""
 
     def __init__(self, running: RunningRegistry) -> None:

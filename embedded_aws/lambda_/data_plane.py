@@ -19,11 +19,12 @@ from embedded_aws.ec2 import vpc
 from embedded_aws.ecr.images import Registry
 from embedded_aws.errors import AwsError, conflict
 from embedded_aws.iam.roles import Roles
+from embedded_aws.lambda_.deployed_version import DeployedVersion
 from embedded_aws.lambda_.execution_environment import ON_DEMAND, PROVISIONED, SNAP_START, ExecutionEnvironment, Outcome
 from embedded_aws.lambda_.launcher import Launcher, SnapshotLauncher
 from embedded_aws.lambda_.runtime_api import Invocation
 from embedded_aws.lambda_.snapshot import Snapshot
-from embedded_aws.lambda_.state import LATEST, Deployed, LambdaState
+from embedded_aws.lambda_.state import LATEST, LambdaState
 
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 CREDENTIALS_PATH = "/2021-04-23/credentials"
@@ -63,13 +64,13 @@ class DataPlane:
         self._delays = delays
         self._endpoint = endpoint
         self._lock = threading.Lock()
-        self._idle: dict[Deployed, list[ExecutionEnvironment]] = {}
+        self._idle: dict[DeployedVersion, list[ExecutionEnvironment]] = {}
         self._busy: set[ExecutionEnvironment] = set()
-        self._retired: set[Deployed] = set()
+        self._retired: set[DeployedVersion] = set()
         self._running: Counter[tuple[str, str]] = Counter()  # concurrent executions by Region and function
         self._role_keys: dict[str, str] = {}  # access key id -> role
         self._credentials: dict[str, dict[str, str]] = {}  # by the token that gets them
-        self._snapshots: dict[Deployed, Snapshot] = {}
+        self._snapshots: dict[DeployedVersion, Snapshot] = {}
         self.closed = False
 
     def invoke(
@@ -142,7 +143,7 @@ class DataPlane:
         """The role whose credentials an execution environment was given."""
         return self._role_keys.get(access_key)
 
-    def forget(self, deployed: Deployed | None) -> None:
+    def forget(self, deployed: DeployedVersion | None) -> None:
         """Stops the idle environments of something that is no longer deployed, and the busy ones when they finish."""
         if deployed is None:
             return
@@ -170,10 +171,10 @@ class DataPlane:
         for snapshot in self._snapshots.values():
             snapshot.close()
 
-    def take_snapshot(self, state: LambdaState, deployed: Deployed) -> Snapshot:
+    def take_snapshot(self, state: LambdaState, deployed: DeployedVersion) -> Snapshot:
         """Does INIT for all environments of this version."""
         snapshot = Snapshot(self._launcher)
-        snapshot.begin(self._new(state, deployed, SNAP_START, snapshot.first, SNAPSHOT_INIT_S))
+        snapshot.take(self._new(state, deployed, SNAP_START, snapshot.launcher, SNAPSHOT_INIT_S))
         self._snapshots[deployed] = snapshot
         return snapshot
 
@@ -192,7 +193,7 @@ class DataPlane:
         which = "ConcurrentInvocation" if reserved is None else "ReservedFunctionConcurrentInvocation"
         raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429, Reason=f"{which}LimitExceeded")
 
-    def _acquire(self, state: LambdaState, deployed: Deployed) -> ExecutionEnvironment:
+    def _acquire(self, state: LambdaState, deployed: DeployedVersion) -> ExecutionEnvironment:
         with self._lock:
             if self.closed:
                 raise AwsError("ServiceException", "The embedded AWS is closing.", 500)
@@ -211,7 +212,7 @@ class DataPlane:
     def _new(
         self,
         state: LambdaState,
-        deployed: Deployed,
+        deployed: DeployedVersion,
         kind: str,
         launcher: Launcher | None = None,
         init_timeout_s: float | None = None,
@@ -233,7 +234,7 @@ class DataPlane:
             restored=snapshot is not None,
         )
 
-    def provision(self, state: LambdaState, deployed: Deployed, wanted: int) -> str:
+    def provision(self, state: LambdaState, deployed: DeployedVersion, wanted: int) -> str:
         """Keeps so many environments ready for this version, for whose INIT no request waits. Returns why it failed."""
         with self._lock:
             every = [*self._idle.get(deployed, []), *(e for e in self._busy if e.deployed is deployed)]
@@ -262,7 +263,7 @@ class DataPlane:
         if not keep:
             environment.stop()
 
-    def _environ(self, state: LambdaState, deployed: Deployed, log: LogStream, kind: str) -> dict[str, str]:
+    def _environ(self, state: LambdaState, deployed: DeployedVersion, log: LogStream, kind: str) -> dict[str, str]:
         """What Lambda sets, then what the function's configuration adds; nothing of this machine's."""
         config = deployed.config
         subnets = config.get("VpcConfig", {}).get("SubnetIds", [])

@@ -1,12 +1,10 @@
-"""EventBridge Scheduler: moto keeps the schedules; what AWS does with one when it is made, and when it is due."""
+"""EventBridge Scheduler: run a schedule that moto stores."""
 
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from moto.scheduler.models import scheduler_backends
 
-from embedded_aws.calls import Call
 from embedded_aws.errors import AwsError
 from embedded_aws.iam.roles import Roles
 from embedded_aws.lambda_.data_plane import Invocations
@@ -18,10 +16,6 @@ class Scheduler:
     def __init__(self, account: str, roles: Roles) -> None:
         self._account = account
         self._roles = roles
-        self.corrections: dict[tuple[str, str], Callable[[Call], None]] = {
-            ("scheduler", "CreateSchedule"): self._check_role,
-            ("scheduler", "UpdateSchedule"): self._check_role,
-        }
 
     def run(self, region: str, name: str, scheduled_at: str, invocations: Invocations) -> dict[str, Any]:
         """What Lambda answers when the schedule is due. Raises AwsError when its role does not allow that."""
@@ -35,10 +29,3 @@ class Scheduler:
         event = target["Input"].replace("<aws.scheduler.scheduled-time>", scheduled_at)
         event = event.replace("<aws.scheduler.execution-id>", uuid.uuid4().hex[:16])
         return invocations.invoke({"FunctionName": function, "InvocationType": "Event", "Payload": event.encode()})
-
-    def _check_role(self, call: Call) -> None:
-        if not self._roles.can_assume(call.params["Target"]["RoleArn"], PRINCIPAL):
-            raise AwsError(
-                "ValidationException",
-                "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
-            )
