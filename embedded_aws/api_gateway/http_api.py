@@ -14,7 +14,6 @@ from urllib.parse import unquote
 from moto.apigatewayv2.models import Api, ApiGatewayV2Backend, Integration, Stage, apigatewayv2_backends
 from moto.logs.models import logs_backends
 
-from embedded_aws.cloudwatch.logs import moto_lock
 from embedded_aws.cloudwatch.metrics import LambdaMetrics
 from embedded_aws.errors import AwsError
 from embedded_aws.http_server import LoopbackServer, stop
@@ -29,6 +28,7 @@ from embedded_aws.lambda_.http_events import (
     request_handler,
 )
 from embedded_aws.lambda_.state import LambdaState
+from embedded_aws.moto_state import moto_lock
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
 MAX_HEADERS_BYTES = 10_240  # request line and header values

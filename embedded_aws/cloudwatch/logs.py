@@ -1,7 +1,6 @@
 """Write the output of a function and Lambda's own records to CloudWatch Logs, and keep the tail for Invoke."""
 
 import json
-import threading
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -10,17 +9,17 @@ from moto.logs.models import logs_backends
 
 from embedded_aws.clock import Clock
 from embedded_aws.iam.roles import Roles
-from embedded_aws.lambda_.state import Deployed
+from embedded_aws.lambda_.deployed_version import DeployedVersion
+from embedded_aws.moto_state import moto_lock
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 TAIL_BYTES = 4096
-moto_lock = threading.RLock()  # moto's backends are not thread-safe
 
 
 class LogStream:
     """The log stream of one execution environment."""
 
-    def __init__(self, account: str, region: str, clock: Clock, roles: Roles, deployed: Deployed) -> None:
+    def __init__(self, account: str, region: str, clock: Clock, roles: Roles, deployed: DeployedVersion) -> None:
         self._clock = clock
         self._backend = logs_backends[account][region]
         self._roles = roles
@@ -93,3 +92,11 @@ class LogStream:
 
     def _timestamp(self) -> str:
         return datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def log_messages(account: str, region: str, group: str) -> list[str]:
+    """Return all messages of a log group in the order of their timestamps, or none if it does not exist."""
+    log_group: Any = logs_backends[account][region].groups.get(group)
+    streams = list(log_group.streams.values()) if log_group else []  # copied, because functions may be writing
+    events = [event for stream in streams for event in list(stream.events)]
+    return [event.message for event in sorted(events, key=lambda event: event.timestamp)]

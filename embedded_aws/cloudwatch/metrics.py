@@ -5,10 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatumBase, Statistics
-from moto.core.common_models import CloudWatchMetricProvider
+from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatumBase
 
 from embedded_aws.clock import Clock
 
@@ -39,19 +38,13 @@ class Bucket:
         self.maximum = max(self.maximum, value)
 
 
-class LambdaMetrics(CloudWatchMetricProvider):
-    """The metrics of AWS services, with a resolution of one minute as in CloudWatch.
-
-    moto finds this class among the subclasses of CloudWatchMetricProvider and reads the metrics from it.
-    """
-
-    current: ClassVar["LambdaMetrics | None"] = None
+class LambdaMetrics:
+    """The metrics that Lambda and API Gateway publish, with a resolution of one minute as in CloudWatch."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, str, str, Dimensions, int], Bucket] = defaultdict(Bucket)
-        LambdaMetrics.current = self
 
     def put(self, region: str, function: str, qualifier: str, values: dict[str, float]) -> None:
         """Add values for the dimension FunctionName, and for FunctionName with Resource, as Lambda does.
@@ -72,12 +65,8 @@ class LambdaMetrics(CloudWatchMetricProvider):
                 for dimensions in dimension_sets:
                     self._buckets[region, namespace, name, dimensions, minute].add(value)
 
-    @staticmethod
-    def get_cloudwatch_metrics(account_id: str, region: str) -> list[MetricDatumBase]:
+    def data(self, region: str) -> list[MetricDatumBase]:
         """Return the metrics of a Region in moto's format."""
-        self = LambdaMetrics.current
-        if self is None:
-            return []
         with self._lock:
             buckets = [(key, bucket) for key, bucket in self._buckets.items() if key[0] == region]
         return [
@@ -93,39 +82,6 @@ class LambdaMetrics(CloudWatchMetricProvider):
             )
             for (_, namespace, name, dimensions, minute), bucket in buckets
         ]
-
-
-def get_metric_statistics(
-    self: CloudWatchBackend,
-    namespace: str,
-    metric_name: str,
-    start_time: datetime,
-    end_time: datetime,
-    period: int,
-    stats: list[str],
-    dimensions: list[dict[str, str]],
-    unit: str | None = None,
-) -> list[Statistics]:
-    """Replace moto's method: match exactly these dimensions and align the periods to the clock, as AWS does.
-
-    moto also returns metrics with additional dimensions.
-    """
-    expected_dimensions = {(dimension["Name"], dimension["Value"]) for dimension in dimensions or []}
-    start_time = start_time.replace(second=0, microsecond=0, tzinfo=None)
-    end_time = end_time.replace(tzinfo=None)
-    periods: dict[int, Statistics] = {}
-    for datum in sorted(self.get_all_metrics(), key=lambda datum: datum.timestamp):
-        if (
-            datum.namespace == namespace
-            and datum.name == metric_name
-            and unit in (None, datum.unit)
-            and start_time <= datum.timestamp < end_time
-            and {(dimension.name, dimension.value) for dimension in datum.dimensions} == expected_dimensions
-        ):
-            start_s = int(datum.timestamp.replace(tzinfo=UTC).timestamp()) // period * period
-            start = datetime.fromtimestamp(start_s, UTC).replace(tzinfo=None)
-            periods.setdefault(start_s, Statistics(stats, start)).metric_data.append(datum)
-    return list(periods.values())
 
 
 def alarm_state(backend: CloudWatchBackend, alarm: Any, now_s: float) -> str:
@@ -153,8 +109,8 @@ def _statistic(backend: CloudWatchBackend, alarm: Any, start_s: int, period_s: i
     """Return the alarm's statistic for one period, or None if there is no data."""
     start, end = (datetime.fromtimestamp(at_s, UTC).replace(tzinfo=None) for at_s in (start_s, start_s + period_s))
     dimensions = [{"Name": dimension.name, "Value": dimension.value} for dimension in alarm.dimensions]
-    statistics = get_metric_statistics(
-        backend, alarm.namespace, alarm.metric_name, start, end, period_s, [alarm.statistic], dimensions
+    statistics = backend.get_metric_statistics(
+        alarm.namespace, alarm.metric_name, start, end, period_s, [alarm.statistic], dimensions
     )
     name = "sample_count" if alarm.statistic == "SampleCount" else alarm.statistic.lower()
     return float(getattr(statistics[0], name)) if statistics else None

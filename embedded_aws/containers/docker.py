@@ -6,10 +6,10 @@ import socket
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 from unittest.mock import patch
 
 from moto.ecr.models import Repository, ecr_backends
@@ -36,11 +36,14 @@ def engine_architecture() -> str:
 
 
 @contextmanager
-def docker_aws() -> Iterator["DockerAws"]:
-    """Run an embedded AWS that takes pushed images and runs them in containers. Raise EngineMissing."""
+def docker_aws(**options: Any) -> Iterator["DockerAws"]:
+    """Run an embedded AWS that takes pushed images and runs them in containers. Raise EngineMissing.
+
+    `options` are arguments of EmbeddedAws.
+    """
     with running_registry("AWS", f"{ACCOUNT}-auth-token") as running:  # the password of moto's GetAuthorizationToken
         try:
-            with DockerAws(running) as aws:
+            with DockerAws(running, **options) as aws, patch.object(Repository, "__init__", _new_repository(running)):
                 yield aws
         finally:
             pushed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={running.host}/*")
@@ -48,30 +51,25 @@ def docker_aws() -> Iterator["DockerAws"]:
                 docker("rmi", name, name.removeprefix(f"{running.host}/"))
 
 
+def _new_repository(running: RunningRegistry) -> Callable[..., None]:
+    """Return a replacement of Repository.__init__ that sets the URI to an address of the running registry."""
+    create = Repository.__init__
+
+    def create_with_uri(repository: Repository, *args: Any, **kwargs: Any) -> None:
+        create(repository, *args, **kwargs)
+        repository.uri = f"{running.host}/{repository.name}"
+
+    return create_with_uri
+
+
 class DockerAws(EmbeddedAws):
     """An embedded AWS whose images are in a running registry and whose functions run in containers."""
 
-    def __init__(self, running: RunningRegistry) -> None:
-        super().__init__(launcher=ContainerLauncher())
+    def __init__(self, running: RunningRegistry, **options: Any) -> None:
         self.running = running
-        self.registry = _MirroredRegistry(running)
-
-    def __enter__(self) -> Self:
-        super().__enter__()
+        self._mirror = MirroredRegistry(running)
+        super().__init__(launcher=ContainerLauncher(), registry=self._mirror, **options)
         self.hook(self._mirror_images)
-        create = Repository.__init__
-
-        def create_with_uri(repository: Repository, *args: Any, **kwargs: Any) -> None:
-            create(repository, *args, **kwargs)
-            repository.uri = self.registry.uri(self.region, repository.name)
-
-        self._uri_of_new_repositories = patch.object(Repository, "__init__", create_with_uri)
-        self._uri_of_new_repositories.start()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._uri_of_new_repositories.stop()
-        super().__exit__(*error)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -82,14 +80,13 @@ class DockerAws(EmbeddedAws):
     def _mirror_images(self, call: Call, number: int, when: str) -> None:
         """Copy pushed images to ECR before each call that reads them, and deletions to the registry afterwards."""
         if call.service == "ecr" or (call.service, call.operation) in CALLS_THAT_READ_IMAGES:
-            assert isinstance(self.registry, _MirroredRegistry)
             if when == "before":
-                self.registry.read(call.region)
+                self._mirror.read(call.region)
             elif call.operation in ("BatchDeleteImage", "DeleteRepository"):
-                self.registry.delete_removed_images(call.region)
+                self._mirror.delete_removed_images(call.region)
 
 
-class _MirroredRegistry(Registry):
+class MirroredRegistry(Registry):
     """An embedded ECR with the images and the address of the running registry."""
 
     def __init__(self, running: RunningRegistry) -> None:

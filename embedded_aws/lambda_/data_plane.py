@@ -16,11 +16,12 @@ from embedded_aws.ec2 import vpc
 from embedded_aws.ecr.images import Registry
 from embedded_aws.errors import AwsError, conflict
 from embedded_aws.iam.roles import Roles
+from embedded_aws.lambda_.deployed_version import DeployedVersion
 from embedded_aws.lambda_.execution_environment import ON_DEMAND, PROVISIONED, SNAP_START, ExecutionEnvironment, Outcome
 from embedded_aws.lambda_.launcher import Launcher, SnapshotLauncher
 from embedded_aws.lambda_.runtime_api import Invocation
 from embedded_aws.lambda_.snapshot import Snapshot
-from embedded_aws.lambda_.state import LATEST, Alias, Deployed, LambdaState
+from embedded_aws.lambda_.state import LATEST, Alias, LambdaState
 
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 CREDENTIALS_PATH = "/2021-04-23/credentials"
@@ -57,13 +58,13 @@ class DataPlane:
         self._delays = delays
         self._endpoint = endpoint
         self._lock = threading.Lock()
-        self._idle: dict[Deployed, list[ExecutionEnvironment]] = {}
+        self._idle: dict[DeployedVersion, list[ExecutionEnvironment]] = {}
         self._busy: set[ExecutionEnvironment] = set()
-        self._retired: set[Deployed] = set()
+        self._retired: set[DeployedVersion] = set()
         self._running: Counter[tuple[str, str]] = Counter()  # concurrent executions by Region and function
         self._roles_by_access_key: dict[str, str] = {}  # role ARNs by access key ID
         self._credentials: dict[str, dict[str, str]] = {}  # by authorization token
-        self._snapshots: dict[Deployed, Snapshot] = {}
+        self._snapshots: dict[DeployedVersion, Snapshot] = {}
         self.closed = False
 
     def invoke(
@@ -136,7 +137,7 @@ class DataPlane:
         """Return the ARN of the execution role that these credentials belong to, or None if they are unknown."""
         return self._roles_by_access_key.get(access_key)
 
-    def forget(self, deployed: Deployed | None) -> None:
+    def forget(self, deployed: DeployedVersion | None) -> None:
         """Stop the idle environments of a replaced or deleted version now, and its busy ones when they finish."""
         if deployed is None:
             return
@@ -166,10 +167,10 @@ class DataPlane:
         for snapshot in self._snapshots.values():
             snapshot.close()
 
-    def take_snapshot(self, state: LambdaState, deployed: Deployed) -> Snapshot:
+    def take_snapshot(self, state: LambdaState, deployed: DeployedVersion) -> Snapshot:
         """Start INIT in the background. All environments of this version are then restored from its snapshot."""
         snapshot = Snapshot(self._launcher)
-        snapshot.begin(self._new(state, deployed, SNAP_START, snapshot.first, SNAPSHOT_INIT_S))
+        snapshot.take(self._new(state, deployed, SNAP_START, snapshot.launcher, SNAPSHOT_INIT_S))
         self._snapshots[deployed] = snapshot
         return snapshot
 
@@ -203,7 +204,7 @@ class DataPlane:
         reason = "ConcurrentInvocation" if reserved is None else "ReservedFunctionConcurrentInvocation"
         raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429, Reason=f"{reason}LimitExceeded")
 
-    def _acquire(self, state: LambdaState, deployed: Deployed) -> ExecutionEnvironment:
+    def _acquire(self, state: LambdaState, deployed: DeployedVersion) -> ExecutionEnvironment:
         """Return an idle environment, with provisioned ones first, or a new one."""
         with self._lock:
             if self.closed:
@@ -223,7 +224,7 @@ class DataPlane:
     def _new(
         self,
         state: LambdaState,
-        deployed: Deployed,
+        deployed: DeployedVersion,
         kind: str,
         launcher: Launcher | None = None,
         init_timeout_s: float | None = None,
@@ -245,7 +246,7 @@ class DataPlane:
             restored=snapshot is not None,
         )
 
-    def provision(self, state: LambdaState, deployed: Deployed, wanted: int) -> str:
+    def provision(self, state: LambdaState, deployed: DeployedVersion, wanted: int) -> str:
         """Keep this number of initialized environments for the version.
 
         Return the reason code of the failure, or an empty string.
@@ -278,7 +279,7 @@ class DataPlane:
         if not keep:
             environment.stop()
 
-    def _environ(self, state: LambdaState, deployed: Deployed, log: LogStream, kind: str) -> dict[str, str]:
+    def _environ(self, state: LambdaState, deployed: DeployedVersion, log: LogStream, kind: str) -> dict[str, str]:
         """Return the variables that Lambda sets and those of the function's configuration.
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html

@@ -8,10 +8,10 @@ from typing import Any
 
 from embedded_aws.cloudwatch.logs import LogStream
 from embedded_aws.ecr.images import Image
+from embedded_aws.lambda_.deployed_version import DeployedVersion
 from embedded_aws.lambda_.launcher import Launcher
 from embedded_aws.lambda_.runtime_api import MAX_RESPONSE_BYTES, Invocation
 from embedded_aws.lambda_.runtime_process import RuntimeProcess, resident_kb
-from embedded_aws.lambda_.state import Deployed
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html: AWS_LAMBDA_INITIALIZATION_TYPE
 ON_DEMAND, PROVISIONED, SNAP_START = "on-demand", "provisioned-concurrency", "snap-start"
@@ -39,7 +39,7 @@ class ExecutionEnvironment:
 
     def __init__(
         self,
-        deployed: Deployed,
+        deployed: DeployedVersion,
         image: Image,
         environ: Mapping[str, str],
         launcher: Launcher,

@@ -6,6 +6,7 @@ import uuid
 from base64 import b64encode
 from typing import Any
 
+from embedded_aws.calls import Params
 from embedded_aws.errors import AwsError
 from embedded_aws.lambda_.data_plane import DataPlane, check_payload_size
 from embedded_aws.lambda_.state import LambdaState
@@ -22,7 +23,7 @@ class Invocations:
         self.state = state
         self._data_plane = data_plane
 
-    def invoke(self, params: dict[str, Any]) -> dict[str, Any]:
+    def invoke(self, params: Params) -> dict[str, Any]:
         """Return the response of Invoke to these parameters. Raise AwsError if the function cannot be invoked."""
         name, qualifier = self.state.locate(params)
         payload = params.get("Payload") or b""

@@ -1,12 +1,10 @@
-"""EventBridge Scheduler: check the role of a schedule and run its target. moto stores the schedules."""
+"""EventBridge Scheduler: run a schedule that moto stores."""
 
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from moto.scheduler.models import scheduler_backends
 
-from embedded_aws.calls import Call
 from embedded_aws.errors import AwsError
 from embedded_aws.iam.roles import Roles
 from embedded_aws.lambda_.invocations import Invocations
@@ -20,10 +18,6 @@ class Scheduler:
     def __init__(self, account: str, roles: Roles) -> None:
         self._account = account
         self._roles = roles
-        self.corrections: dict[tuple[str, str], Callable[[Call], None]] = {
-            ("scheduler", "CreateSchedule"): self._check_role,
-            ("scheduler", "UpdateSchedule"): self._check_role,
-        }
 
     def run(self, region: str, name: str, scheduled_at: str, invocations: Invocations) -> dict[str, Any]:
         """Invoke the target as at the scheduled time. Return Lambda's response. Raise AwsError if the role may not."""
@@ -36,10 +30,3 @@ class Scheduler:
         event = target["Input"].replace("<aws.scheduler.scheduled-time>", scheduled_at)
         event = event.replace("<aws.scheduler.execution-id>", uuid.uuid4().hex[:16])
         return invocations.invoke({"FunctionName": function, "InvocationType": "Event", "Payload": event.encode()})
-
-    def _check_role(self, call: Call) -> None:
-        if not self._roles.can_assume(call.params["Target"]["RoleArn"], PRINCIPAL):
-            raise AwsError(
-                "ValidationException",
-                "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
-            )
