@@ -21,7 +21,7 @@ from embedded_aws.lambda_.execution_environment import ON_DEMAND, PROVISIONED, S
 from embedded_aws.lambda_.launcher import Launcher, SnapshotLauncher
 from embedded_aws.lambda_.runtime_api import Invocation
 from embedded_aws.lambda_.snapshot import Snapshot
-from embedded_aws.lambda_.state import LATEST, Alias, LambdaState
+from embedded_aws.lambda_.state import LATEST, Alias, Function, LambdaState, Version
 
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 CREDENTIALS_PATH = "/2021-04-23/credentials"
@@ -40,7 +40,7 @@ class InvocationResult:
 
 
 class DataPlane:
-    """All execution environments, of all functions in all Regions."""
+    """The execution environments of all functions in all Regions."""
 
     def __init__(
         self,
@@ -79,29 +79,12 @@ class DataPlane:
     ) -> InvocationResult:
         """Run the function once. Raise AwsError if it does not exist, is not ready or is throttled."""
         with state.lock:
-            function, _ = state.function({"FunctionName": name, "Qualifier": qualifier})
-            version = state.version(function, _choose_version(function.aliases.get(qualifier), qualifier))
-            now = state.clock.time()
-            if now < version.active_at:
-                message = "The operation cannot be performed at this time."
-                raise conflict(f"{message} The function is currently in the following state: Pending")
-            if version.is_idle(now):
-                version.awake_at = now + self._delays.pending_s
-            version.used_at = now
-            if now < version.awake_at:
-                message = "Lambda is initializing your function. It will be ready to invoke shortly."
-                raise AwsError("CodeArtifactUserPendingException", message, 409)  # boto/boto3#3788
-            deployed, reserved = version.running(now), function.reserved_concurrency
-            provisioned = deployed.version in function.provisioned
-            stale = version.previous if version.previous is not deployed else None
-        self.forget(stale)
-        snapshot = self._snapshots.get(deployed)
-        if snapshot and (not snapshot.taken(SNAPSHOT_INIT_S) or snapshot.failure):
-            message = "The operation cannot be performed at this time."
-            raise conflict(f"{message} The function is currently in the following state: Failed")
-        if not self._registry.exists(state.region, deployed.image_uri):
-            message = "Lambda cannot initialize the provided container image. Verify the image."
-            raise AwsError("CodeArtifactUserFailedException", message, 502)
+            function, version, deployed = self._find_version(state, name, qualifier)
+            replaced = version.previous if version.previous is not deployed else None
+            reserved = function.reserved_concurrency
+            has_provisioned = deployed.version in function.provisioned
+        self.forget(replaced)
+        self._check_image(state, deployed)
         check_payload_size(payload, MAX_PAYLOAD_BYTES)
         self._check_concurrency(state, name, qualifier, reserved)
         try:
@@ -128,7 +111,7 @@ class DataPlane:
         values = {"Invocations": 1.0, "Errors": errors, "Duration": outcome.duration_ms}
         if environment.kind == PROVISIONED:
             values["ProvisionedConcurrencyInvocations"] = 1.0
-        elif provisioned:
+        elif has_provisioned:
             values["ProvisionedConcurrencySpilloverInvocations"] = 1.0
         self._metrics.put(state.region, name, qualifier, values)
         return InvocationResult(outcome, invocation.request_id, deployed.version, tail)
@@ -136,6 +119,13 @@ class DataPlane:
     def role_of(self, access_key: str) -> str | None:
         """Return the ARN of the execution role that these credentials belong to, or None if they are unknown."""
         return self._roles_by_access_key.get(access_key)
+
+    def credentials(self, token: str) -> dict[str, str] | None:
+        """Return the role credentials for this authorization token, or None if it is unknown.
+
+        Functions with SnapStart request their credentials because those in a snapshot would expire.
+        """
+        return self._credentials.get(token)
 
     def forget(self, deployed: DeployedVersion | None) -> None:
         """Stop the idle environments of a replaced or deleted version now, and its busy ones when they finish."""
@@ -170,16 +160,62 @@ class DataPlane:
     def take_snapshot(self, state: LambdaState, deployed: DeployedVersion) -> Snapshot:
         """Start INIT in the background. All environments of this version are then restored from its snapshot."""
         snapshot = Snapshot(self._launcher)
-        snapshot.take(self._new(state, deployed, SNAP_START, snapshot.launcher, SNAPSHOT_INIT_S))
+        snapshot.take(self._new_environment(state, deployed, SNAP_START, snapshot.launcher, SNAPSHOT_INIT_S))
         self._snapshots[deployed] = snapshot
         return snapshot
 
-    def credentials(self, token: str) -> dict[str, str] | None:
-        """Return the role credentials for this authorization token, or None if it is unknown.
+    def provision(self, state: LambdaState, deployed: DeployedVersion, count: int) -> str:
+        """Keep this number of initialized environments for the version.
 
-        Functions with SnapStart request their credentials because those in a snapshot would expire.
+        Return the reason code of the failure, or an empty string.
         """
-        return self._credentials.get(token)
+        with self._lock:
+            environments = [*self._idle.get(deployed, []), *(e for e in self._busy if e.deployed is deployed)]
+            provisioned = [environment for environment in environments if environment.kind == PROVISIONED]
+            for surplus in provisioned[count:]:
+                surplus.kind = ON_DEMAND  # a busy one finishes its invocation first
+                if surplus in self._idle.get(deployed, []):
+                    self._idle[deployed].remove(surplus)
+                    surplus.stop()
+            new = [self._new_environment(state, deployed, PROVISIONED) for _ in range(count - len(provisioned))]
+        with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
+            failed = [outcome for outcome in pool.map(ExecutionEnvironment.initialize, new) if outcome]
+        for environment in new:
+            if failed:
+                environment.stop()
+            else:
+                self._release(environment)
+        return "FUNCTION_ERROR_INIT_FAILURE" if failed else ""
+
+    def _find_version(self, state: LambdaState, name: str, qualifier: str) -> tuple[Function, Version, DeployedVersion]:
+        """Return the function, the version, and the configuration that the version runs now.
+
+        Raise AwsError while the version is pending. A version that Lambda has made inactive becomes pending again.
+        The caller holds the state's lock.
+        """
+        function, _ = state.function({"FunctionName": name, "Qualifier": qualifier})
+        version = state.version(function, _choose_version(function.aliases.get(qualifier), qualifier))
+        now = state.clock.time()
+        if now < version.active_at:
+            message = "The operation cannot be performed at this time."
+            raise conflict(f"{message} The function is currently in the following state: Pending")
+        if version.is_idle(now):
+            version.awake_at = now + self._delays.pending_s
+        version.used_at = now
+        if now < version.awake_at:
+            message = "Lambda is initializing your function. It will be ready to invoke shortly."
+            raise AwsError("CodeArtifactUserPendingException", message, 409)  # boto/boto3#3788
+        return function, version, version.running(now)
+
+    def _check_image(self, state: LambdaState, deployed: DeployedVersion) -> None:
+        """Wait for the snapshot, if any. Raise AwsError if it has failed or if the image was deleted."""
+        snapshot = self._snapshots.get(deployed)
+        if snapshot and (not snapshot.taken(SNAPSHOT_INIT_S) or snapshot.failure):
+            message = "The operation cannot be performed at this time."
+            raise conflict(f"{message} The function is currently in the following state: Failed")
+        if not self._registry.exists(state.region, deployed.image_uri):
+            message = "Lambda cannot initialize the provided container image. Verify the image."
+            raise AwsError("CodeArtifactUserFailedException", message, 502)
 
     def _all_environments(self) -> list[ExecutionEnvironment]:
         """Return all environments. The caller holds the lock."""
@@ -217,11 +253,11 @@ class DataPlane:
                     self._busy.add(environment)
                     return environment
                 environment.stop()
-            environment = self._new(state, deployed, ON_DEMAND)
+            environment = self._new_environment(state, deployed, ON_DEMAND)
             self._busy.add(environment)
             return environment
 
-    def _new(
+    def _new_environment(
         self,
         state: LambdaState,
         deployed: DeployedVersion,
@@ -229,6 +265,7 @@ class DataPlane:
         launcher: Launcher | None = None,
         init_timeout_s: float | None = None,
     ) -> ExecutionEnvironment:
+        """Return an environment that has not started: one of the snapshot, if any, unless a launcher is passed."""
         snapshot = None if launcher else self._snapshots.get(deployed)
         if deployed.version != LATEST and deployed.config["SnapStart"]["ApplyOn"] == "PublishedVersions":
             kind = SNAP_START
@@ -245,29 +282,6 @@ class DataPlane:
             kind,
             restored=snapshot is not None,
         )
-
-    def provision(self, state: LambdaState, deployed: DeployedVersion, wanted: int) -> str:
-        """Keep this number of initialized environments for the version.
-
-        Return the reason code of the failure, or an empty string.
-        """
-        with self._lock:
-            environments = [*self._idle.get(deployed, []), *(e for e in self._busy if e.deployed is deployed)]
-            provisioned = [environment for environment in environments if environment.kind == PROVISIONED]
-            for surplus in provisioned[wanted:]:
-                surplus.kind = ON_DEMAND  # a busy one finishes its invocation first
-                if surplus in self._idle.get(deployed, []):
-                    self._idle[deployed].remove(surplus)
-                    surplus.stop()
-            new = [self._new(state, deployed, PROVISIONED) for _ in range(wanted - len(provisioned))]
-        with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
-            failed = [outcome for outcome in pool.map(ExecutionEnvironment.initialize, new) if outcome]
-        for environment in new:
-            if failed:
-                environment.stop()
-            else:
-                self._release(environment)
-        return "FUNCTION_ERROR_INIT_FAILURE" if failed else ""
 
     def _release(self, environment: ExecutionEnvironment) -> None:
         """Keep the environment for the next invocation, or stop it if it can no longer be used."""

@@ -29,7 +29,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Posted:
-    """What the runtime has posted. `kind` is response, error, init_error, restore_error or too_large."""
+    """A response or error of the runtime. `kind` is response, error, init_error, restore_error or too_large."""
 
     kind: str
     payload: bytes

@@ -55,7 +55,9 @@ def test_all_processes_end_with_the_embedded_aws(tmp_path: Path) -> None:
     assert all(map(ends_soon, pids))
 
 
-def test_only_lambdas_variables_and_those_of_the_function_are_set(sample: SampleFunction, monkeypatch: Any) -> None:
+def test_the_environment_has_only_variables_of_lambda_and_of_the_function(
+    sample: SampleFunction, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HOST", "x")
     source = "import os, sys\n\ndef handler(event, context):\n"
     source += "    return {'environ': dict(os.environ), 'path': sys.path, 'site': 'site' in sys.modules}\n"

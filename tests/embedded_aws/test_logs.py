@@ -47,7 +47,7 @@ def test_json_logs_contain_platform_records_and_the_output_of_the_function(sampl
     assert len(stream) == len("2026/01/01/[$LATEST]") + 32
 
 
-def test_log_levels_select_the_parse_records(sample: SampleFunction) -> None:
+def test_log_levels_select_the_records(sample: SampleFunction) -> None:
     logging = {"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG", "SystemLogLevel": "DEBUG"}
     sample.create(WRITES_LOGS, LoggingConfig=logging)
     kinds = [record.get("type") or record["message"] for record in parse_records(sample.invoke().tail)]
