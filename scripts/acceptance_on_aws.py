@@ -21,7 +21,7 @@ from functools import partial
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from embedded_aws.containers.docker import docker, engine_architecture
+from embedded_aws.containers.docker_engine import docker, engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing
 from scripts.acceptance_scenario import eventually, play
 from scripts.demo import Failed, baked, read_answers, say

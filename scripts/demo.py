@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from embedded_aws import EmbeddedAws
-from embedded_aws.containers.docker import docker_aws, engine_architecture
+from embedded_aws.containers.docker_aws import docker_aws
+from embedded_aws.containers.docker_engine import engine_architecture
 from embedded_aws.containers.dockerfile import DockerfileError
 from embedded_aws.containers.task_root import build_task_root
 from embedded_aws.ecr.docker_registry import EngineMissing
