@@ -87,6 +87,10 @@ class MirroredRegistry(Registry):
         super().__init__(ACCOUNT)
         self._running = running
 
+    def push(self, *args: Any, **kwargs: Any) -> str:
+        """Refuse a folder, because only images that docker has pushed can run in containers."""
+        raise ValueError("This server runs images in containers. Push one with docker push.")
+
     def uri(self, region: str, repository: str) -> str:
         return f"{self._running.host}/{repository}"
 
