@@ -169,7 +169,7 @@ class EmbeddedAws:
     @property
     def used_by_roles(self) -> set[tuple[str, str, str]]:
         """Role, action and resource of all permissions that were checked for roles of functions."""
-        return set(self._roles.asked)
+        return set(self._roles.checked)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Return a boto3 client without retries."""

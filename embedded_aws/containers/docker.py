@@ -1,4 +1,4 @@
-"""ENGINE=docker: a real registry behind the embedded ECR, and execution environments that are real containers."""
+"""Run the embedded AWS with Docker (ENGINE=docker): a container registry behind ECR, and functions in containers."""
 
 import os
 import shutil
@@ -19,32 +19,35 @@ from embedded_aws.ecr.docker_registry import EngineMissing, RunningRegistry, run
 from embedded_aws.ecr.images import Image, Registry
 from embedded_aws.server import ACCOUNT, EmbeddedAws
 
-NOBODY = "65534"
+NOBODY = "65534"  # the user ID of nobody
 SNAPSHOT_RUNTIME = Path(__file__).parents[1] / "lambda_/snapshot_runtime.py"
-HAND_OVER_S = 60  # until a container has started
-READS_IMAGES = {("lambda", "CreateFunction"), ("lambda", "UpdateFunctionCode")}
+CONTAINER_START_S = 60  # the longest time that a container may take to start
+CALLS_THAT_READ_IMAGES = {("lambda", "CreateFunction"), ("lambda", "UpdateFunctionCode")}
 
 
 def engine_architecture() -> str:
-    """What the container engine runs without emulation, as Lambda names it. Raises EngineMissing."""
+    """Return the architecture of the container engine in Lambda's terms. Raise EngineMissing without an engine."""
     if not shutil.which("docker"):
         raise EngineMissing("docker is not installed")
-    said = docker("version", "--format", "{{.Server.Arch}}")
-    if not said:
-        raise EngineMissing("docker is installed, but its engine does not answer")
-    return {"amd64": "x86_64"}.get(said, said)
+    architecture = docker("version", "--format", "{{.Server.Arch}}")
+    if not architecture:
+        raise EngineMissing("docker is installed, but its engine does not respond")
+    return {"amd64": "x86_64"}.get(architecture, architecture)
 
 
 @contextmanager
 def docker_aws(**options: Any) -> Iterator["DockerAws"]:
-    """An embedded AWS that images are really pushed to and really run on. Raises EngineMissing."""
-    with running_registry("AWS", f"{ACCOUNT}-auth-token") as running:  # what moto's GetAuthorizationToken hands out
+    """Run an embedded AWS that takes pushed images and runs them in containers. Raise EngineMissing.
+
+    `options` are arguments of EmbeddedAws.
+    """
+    with running_registry("AWS", f"{ACCOUNT}-auth-token") as running:  # the password of moto's GetAuthorizationToken
         try:
             with DockerAws(running, **options) as aws, patch.object(Repository, "__init__", _new_repository(running)):
                 yield aws
         finally:
             pushed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={running.host}/*")
-            for name in pushed.split():  # and the name that it was built under
+            for name in pushed.split():  # remove the name with the registry and the local name
                 docker("rmi", name, name.removeprefix(f"{running.host}/"))
 
 
@@ -60,28 +63,31 @@ def _new_repository(running: RunningRegistry) -> Callable[..., None]:
 
 
 class DockerAws(EmbeddedAws):
+    """An embedded AWS whose images are in a running registry and whose functions run in containers."""
+
     def __init__(self, running: RunningRegistry, **options: Any) -> None:
         self.running = running
         self._mirror = MirroredRegistry(running)
         super().__init__(launcher=ContainerLauncher(), registry=self._mirror, **options)
-        self.hook(self._around)
+        self.hook(self._mirror_images)
 
     @property
     def environ(self) -> dict[str, str]:
-        """With what leads to the container engine."""
+        """The variables of EmbeddedAws, and those with which docker finds the container engine."""
         engine = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
         return {**super().environ, **engine}
 
-    def _around(self, call: Call, number: int, when: str) -> None:
-        if call.service == "ecr" or (call.service, call.operation) in READS_IMAGES:
+    def _mirror_images(self, call: Call, number: int, when: str) -> None:
+        """Copy pushed images to ECR before each call that reads them, and deletions to the registry afterwards."""
+        if call.service == "ecr" or (call.service, call.operation) in CALLS_THAT_READ_IMAGES:
             if when == "before":
                 self._mirror.read(call.region)
             elif call.operation in ("BatchDeleteImage", "DeleteRepository"):
-                self._mirror.delete_what_ecr_deleted(call.region)
+                self._mirror.delete_removed_images(call.region)
 
 
 class MirroredRegistry(Registry):
-    """The embedded ECR holds what the running registry holds, and names that one's address as its own."""
+    """An embedded ECR with the images and the address of the running registry."""
 
     def __init__(self, running: RunningRegistry) -> None:
         super().__init__(ACCOUNT)
@@ -95,6 +101,7 @@ class MirroredRegistry(Registry):
         return f"{self._running.host}/{repository}"
 
     def read(self, region: str) -> None:
+        """Store the images that were pushed to the running registry in the repositories of ECR."""
         repositories = ecr_backends[ACCOUNT][region].repositories
         for name, repository in repositories.items():
             repository.uri = self.uri(region, name)
@@ -102,47 +109,54 @@ class MirroredRegistry(Registry):
             if name in repositories:
                 self.put(region, name, tag, manifest, media_type, image)
 
-    def delete_what_ecr_deleted(self, region: str) -> None:
-        for name, _, _, _, image in list(self._running.images()):
-            if self._find(region, name, image.digest, "") is None:
-                self._running.delete(name, image.digest)
+    def delete_removed_images(self, region: str) -> None:
+        """Delete the images from the running registry that are no longer in ECR."""
+        for pushed in list(self._running.images()):
+            if self._find(region, pushed.repository, pushed.image.digest, "") is None:
+                self._running.delete(pushed.repository, pushed.image.digest)
 
 
 class Container(subprocess.Popen[bytes]):
-    """The client of a running container; killing it removes the container by name."""
+    """The process of `docker run`. Killing it removes the container."""
 
     name = ""
     _runtime_pid = 0
 
     @property
     def runtime_pid(self) -> int:
-        """The process in the container, as this machine numbers it; 0 until it runs."""
+        """The ID on this machine of the process in the container, or 0 until it runs."""
         if not self._runtime_pid:
             self._runtime_pid = int(docker("inspect", "--format", "{{.State.Pid}}", self.name) or 0)
         return self._runtime_pid
 
     def kill(self) -> None:
+        """Remove the container and kill its client."""
         docker("rm", "--force", self.name)
         super().kill()
 
 
 class ContainerLauncher:
-    """Starts images as Lambda does: with a Runtime API, so that their entrypoint runs AWS's client and no emulator."""
+    """Run images in containers.
+
+    AWS_LAMBDA_RUNTIME_API is set, so that the entrypoint of AWS's base image starts the runtime client and not the
+    Runtime Interface Emulator.
+    """
 
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> Container:
+        """Run the image's entrypoint with its command."""
         return self._start([], [image.reference, *image.command], environ, runtime_api, output)
 
     def start_snapshot(
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
     ) -> Container:
-        """In place of the image's entrypoint runs snapshot_runtime.py, whose copies are processes of this container."""
+        """Run snapshot_runtime.py instead of the image's entrypoint. Restored processes run in the same container."""
         address = f"snapshot-{uuid.uuid4().hex}"
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(f"\0{address}")  # which a container on the host's network finds
+        listener.bind(f"\0{address}")  # an abstract address, which containers on the host's network can use
         listener.listen(1)
-        threading.Thread(target=hand_over, args=(listener, control.dup()), daemon=True).start()
+        threading.Thread(target=send_control_socket, args=(listener, control.dup()), daemon=True).start()
         program = ["-c", SNAPSHOT_RUNTIME.read_text("utf-8"), address]
-        # Copies tell their numbers, which must be those that this machine knows them by.
+        # With the host's PID namespace, the process IDs that restored processes report are valid on this machine.
         options = ["--pid", "host", "--entrypoint", "/var/lang/bin/python3"]
         return self._start(options, [image.reference, *program, *image.command], environ, runtime_api, output)
 
@@ -151,9 +165,9 @@ class ContainerLauncher:
     ) -> Container:
         name = f"execution-environment-{uuid.uuid4().hex[:12]}"
         variables = {**environ, "AWS_LAMBDA_RUNTIME_API": runtime_api}
-        # On AWS, too, a function is nobody's user and can write to /tmp only.
+        # As on AWS, the function is an unprivileged user and can write to /tmp only.
         options += ["--user", str(os.getuid() or NOBODY), "--read-only", "--tmpfs", "/tmp"]  # noqa: S108
-        for variable in variables:  # values go by the client's environment, which `ps` does not show
+        for variable in variables:  # docker takes the values from its own environment, which `ps` does not show
             options += ["--env", variable]
         process = Container(
             ["docker", "run", "--rm", "--name", name, "--network", "host", *options, *command],
@@ -161,24 +175,24 @@ class ContainerLauncher:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C at the demo is for the demo, which then removes its containers
+            start_new_session=True,  # Ctrl-C only reaches the demo, which then removes its containers
         )
         process.name = name
         return process
 
     def close(self) -> None:
-        """Containers go with their processes."""
+        """Do nothing: containers are removed with their processes."""
 
 
-def hand_over(listener: socket.socket, control: socket.socket) -> None:
-    """Sends `control` to the first who connects."""
+def send_control_socket(listener: socket.socket, control: socket.socket) -> None:
+    """Send the file descriptor of the control socket to the first client that connects."""
     with control, listener, suppress(OSError):
-        listener.settimeout(HAND_OVER_S)
+        listener.settimeout(CONTAINER_START_S)
         connection, _ = listener.accept()
         with connection:
             socket.send_fds(connection, [b"."], [control.fileno()])
 
 
 def docker(*arguments: str) -> str:
-    """What docker says; nothing when it fails."""
+    """Run docker. Return its output, or an empty string if it fails."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False).stdout.strip()

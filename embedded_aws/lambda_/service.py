@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 from embedded_aws.lambda_.aliases import Aliases
 from embedded_aws.lambda_.api import LambdaApi
-from embedded_aws.lambda_.data_plane import DataPlane, Invocations
+from embedded_aws.lambda_.data_plane import DataPlane
 from embedded_aws.lambda_.function_url_server import FunctionUrlServer
 from embedded_aws.lambda_.function_urls import FunctionUrls
 from embedded_aws.lambda_.functions import Functions
+from embedded_aws.lambda_.invocations import Invocations
 from embedded_aws.lambda_.permissions import Permissions
 from embedded_aws.lambda_.provisioned_concurrency import ProvisionedConcurrency
 from embedded_aws.lambda_.settings import Settings

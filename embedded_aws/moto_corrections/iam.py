@@ -28,7 +28,7 @@ class IamCorrections(ServiceCorrections):
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
         """
-        return lambda response: self._roles.created(call.params["RoleName"])
+        return lambda response: self._roles.record_creation(call.params["RoleName"])
 
 
 def add_client_id(self: IamResponse) -> EmptyResult:
