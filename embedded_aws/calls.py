@@ -63,7 +63,7 @@ class Call:
 
     @property
     def actions(self) -> list[str]:
-        """All IAM actions that AWS checks for this call."""
+        """The IAM actions that AWS checks for this call."""
         additional = ["iam:PassRole"] if self.service == "lambda" and "Role" in self.params else []
         tags = self.params.get("Tags") or self.params.get("tags")
         if tags and self.service in TAGGING and "Tag" not in self.operation:

@@ -61,7 +61,7 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class Delays:
-    """How long AWS takes for something, in seconds on the emulator's clock.
+    """The times that AWS takes, in seconds on the emulator's clock.
 
     The defaults are short, for demos; AWS takes 1 to 30 s. `init_timeout_s` and `integration_timeout_s` are real time.
     """

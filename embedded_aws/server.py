@@ -163,7 +163,7 @@ class EmbeddedAws:
 
     @property
     def calls(self) -> list[Call]:
-        """All calls so far, in the order of their arrival. They include those of functions (see `Call.caller`)."""
+        """The calls so far, in the order of their arrival. They include those of functions (see `Call.caller`)."""
         return list(self._gateway.calls)
 
     @property

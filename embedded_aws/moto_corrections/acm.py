@@ -24,7 +24,7 @@ class AcmCorrections(ServiceCorrections):
         dns = self._dns
 
         def check(certificate: CertBundle) -> None:
-            """moto issues a certificate after a minute. AWS issues it when public DNS has the validation record.
+            """Issue a certificate when public DNS contains its validation record. moto issues it after a minute.
 
             https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html
             """
@@ -36,9 +36,9 @@ class AcmCorrections(ServiceCorrections):
         return [(CertBundle, "check", check)]
 
     def _delete_certificate(self, call: Call) -> None:
-        """moto deletes certificates that are in use. AWS refuses that.
+        """Refuse to delete a certificate that is in use. moto deletes it.
 
-        moto also keeps the idempotency token of a deleted certificate, and fails when the token is used again.
+        moto also keeps the idempotency token of a deleted certificate, and fails if the token is used again.
         https://docs.aws.amazon.com/acm/latest/APIReference/API_DeleteCertificate.html
         """
         backend, arn = acm_backends[self._account][call.region], call.params["CertificateArn"]

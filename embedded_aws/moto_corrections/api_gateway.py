@@ -48,7 +48,7 @@ class ApiGatewayCorrections(ServiceCorrections):
         return self._backend(call).apis.get(call.params["ApiId"])
 
     def _create_api(self, call: Call) -> EditResponse:
-        """moto returns an endpoint that does not exist. The emulator serves the API on a port of this machine."""
+        """Serve the API on a port of this machine. moto returns an endpoint that does not exist."""
 
         def serve(response: Response) -> None:
             members: Any = response.get_json(force=True)
@@ -59,7 +59,7 @@ class ApiGatewayCorrections(ServiceCorrections):
         return serve
 
     def _create_route(self, call: Call) -> None:
-        """moto creates a second route with the same key. AWS responds with ConflictException.
+        """Refuse a second route with the same key. moto creates it.
 
         https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-routes.html
         """
@@ -68,7 +68,7 @@ class ApiGatewayCorrections(ServiceCorrections):
             raise AwsError("ConflictException", f"Route with key {key} already exists for this API", 409)
 
     def _create_stage(self, call: Call) -> None:
-        """moto replaces an existing stage. AWS responds with ConflictException.
+        """Refuse a second stage with the same name. moto replaces the first.
 
         https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages.html
         """
@@ -77,7 +77,7 @@ class ApiGatewayCorrections(ServiceCorrections):
             raise AwsError("ConflictException", "Stage already exists", 409)
 
     def _delete_api(self, call: Call) -> EditResponse:
-        """moto ignores an unknown API and deletes one that a domain is mapped to. AWS refuses both.
+        """Refuse to delete an unknown API, and one that a domain is mapped to. moto ignores both conditions.
 
         https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid.html
         """
@@ -92,7 +92,7 @@ class ApiGatewayCorrections(ServiceCorrections):
         return lambda response: self._http_apis.close(api_id)
 
     def _create_domain_name(self, call: Call) -> EditResponse:
-        """moto accepts any certificate and returns no target for DNS. AWS requires one that is issued for the name.
+        """Require a certificate that is issued for the name, and return the target for DNS. moto does neither.
 
         https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-custom-domain-names.html
         """
@@ -115,7 +115,7 @@ class ApiGatewayCorrections(ServiceCorrections):
         return add_target
 
     def _delete_domain_name(self, call: Call) -> None:
-        """moto keeps the mappings of a deleted domain and then fails on them. AWS deletes them.
+        """Delete the mappings of a domain with it. moto keeps them and then fails on them.
 
         https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/domainnames-domainname.html
         """
@@ -134,7 +134,7 @@ def covers(pattern: str, name: str) -> bool:
 
 
 def update_stage(self: ApiGatewayV2Response) -> tuple[int, dict[str, str], str]:
-    """UpdateStage, which moto does not implement. The members of the request replace those of the stage.
+    """Replace the members of a stage by those of the request. moto does not implement UpdateStage.
 
     https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename.html
     """

@@ -15,7 +15,7 @@ class ApplicationAutoScalingCorrections(ServiceCorrections):
         return {("application-autoscaling", "DeregisterScalableTarget"): self._deregister_scalable_target}
 
     def _deregister_scalable_target(self, call: Call) -> None:
-        """moto keeps the scheduled actions and responds with another error to an unknown target. AWS deletes them.
+        """Delete the scheduled actions of a target with it, and refuse an unknown target. moto does neither.
 
         https://docs.aws.amazon.com/autoscaling/application/APIReference/API_DeregisterScalableTarget.html
         """

@@ -33,7 +33,7 @@ class CloudWatchCorrections(ServiceCorrections):
         metrics, get_stored_metrics = self._metrics, CloudWatchBackend.get_all_metrics
 
         def get_all_metrics(backend: CloudWatchBackend) -> list[MetricDatumBase]:
-            """moto has no metrics of Lambda and API Gateway. AWS publishes them with those that users put."""
+            """Add the metrics of Lambda and API Gateway to those that users put. moto does not have them."""
             return get_stored_metrics(backend) + metrics.data(backend.region_name)
 
         return [
@@ -42,7 +42,7 @@ class CloudWatchCorrections(ServiceCorrections):
         ]
 
     def _delete_alarms(self, call: Call) -> None:
-        """moto ignores names that do not exist. AWS responds with ResourceNotFound.
+        """Respond with ResourceNotFound if an alarm does not exist. moto ignores it.
 
         AWS still deletes the alarms that exist; the emulator is stricter and deletes none.
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DeleteAlarms.html
@@ -53,7 +53,7 @@ class CloudWatchCorrections(ServiceCorrections):
             raise AwsError("ResourceNotFound", f"Alarms not found: {', '.join(missing)}", 404)
 
     def _describe_alarms(self, call: Call) -> None:
-        """moto never evaluates alarms. AWS evaluates them once per period; the emulator does when they are read.
+        """Evaluate the alarms, as AWS does once per period. moto never evaluates them.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
         """
@@ -65,7 +65,7 @@ class CloudWatchCorrections(ServiceCorrections):
                     alarm.update_state("Threshold Crossed" if state == "ALARM" else "Unchecked", "{}", state)
 
     def _put_metric_alarm(self, call: Call) -> EditResponse | None:
-        """moto replaces the tags of an existing alarm. AWS ignores the tags of an update.
+        """Ignore the tags in an update of an existing alarm. moto replaces its tags.
 
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
         """
@@ -93,9 +93,9 @@ def get_metric_statistics(
     dimensions: list[dict[str, str]],
     unit: str | None = None,
 ) -> list[Statistics]:
-    """moto also counts metrics with additional dimensions, and its periods begin at `start_time`.
+    """Return statistics of the metrics with exactly these dimensions. Periods are multiples of `period` (in seconds).
 
-    AWS counts only metrics with exactly these dimensions, and its periods are multiples of `period` (in seconds).
+    moto also counts metrics with additional dimensions, and its periods begin at `start_time`.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html
     """
     requested = {(d["Name"], d["Value"]) for d in dimensions or []}

@@ -18,7 +18,7 @@ class EcrCorrections(ServiceCorrections):
         return {("ecr", "BatchDeleteImage"): self._batch_delete_image}
 
     def _batch_delete_image(self, call: Call) -> EditResponse | None:
-        """moto leaves deleted images without a tag out of the response. AWS lists every deleted image.
+        """List every deleted image in the response. moto leaves out images without a tag.
 
         https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
         """

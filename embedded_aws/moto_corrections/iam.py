@@ -24,7 +24,7 @@ class IamCorrections(ServiceCorrections):
         return [(IamResponse, "add_client_id_to_open_id_connect_provider", add_client_id)]
 
     def _create_role(self, call: Call) -> EditResponse:
-        """moto's roles are usable immediately. On AWS, services cannot assume a new role for some seconds.
+        """Prevent services from assuming a new role for some seconds. moto's roles are usable immediately.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
         """
@@ -32,7 +32,7 @@ class IamCorrections(ServiceCorrections):
 
 
 def add_client_id(self: IamResponse) -> EmptyResult:
-    """AddClientIDToOpenIDConnectProvider, which moto does not implement.
+    """Add a client ID to an OpenID Connect provider. moto does not implement AddClientIDToOpenIDConnectProvider.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html
     """

@@ -23,7 +23,7 @@ class LogsCorrections(ServiceCorrections):
         }
 
     def _list_tags_for_resource(self, call: Call) -> None:
-        """moto accepts an ARN that ends in ":*" and one of an unknown log group. AWS refuses both.
+        """Refuse an ARN that ends in ":*" and that of an unknown log group. moto accepts both.
 
         https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_ListTagsForResource.html
         """
@@ -39,7 +39,7 @@ class LogsCorrections(ServiceCorrections):
             raise AwsError("ResourceNotFoundException", "The specified log group does not exist.")
 
     def _put_retention_policy(self, call: Call) -> None:
-        """moto accepts any number of days. AWS accepts only those in RETENTION_DAYS."""
+        """Accept only the days in RETENTION_DAYS. moto accepts any number."""
         days = call.params.get("retentionInDays")
         if days not in RETENTION_DAYS:
             allowed = ", ".join(map(str, RETENTION_DAYS))

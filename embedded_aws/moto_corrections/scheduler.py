@@ -22,7 +22,7 @@ class SchedulerCorrections(ServiceCorrections):
         }
 
     def _check_role(self, call: Call) -> None:
-        """moto accepts any role. AWS requires one that it can assume.
+        """Require a role that EventBridge Scheduler can assume. moto accepts any role.
 
         https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role
         """

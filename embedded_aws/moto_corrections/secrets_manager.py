@@ -31,7 +31,7 @@ class SecretsManagerCorrections(ServiceCorrections):
         }
 
     def _create_secret(self, call: Call) -> None:
-        """moto accepts the name of a secret that is scheduled for deletion. AWS refuses it.
+        """Refuse the name of a secret that is scheduled for deletion. moto accepts it.
 
         AWS also refuses it for some seconds after a deletion with ForceDeleteWithoutRecovery.
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
@@ -47,7 +47,7 @@ class SecretsManagerCorrections(ServiceCorrections):
         _check_size(call)
 
     def _change_secret(self, call: Call) -> EditResponse | None:
-        """moto changes a secret that is scheduled for deletion. AWS refuses that.
+        """Refuse to change a secret that is scheduled for deletion. moto changes it.
 
         moto also returns the old value after UpdateSecretVersionStage has moved AWSCURRENT to another version.
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
@@ -75,7 +75,7 @@ class SecretsManagerCorrections(ServiceCorrections):
 
 
 def _check_size(call: Call) -> None:
-    """moto accepts values of any size. AWS accepts 65,536 bytes.
+    """Refuse a value of more than 65,536 bytes. moto accepts any size.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
     """

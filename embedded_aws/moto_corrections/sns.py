@@ -36,7 +36,7 @@ class SnsCorrections(ServiceCorrections):
         }
 
     def _create_topic(self, call: Call) -> None:
-        """moto accepts an existing topic with any tags. AWS responds with an error if the tags differ.
+        """Refuse to create an existing topic with different tags. moto accepts it.
 
         https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html
         """
@@ -48,7 +48,7 @@ class SnsCorrections(ServiceCorrections):
             raise AwsError("InvalidParameter", message)
 
     def _subscribe(self, call: Call) -> EditResponse | None:
-        """moto confirms e-mail subscriptions immediately. AWS returns no ARN until their owner has confirmed.
+        """Return no ARN for an e-mail address until its owner has confirmed. moto confirms it immediately.
 
         https://docs.aws.amazon.com/sns/latest/api/API_Subscribe.html
         """
@@ -62,7 +62,7 @@ class SnsCorrections(ServiceCorrections):
         return hide_arn
 
     def _list_subscriptions_by_topic(self, call: Call) -> EditResponse:
-        """moto lists the ARN of every subscription. AWS lists PendingConfirmation instead until it is confirmed.
+        """List PendingConfirmation instead of an ARN until the owner has confirmed. moto lists every ARN.
 
         https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
         """
@@ -78,7 +78,9 @@ class SnsCorrections(ServiceCorrections):
         return hide_arns
 
     def _unsubscribe(self, call: Call) -> None:
-        """moto ignores a subscription without an ARN. AWS refuses it, and deletes it after two days or with its topic.
+        """Refuse to delete a subscription that is not confirmed. moto ignores the call.
+
+        AWS deletes such a subscription after two days, or together with its topic.
 
         https://docs.aws.amazon.com/sns/latest/api/API_Unsubscribe.html
         """

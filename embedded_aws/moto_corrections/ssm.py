@@ -15,7 +15,7 @@ class SsmCorrections(ServiceCorrections):
         return {("ssm", "PutParameter"): self._put_parameter}
 
     def _put_parameter(self, call: Call) -> None:
-        """moto accepts values of any size. AWS accepts 4 KB in the standard tier.
+        """Refuse a value of more than 4 KB in the standard tier. moto accepts any size.
 
         https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
         """
