@@ -10,7 +10,9 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from types import SimpleNamespace
+from typing import Any
 
 
 def main(control: socket.socket, arguments: list[str]) -> None:
@@ -28,6 +30,7 @@ def main(control: socket.socket, arguments: list[str]) -> None:
         ask_for_restore(self)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         state = sys.modules["random"].getstate() if "random" in sys.modules else None
+        loop = current_event_loop()
         while True:
             message, descriptors, _, _ = socket.recv_fds(control, 65536, 2)
             if not message:
@@ -52,7 +55,7 @@ def main(control: socket.socket, arguments: list[str]) -> None:
                 runtime_client.initialize_client(_user_agent())
                 lambda_runtime_client.runtime_client = runtime_client
                 same_randomness(state)
-                own_event_loop()
+                restore_event_loop(loop)
                 return
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -76,19 +79,33 @@ def same_randomness(state: object) -> None:
         sys.modules["random"].setstate(state)
 
 
-def own_event_loop() -> None:
-    """Give the event loop new file descriptors, because forks share theirs and would wake each other's loops."""
-    if "asyncio" in sys.modules:
+def current_event_loop() -> Any:
+    """Return the current event loop of asyncio, or None if there is none."""
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # before Python 3.14, it creates a loop if there is none
+        try:
+            return asyncio.get_event_loop()
+        except RuntimeError:
+            return None
+
+
+def restore_event_loop(loop: Any) -> None:
+    """Make the event loop of the snapshot the current one again, which a fork resets, and give it its own files.
+
+    A restored machine keeps its current loop and has its own files. Forks share them and would wake each other's loops.
+    """
+    if loop:
         import asyncio
         import selectors
 
-        try:
-            loop = asyncio.get_event_loop()
-        except RuntimeError:
-            return
-        loop._selector = selectors.DefaultSelector()  # type: ignore[attr-defined]
-        loop._internal_fds = 0  # type: ignore[attr-defined]
-        loop._make_self_pipe()  # type: ignore[attr-defined]
+        asyncio.set_event_loop(loop)
+        loop._selector = selectors.DefaultSelector()
+        loop._internal_fds = 0
+        loop._make_self_pipe()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,14 @@ def handler(event, context):
         headers={"Authorization": os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", "")},
     )
     credentials = json.load(urllib.request.urlopen(request)) if event.get("credentials") else {}
-    return {"at_init": at_init, "hooks": hooks, "pid": thread, "random": random.random(), "credentials": credentials}
+    return {
+        "at_init": at_init,
+        "hooks": hooks,
+        "pid": thread,
+        "random": random.random(),
+        "credentials": credentials,
+        "same_event_loop": asyncio.get_event_loop() is loop,
+    }
 """
 FAILS_AFTER_RESTORE = """
 import os
@@ -65,6 +72,7 @@ def test_init_runs_once_and_each_environment_is_restored(sample: SampleFunction)
     assert len(pids) == 3
     assert pids == {environment.pid for environment in sample.aws.environments(NAME)}
     assert {tuple(payload["hooks"]) for payload in payloads} == {("before", "after")}
+    assert all(payload["same_event_loop"] for payload in payloads)
     assert len({payload["random"] for payload in payloads}) == 1  # the state of `random` is part of the snapshot
     (init,) = read_records(sample, "platform.initReport")
     assert (init["initializationType"], init["status"]) == ("snap-start", "success")
