@@ -35,12 +35,12 @@ class LogStream:
         self._tail = bytearray()
         self._writable: bool | None = None
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """Write a line of the function's output. Drop JSON lines below the application log level."""
         if text and self._is_enabled(text):
             self._put(text)
 
-    def platform(self, kind: str, record: dict[str, Any], level: str, text: str = "") -> None:
+    def write_record(self, kind: str, record: dict[str, Any], level: str, text: str = "") -> None:
         """Write one of Lambda's own records.
 
         In the JSON format, write it if the system log level includes `level`. In the text format, write `text`.

@@ -106,7 +106,7 @@ def alarm_state(backend: CloudWatchBackend, alarm: Any, now_s: float) -> str:
 
 
 def _statistic(backend: CloudWatchBackend, alarm: Any, start_s: int, period_s: int) -> float | None:
-    """Return the alarm's statistic for one period, or None if there is no data."""
+    """Return the alarm's statistic for one period, or None without data."""
     start, end = (datetime.fromtimestamp(at_s, UTC).replace(tzinfo=None) for at_s in (start_s, start_s + period_s))
     dimensions = [{"Name": dimension.name, "Value": dimension.value} for dimension in alarm.dimensions]
     statistics = backend.get_metric_statistics(

@@ -76,6 +76,7 @@ class MirroredRegistry(Registry):
         self._running = running
 
     def uri(self, region: str, repository: str) -> str:
+        """Return the URI of a repository, with the address of the running registry."""
         return f"{self._running.host}/{repository}"
 
     def read(self, region: str) -> None:

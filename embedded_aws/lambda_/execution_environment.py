@@ -83,7 +83,7 @@ class ExecutionEnvironment:
         failure = self.initialize() if cold else None
         record = {"requestId": invocation.request_id, "version": self.deployed.version}
         start = f"START RequestId: {invocation.request_id} Version: {self.deployed.version}"
-        self.log.platform("platform.start", record, "INFO", start)
+        self.log.write_record("platform.start", record, "INFO", start)
         started_at = time.monotonic()
         deadline = started_at + self._timeout_s
         if failure and self.restored:
@@ -108,7 +108,7 @@ class ExecutionEnvironment:
             return self._restore(started_at)
         phase = {"initializationType": self.kind, "phase": "init"}
         version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
-        self.log.platform("platform.initStart", {**phase, **version}, "DEBUG")
+        self.log.write_record("platform.initStart", {**phase, **version}, "DEBUG")
         failure = self._start("", started_at + self._init_timeout_s, f"{self._init_timeout_s:.2f}")
         self._init_ms = (time.monotonic() - started_at) * 1000
         report: dict[str, Any] = {**phase, "status": failure.status if failure else "success"}
@@ -117,12 +117,12 @@ class ExecutionEnvironment:
         if failure:
             report["errorType"] = failure.error_type
             text = f"INIT_REPORT Init Duration: {self._init_ms:.2f} ms\tPhase: init\tStatus: {failure.status}"
-        self.log.platform("platform.initReport", report, "WARN" if failure else "DEBUG", text)
+        self.log.write_record("platform.initReport", report, "WARN" if failure else "DEBUG", text)
         return failure
 
     def _restore(self, started_at: float) -> Outcome | None:
         version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
-        self.log.platform("platform.restoreStart", version, "DEBUG")
+        self.log.write_record("platform.restoreStart", version, "DEBUG")
         failure = self._start("", started_at + self._init_timeout_s, f"{self._init_timeout_s:.2f}")
         self._restore_ms = (time.monotonic() - started_at) * 1000
         report: dict[str, Any] = {"status": failure.status if failure else "success"}
@@ -131,7 +131,7 @@ class ExecutionEnvironment:
             report["errorType"] = failure.error_type
             text = f"RESTORE_REPORT Restore Duration: {self._restore_ms:.2f} ms\tStatus: {failure.status}"
         report["metrics"] = {"durationMs": round(self._restore_ms, 3)}
-        self.log.platform("platform.restoreReport", report, "WARN" if failure else "DEBUG", text)
+        self.log.write_record("platform.restoreReport", report, "WARN" if failure else "DEBUG", text)
         return failure
 
     def _start(self, request_id: str, deadline: float, limit: str) -> Outcome | None:
@@ -201,7 +201,7 @@ class ExecutionEnvironment:
             return None
         self.stop()  # this also logs the remaining output, before the report is written
         if failure.status in ("timeout", "failure") and not self.log.json:
-            self.log.line(json.loads(failure.payload)["errorMessage"])
+            self.log.write_line(json.loads(failure.payload)["errorMessage"])
         return failure
 
     def _report(self, request_id: str, outcome: Outcome) -> None:
@@ -232,13 +232,13 @@ class ExecutionEnvironment:
         if not succeeded:
             record["errorType"] = outcome.error_type
         runtime_metrics = {"durationMs": metrics["durationMs"], "producedBytes": len(outcome.payload)}
-        self.log.platform(
+        self.log.write_record(
             "platform.runtimeDone",
             {**record, "metrics": runtime_metrics},
             "DEBUG" if succeeded else "WARN",
             f"END RequestId: {request_id}",
         )
-        self.log.platform("platform.report", {**record, "metrics": metrics}, "INFO" if succeeded else "WARN", text)
+        self.log.write_record("platform.report", {**record, "metrics": metrics}, "INFO" if succeeded else "WARN", text)
 
 
 def _failure(error_type: str, message: str, status: str = "failure") -> Outcome:

@@ -90,7 +90,7 @@ class RuntimeProcess:
         if not data and self._partial:
             lines, self._partial = [self._partial], b""
         for line in lines:
-            self._log.line(line.decode(errors="replace"))
+            self._log.write_line(line.decode(errors="replace"))
         return bool(data)
 
 
