@@ -1,6 +1,10 @@
-# Every target creates .venv on first use, with the first of these that is Python 3.11 or newer, or with PYTHON=...
+# Every target creates .venv on first use. It uses the first of these that is Python 3.11 or newer, or PYTHON=...
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# These tests run a sample in `make test`. Their docstrings describe the variables that `make test-all` sets.
+LONG_TESTS = tests/service/test_soak.py tests/service/test_openapi.py tests/deploy_tool/test_github_role.py \
+	tests/deploy_tool/test_faults.py
 
 help: ## list all targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -e 's/:.*## /:/' | awk -F: '{printf "make %-12s  %s\n", $$1, $$2}'
@@ -8,28 +12,19 @@ help: ## list all targets
 demo: .venv/requirements.txt ## generate a project, deploy it to the embedded AWS and call its URL; ARGS="endpoint=http_api" for other answers, ENGINE=docker for real containers
 	@.venv/bin/python -m scripts.demo $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
-serve: .venv/requirements.txt ## the same, but serve until Ctrl-C and deploy again when you press Enter; PROJECT=../my-api for an existing project
+serve: .venv/requirements.txt ## run the demo until Ctrl-C, and deploy again when you press Enter; PROJECT=../my-api for an existing project
 	@.venv/bin/python -m scripts.demo --serve $(if $(ENGINE),--engine $(ENGINE)) $(if $(PROJECT),--project $(PROJECT)) $(ARGS)
 
-test: .venv/requirements.txt ## run all tests in every combination of options; ARGS="-k hostile" for some of them
+test: .venv/requirements.txt ## run all tests in every combination of options; ARGS="-k rollback" for some of them
 	@.venv/bin/python -m pytest -n auto --maxschedchunk 1 $(ARGS)
 
-test-faults: .venv/requirements.txt ## inject every fault at every call of every deploy (make test uses a sample); takes hours
-	@FAULTS=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/deploy_tool/test_faults.py $(ARGS)
+test-all: .venv/requirements.txt ## run the long tests, of which make test runs a sample; 25 minutes on 2 cores; FAULTS=all injects faults in all combinations, for hours
+	@SOAK=20000 EXAMPLES=500 GITHUB_ROLES=all FAULTS=$(or $(FAULTS),ci) .venv/bin/python -m pytest -n auto --maxschedchunk 1 $(LONG_TESTS) $(ARGS)
 
-test-openapi: .venv/requirements.txt ## send 500 random requests to each operation of the deployed service instead of 3; two minutes
-	@EXAMPLES=500 .venv/bin/python -m pytest tests/service/test_openapi.py $(ARGS)
-
-test-github: .venv/requirements.txt ## check the IAM roles for GitHub in every combination (make test checks two); four minutes
-	@GITHUB_ROLES=all .venv/bin/python -m pytest -n auto --maxschedchunk 1 tests/deploy_tool/test_github_role.py $(ARGS)
-
-test-soak: .venv/requirements.txt ## send 20,000 requests to 8 environments, of the default and of the largest project; two minutes
-	@SOAK=20000 .venv/bin/python -m pytest tests/service/test_soak.py $(ARGS)
-
-test-aws: .venv/requirements.txt ## deploy a service to a real AWS account, with your credentials, and delete it; asks first; ARGS=--clean-up after a kill
+test-aws: .venv/requirements.txt ## deploy a service to a real AWS account, with your credentials, and delete it; asks first; ARGS=--clean-up to delete the resources of a killed run
 	@.venv/bin/python -m scripts.acceptance_on_aws $(ARGS)
 
-bench: .venv/requirements.txt ## compare the start and the requests with other frameworks, and measure deploys; ARGS="--rounds 5"; Linux only
+bench: .venv/requirements.txt ## compare cold starts and requests with other frameworks, and measure deploys; ARGS="--rounds 5"; Linux only
 	@.venv/bin/python -m benchmarks.run $(ARGS)
 
 transcript: .venv/requirements.txt ## record docs/transcript.svg, the picture in the README; needs Docker
@@ -49,4 +44,4 @@ lock: .venv/requirements.txt ## update all dependencies here and in the generate
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: help demo serve test test-faults test-github test-openapi test-soak test-aws bench transcript lint lock
+.PHONY: help demo serve test test-all test-aws bench transcript lint lock

@@ -16,7 +16,7 @@ manifest = project / "options.toml"
 
 
 def listed_files(selected: bool) -> set[Path]:
-    """Return the paths of the selected choices, or those of all other choices."""
+    """Return the paths that options.toml lists for the selected choices, or for all other choices."""
     return {
         project / file
         for option, choices in options.items()
@@ -57,14 +57,14 @@ if manifest.exists():  # the first run of this hook deletes it
     if re.search(
         rf"(?m)^{re.escape(answers['project_slug'])}==", (project / "requirements-dev.txt").read_text("utf-8")
     ):
-        sys.exit(f"project_slug must not be the name of a package the project depends on: {answers['project_slug']}")
+        sys.exit(f"project_slug must not be the name of a package that the project needs: {answers['project_slug']}")
     for path in listed_files(selected=False) - listed_files(selected=True):
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
     manifest.unlink()
-    # `cruft update` and `cruft diff` generate a second project in a temporary folder only to compare both.
+    # `cruft update` and `cruft diff` generate a second project in a temporary folder to compare it with the first.
     if "_commit" not in answers or project.parent.parent != Path(tempfile.gettempdir()).resolve():
-        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # any folder name
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a folder name may have any characters
         print(next_steps(), end="")

@@ -1,0 +1,1 @@
+"""The programs of this repository, and the modules that programs and tests share."""

@@ -1,7 +1,7 @@
-"""`make test-aws` plays the acceptance scenario on a real AWS account, and takes everything down again.
+"""Run the acceptance scenario on a real AWS account, and delete everything that it created.
 
-It uses your credentials and your container engine, and asks before it makes anything. Whatever ends it, what it made is
-removed; after a kill, the next run does that, or --clean-up.
+`make test-aws` uses your AWS credentials and your container engine, and asks before it creates anything. It deletes its
+resources after a failure and after Ctrl-C, too. If the process was killed, the next run deletes them, or --clean-up.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import math
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,16 +22,16 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from embedded_aws.containers.docker_engine import docker, engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing
-from scripts.acceptance_scenario import eventually, play
-from scripts.demo import Failed, baked, read_answers, say
+from scripts.acceptance_scenario import eventually, run_scenario
+from scripts.command_line import ScriptError, handle_sigterm_like_ctrl_c, parse_answers, say, temporary_project
 from scripts.deploy_tool import Run
-from scripts.projects import COMBINATIONS, PRICES, Answers, Project, combination_name, share_venv
+from scripts.projects import COMBINATIONS, PRICES, Answers, InvalidAnswers, Project, combination_name, share_venv
 from scripts.remaining_resources import find_resources
 
 PROGRAM = "test-aws"
 NAME = "fastapi-lambda-acceptance"
 STAGE = re.compile(rf"{NAME}[-/](t[0-9a-f]{{8}})\b")
-MAKES = {
+RESOURCES = {  # of each answer, besides those of every service
     "function_url": "function URL",
     "http_api": "HTTP API, its log group",
     "ssm": "secrets (SSM)",
@@ -40,14 +39,14 @@ MAKES = {
     "alembic": "migration function, tables in the database of DATABASE_URL",
     "provisioned_concurrency": "provisioned concurrency",
 }
-# A run is taken to last an hour at most, with 200 requests of 5 s and 512 MB.
+# The costs assume that a run takes at most one hour, with 200 requests of 5 s and 512 MB.
 GB, HOUR_S, VERSIONS = 0.5, 3600, 3
 COSTS: dict[str, float] = {
     "": 200 * 5 * GB * PRICES["lambda"]["gb_s"]["x86_64"]
     + 200 / 1e6 * PRICES["lambda"]["million_requests"]
     + (2 * PRICES["cloudwatch"]["alarm"] + PRICES["ecr"]["gb"]) / 730,  # two alarms, 1 GB in ECR
     "secrets_manager": PRICES["secrets_manager"]["secret"] / 730,
-    # Snapshots are kept for three hours at least.
+    # AWS charges at least three hours for a snapshot.
     "snapstart": VERSIONS * GB * 3 * HOUR_S * PRICES["snapstart"]["cached_gb_s"]
     + 50 * GB * PRICES["snapstart"]["restored_gb"],
     # Two environments of two versions.
@@ -57,18 +56,18 @@ MINUTES = {"": 6, "snapstart": 12}  # an estimate
 
 
 class Account:
-    """The AWS that the credentials at hand lead to, as ./deploy.sh sees it with this machine's container engine."""
+    """The AWS account of the current credentials. Images are built with the container engine of this machine."""
 
     def ready(self) -> None:
-        """Raises EngineMissing when there is nothing to build images with."""
+        """Raise EngineMissing if this machine has no container engine."""
         engine_architecture()
 
     def image(self, project: Project) -> list[str]:
-        """The arguments by which ./deploy.sh finds the project's image; none: it builds one."""
+        """Return the arguments of ./deploy.sh for the project's image. Without arguments, it builds one."""
         return []
 
     def deploy(self, project: Project, *arguments: str, typed: str = "") -> Run:
-        """./deploy.sh, shown as it runs."""
+        """Run ./deploy.sh and print its output."""
         say(f"\n$ ./deploy.sh {' '.join(arguments)}")
         lines = []
         with (
@@ -84,7 +83,7 @@ class Account:
         ):
             assert process.stdin
             assert process.stdout
-            with suppress(BrokenPipeError):  # it does not ask
+            with suppress(BrokenPipeError):  # this command does not read its standard input
                 process.stdin.write(typed)
                 process.stdin.close()
             for line in process.stdout:
@@ -92,12 +91,12 @@ class Account:
                 say(line.rstrip("\n"))
             code = process.wait()
             err.seek(0)
-            told = err.read()
-        say(told.rstrip("\n"))
-        return Run(code, "".join(lines), told)
+            errors = err.read()
+        say(errors.rstrip("\n"))
+        return Run(code, "".join(lines), errors)
 
     def forget_images(self, name: str) -> None:
-        """Removes from this machine what was built for the function of that name."""
+        """Delete the images of a function from this machine."""
         if shutil.which("docker"):
             images = docker("images", "--format", "{{.Repository}}:{{.Tag}}").split()
             for image in images:
@@ -106,143 +105,163 @@ class Account:
 
 
 def main(arguments: Sequence[str], account: Account | None = None) -> int:
+    """Run the acceptance test on the account of the current credentials, and return the exit code."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     parser.add_argument("answers", nargs="*", metavar="name=answer", help="answers to the template's prompts")
-    parser.add_argument("--all", action="store_true", help="every combination that has these answers")
-    parser.add_argument("--clean-up", action="store_true", help="only remove what earlier runs have left")
+    parser.add_argument("--all", action="store_true", help="test every combination that contains these answers")
+    parser.add_argument("--clean-up", action="store_true", help="only delete the resources of earlier runs")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    given = parser.parse_intermixed_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` ends it as Ctrl-C does
-    began = time.monotonic()
+    args = parser.parse_intermixed_args(arguments)
+    handle_sigterm_like_ctrl_c()
+    start = time.monotonic()
     try:
-        run = Runs(read_answers(given.answers), account or Account())
-        if given.clean_up:
-            run.clean_up_earlier(ask=not given.yes)
+        test = AcceptanceTest(parse_answers(args.answers), account or Account())
+        if args.clean_up:
+            test.delete_earlier_resources(ask=not args.yes)
         else:
-            run.all_of(every=given.all, ask=not given.yes)
+            test.run(every_combination=args.all, ask=not args.yes)
     except NoCredentialsError:
-        print(f"{PROGRAM}: no AWS credentials were found: set AWS_PROFILE, or run aws configure", file=sys.stderr)
+        print(f"{PROGRAM}: no AWS credentials were found. Set AWS_PROFILE or run aws configure.", file=sys.stderr)
         return 1
-    except (Failed, EngineMissing, AssertionError, BotoCoreError, ClientError) as error:
-        if isinstance(error.__context__, AssertionError):  # what was wrong before cleaning up failed, too
+    except (ScriptError, InvalidAnswers, EngineMissing, AssertionError, BotoCoreError, ClientError) as error:
+        if isinstance(error.__context__, AssertionError):  # the scenario failed, and then deleting its resources failed
             print(f"{PROGRAM}: {error.__context__}", file=sys.stderr)
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{PROGRAM}: stopped", file=sys.stderr)
         return 130
-    say(f"\nDone in {time.monotonic() - began:.0f}s; nothing is left.")
+    say(f"\nDone in {time.monotonic() - start:.0f}s. No resources are left.")
     return 0
 
 
-class Runs:
-    """Raises Failed, EngineMissing or NoCredentialsError when there is nothing to run on."""
+class AcceptanceTest:
+    """The acceptance scenario on one account, and the resources that it created there.
+
+    Raise ScriptError if no Region is set, and NoCredentialsError if there are no credentials.
+    """
 
     def __init__(self, answers: dict[str, str], account: Account) -> None:
         session = boto3.Session()
         self.region = answers.get("aws_region") or session.region_name
         if not self.region:
-            raise Failed("no Region is set: set AWS_REGION, or give aws_region=eu-west-1 or another")
+            raise ScriptError("no Region is set. Set AWS_REGION, or add an answer such as aws_region=eu-west-1.")
         self.answers = answers
         self.account = account
         self.client = partial(session.client, region_name=self.region)
         identity = self.client("sts").get_caller_identity()
         self.caller = f"{identity['Account']} in {self.region}, as {identity['Arn']}"
 
-    def all_of(self, *, every: bool, ask: bool) -> None:
+    def run(self, *, every_combination: bool, ask: bool) -> None:
+        """Announce what is created and what it costs, ask, and run the scenario in one or in every combination."""
         self.account.ready()
-        fits = [one for one in COMBINATIONS if all(one[key] == self.answers.get(key, one[key]) for key in one)]
-        chosen = fits if every else fits[:1]  # the first choices are the defaults
-        if any(one["migrations"] == "alembic" for one in chosen) and not os.environ.get("DATABASE_URL"):
-            raise Failed("DATABASE_URL is not set: give an empty PostgreSQL that Lambda can reach, or migrations=none")
-        earlier = self.stages()
+        matching = [
+            combination
+            for combination in COMBINATIONS
+            if all(self.answers.get(option, choice) == choice for option, choice in combination.items())
+        ]
+        selected = matching if every_combination else matching[:1]  # the first one has the default of each option
+        if any(answers["migrations"] == "alembic" for answers in selected) and not os.environ.get("DATABASE_URL"):
+            raise ScriptError(
+                "DATABASE_URL is not set. Set it to the URL of an empty PostgreSQL database that Lambda can reach, "
+                "or add the answer migrations=none."
+            )
+        earlier = self.existing_stages()
         say(f"This deploys to the AWS account {self.caller}:")
-        for one in chosen:
-            says = f"about {minutes(one)} min, at most ${cost(one):.2f}"
-            say(f"  {combination_name(one)}: {says}\n    {', '.join(makes(one))}")
-        say(f"Everything is named {NAME}-<stage>, tagged service={NAME}, and removed in the end.")
-        say(f"In all: about {sum(map(minutes, chosen))} min, at most ${sum(map(cost, chosen)):.2f}.")
-        say("Minutes are an estimate; cost is by AWS's prices for us-east-1 in November 2026, without its free tier.")
-        self.agreed(earlier, ask=ask)
-        self.clean_up(*earlier)
-        for one in chosen:
-            self.play(one)
+        for answers in selected:
+            say(f"  {combination_name(answers)}: about {minutes(answers)} min, at most ${cost(answers):.2f}")
+            say(f"    {', '.join(resources(answers))}")
+        say(f"Everything is named {NAME}-<stage>, has the tag service={NAME}, and is deleted in the end.")
+        say(f"In all: about {sum(map(minutes, selected))} min, at most ${sum(map(cost, selected)):.2f}.")
+        say("The minutes are an estimate. The cost is based on the prices of us-east-1 in November 2026, without the")
+        say("free tier.")
+        self.confirm(earlier, ask=ask)
+        self.delete_stages(*earlier)
+        for answers in selected:
+            self.run_scenario(answers)
 
-    def play(self, answers: Answers) -> None:
+    def run_scenario(self, answers: Answers) -> None:
+        """Run the scenario in one combination, in a new stage, and delete the stage."""
         stage = f"t{int(time.time()):08x}"
-        with self.baked({**answers, **self.answers}) as project:
+        with self.generated_project({**answers, **self.answers}) as project:
             deploy = partial(self.account.deploy, project, "--stage", stage)
             try:
                 if project.answers["migrations"] == "alembic":
                     deploy("secret", "set", "DATABASE_URL", typed=os.environ["DATABASE_URL"])
-                url = play(project, deploy, lambda: self.account.image(project), f"{NAME}-{stage}")
+                url = run_scenario(project, deploy, lambda: self.account.image(project), f"{NAME}-{stage}")
                 assert url.startswith("https://") or "AWS_ENDPOINT_URL" in os.environ, url
-                eventually(partial(self.nothing_is_left, stage))
+                eventually(partial(self.check_deleted, stage))
             finally:
-                self.clean_up(stage)
+                self.delete_stages(stage)
 
-    def clean_up_earlier(self, *, ask: bool) -> None:
-        stages = self.stages()
+    def delete_earlier_resources(self, *, ask: bool) -> None:
+        """Delete the resources that earlier runs have left."""
+        stages = self.existing_stages()
         say(f"AWS account {self.caller}:")
         if not stages:
-            say("Earlier runs have left nothing.")
+            say("Nothing to delete.")
             return
-        self.agreed(stages, ask=ask)
-        self.clean_up(*stages)
+        self.confirm(stages, ask=ask)
+        self.delete_stages(*stages)
 
-    def agreed(self, earlier: list[str], *, ask: bool) -> None:
-        """Raises Failed when the answer is no."""
+    def confirm(self, earlier: list[str], *, ask: bool) -> None:
+        """List the resources of earlier stages and ask whether to continue. Raise ScriptError if not."""
         for stage in earlier:
-            say(f"Left by an earlier run, and removed first: {', '.join(find_resources(self.client, stage))}")
+            say(f"Left by an earlier run, and deleted first: {', '.join(find_resources(self.client, stage))}")
         try:
-            if ask and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-                raise Failed("nothing was done")
+            if ask and input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
+                raise ScriptError("stopped before any change.")
         except EOFError:
-            raise Failed("nothing was done: there is nobody to ask; say --yes") from None
+            raise ScriptError("stopped before any change: the question was not answered. Add --yes.") from None
 
-    def clean_up(self, *stages: str) -> None:
-        """By the ./deploy.sh destroy of two services that together have every kind of resource."""
+    def delete_stages(self, *stages: str) -> None:
+        """Run ./deploy.sh destroy in two projects that together know every kind of resource."""
         for stage in stages:
             self.account.forget_images(f"{NAME}-{stage}")
         for answers in (COMBINATIONS[-1], COMBINATIONS[0]):
-            left = [stage for stage in stages if find_resources(self.client, stage)]
-            if not left:
+            remaining = [stage for stage in stages if find_resources(self.client, stage)]
+            if not remaining:
                 return
-            say("\nRemoving what is left:")
+            say("\nDeleting the remaining resources:")
             purge = ["--purge"] if answers["secrets"] == "secrets_manager" else []
-            with self.baked(answers) as project:
-                for stage in left:
+            with self.generated_project(answers) as project:
+                for stage in remaining:
                     self.account.deploy(project, "--stage", stage, "destroy", *purge, typed=f"{NAME}-{stage}\n")
         for stage in stages:
-            eventually(partial(self.nothing_is_left, stage))
+            eventually(partial(self.check_deleted, stage))
 
     @contextmanager
-    def baked(self, answers: Answers) -> Iterator[Project]:
-        own = {"project_name": "Acceptance test", "project_slug": NAME, "aws_region": self.region}
-        with baked({**answers, **own}) as path:
-            share_venv(path)
-            yield Project(path, {**answers, **own}, ())
+    def generated_project(self, answers: Answers) -> Iterator[Project]:
+        """Yield a temporary project with the name of the acceptance test and with the packages of this .venv."""
+        fixed = {"project_name": "Acceptance test", "project_slug": NAME, "aws_region": self.region}
+        with temporary_project({**answers, **fixed}) as project:
+            share_venv(project.path)
+            yield project
 
-    def nothing_is_left(self, stage: str) -> None:
-        left = find_resources(self.client, stage)
-        assert not left, f"still there, in {self.region}: {', '.join(left)}"
+    def check_deleted(self, stage: str) -> None:
+        """Raise AssertionError if the account contains resources of the stage."""
+        remaining = find_resources(self.client, stage)
+        assert not remaining, f"these resources in {self.region} were not deleted: {', '.join(remaining)}"
 
-    def stages(self) -> list[str]:
-        """Those of which there is anything in the account."""
-        return sorted({found[1] for one in find_resources(self.client, NAME) if (found := STAGE.search(one))})
+    def existing_stages(self) -> list[str]:
+        """Return the stages of this test that have resources in the account."""
+        names = find_resources(self.client, NAME)
+        return sorted({stage[1] for name in names if (stage := STAGE.search(name))})
 
 
-def makes(answers: Answers) -> list[str]:
-    of_all = ["ECR repository", "log group", "role", "function", "alarms"]
-    return of_all + [MAKES[answer] for answer in answers.values() if answer in MAKES]
+def resources(answers: Answers) -> list[str]:
+    """Return the kinds of resources that a service with these answers consists of."""
+    common = ["ECR repository", "log group", "role", "function", "alarms"]
+    return common + [RESOURCES[answer] for answer in answers.values() if answer in RESOURCES]
 
 
 def cost(answers: Answers) -> float:
-    """Dollars, rounded up to a cent."""
+    """Return the highest cost of a run in US dollars, rounded up to a cent."""
     return math.ceil(100 * sum(COSTS.get(answer, 0) for answer in ("", *answers.values()))) / 100
 
 
 def minutes(answers: Answers) -> int:
+    """Return an estimate of the duration of a run."""
     return MINUTES.get(answers["cold_starts"], MINUTES[""])
 
 

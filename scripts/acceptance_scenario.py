@@ -1,6 +1,6 @@
-"""The acceptance scenario: a service from its first deploy to its end, judged by what its owner and its callers see.
+"""The acceptance scenario: the life of a service from its first deploy to its deletion, checked through its URL.
 
-Played on the embedded AWS in every combination by test_every_combination.py, and on a real account by acceptance_on_aws.py.
+test_every_combination.py runs it on the embedded AWS, and acceptance_on_aws.py on a real account.
 """
 
 import hashlib
@@ -19,14 +19,18 @@ from scripts.projects import Project
 FLOWER = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}'
 HEALTHY = '    return {"status": "healthy"}'
 POLL_S = 2.0
-KNOWN_EVERYWHERE_S = 90  # a moved alias takes seconds to be, and a log line to be found
+TIMEOUT_S = 90  # AWS needs seconds to move an alias, and to show a log line
 
 
 class Deploy(Protocol):
-    def __call__(self, *arguments: str, typed: str = "") -> Run: ...
+    """The type of the function that runs ./deploy.sh."""
+
+    def __call__(self, *arguments: str, typed: str = "") -> Run:
+        """Run ./deploy.sh with `typed` as its standard input."""
+        ...
 
 
-def play(
+def run_scenario(
     project: Project,
     deploy: Deploy,
     image: Callable[[], list[str]],
@@ -34,74 +38,80 @@ def play(
     *,
     unchanged: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> str:
-    """The URL it had. Raises AssertionError when something is not as it should be, and then leaves what there is.
+    """Run the scenario and return the URL of the service. Raise AssertionError without deleting anything if it fails.
 
-    `deploy` runs ./deploy.sh; `image` are the arguments by which it finds the project's image, none when it builds one.
-    `name` is what destroy asks for; `unchanged` surrounds what must not change anything.
+    `image` returns the arguments for the project's image, or an empty list if ./deploy.sh builds it. `name` is the name
+    that destroy asks for. `unchanged` is a context manager for deploys that must not change anything.
     """
-    url = done(deploy(*image())).url
-    answers(url, 200, {"ok": True})
+    url = check_success(deploy(*image())).url
+    check_response(url, 200, {"ok": True})
 
     with unchanged():
-        says(done(deploy("plan", "--detailed-exitcode", *image())), "\nNothing to change.\n")
-        says(done(deploy(*image())), "\nNothing to deploy: ")
+        check_output(deploy("plan", "--detailed-exitcode", *image()), "\nNothing to change.\n")
+        check_output(deploy(*image()), "\nNothing to deploy: ")
 
     add_secret(project)
-    done(deploy("secret", "set", "API_KEY", typed="value"))
-    done(deploy(*image()))
-    mark = (url + "mark", 200, hashlib.sha256(b"value").hexdigest())
-    answers(*mark)
+    check_success(deploy("secret", "set", "API_KEY", typed="value"))
+    check_success(deploy(*image()))
+    fingerprint = hashlib.sha256(b"value").hexdigest()
+    check_response(f"{url}mark", 200, fingerprint)
     for path in ("", "health", "docs"):
-        answers(url + path, 200)
-    answers(url + "predict", 200, body=FLOWER)
-    answers(url + "nothing-here", 404, {"detail": "Not Found"})
+        check_response(url + path, 200)
+    check_response(f"{url}predict", 200, body=FLOWER)
+    check_response(f"{url}nothing-here", 404, {"detail": "Not Found"})
 
     project.edit("app/routers/health.py", HEALTHY, '    raise KeyError("colour")')
-    bad = deploy(*image())
-    assert bad.code == 1, f"a version whose /health fails was not refused: {bad}"
+    bad_release = deploy(*image())
+    assert bad_release.code == 1, f"a release whose /health fails exited with code {bad_release.code}: {bad_release}"
     for text in ("failed its smoke test, GET /health", "KeyError: 'colour'", "\nNo traffic was moved."):
-        assert text in bad.err, f"{text!r} is missing in:\n{bad.err}"
-    answers(*mark)
+        assert text in bad_release.err, f"{text!r} is missing in:\n{bad_release.err}"
+    check_response(f"{url}mark", 200, fingerprint)
 
-    says(done(deploy("rollback")), "Version 1 is live instead of 2.")
-    answers(url + "mark", 404)
-    says(done(deploy("rollback", "2")), "Version 2 is live instead of 1.")
-    answers(*mark)
-    status = done(deploy("status"))
-    says(status, "version 2")
-    says(status, url)
-    eventually(lambda: says(done(deploy("logs")), "GET /nothing-here 404"))
+    check_output(deploy("rollback"), "Version 1 is live instead of 2.")
+    check_response(f"{url}mark", 404)
+    check_output(deploy("rollback", "2"), "Version 2 is live instead of 1.")
+    check_response(f"{url}mark", 200, fingerprint)
+    status = deploy("status")
+    check_output(status, "version 2")
+    check_output(status, url)
+    eventually(lambda: check_output(deploy("logs"), "GET /nothing-here 404"))
 
     if project.answers.get("migrations") == "alembic":
-        says(done(deploy("migrate", "downgrade", "base")), "0001 → empty")
+        check_output(deploy("migrate", "downgrade", "base"), "0001 → empty")
     purge = ["--purge"] if project.answers.get("secrets") == "secrets_manager" else []
-    says(done(deploy("destroy", *purge, typed=f"{name}\n")), "\n0 left\n")
+    check_output(deploy("destroy", *purge, typed=f"{name}\n"), "\n0 left\n")
     return url
 
 
-def done(run: Run) -> Run:
-    assert run.code == 0, f"./deploy.sh ended with exit code {run.code}:\n{run.out}{run.err}"
+def check_success(run: Run) -> Run:
+    """Return the run. Raise AssertionError with its output if it failed."""
+    assert run.code == 0, f"./deploy.sh exited with code {run.code}:\n{run.out}{run.err}"
     return run
 
 
-def says(run: Run, text: str) -> None:
+def check_output(run: Run, text: str) -> None:
+    """Raise AssertionError if the run failed or its output does not contain the text."""
+    check_success(run)
     assert text in run.out, f"{text!r} is missing in:\n{run.out}"
 
 
-def answers(url: str, status: int, content: object = None, *, body: bytes | None = None) -> None:
-    """Raises AssertionError unless this is, or soon becomes, what a GET is answered with (a POST, with a body)."""
+def check_response(url: str, status: int, content: object = None, *, body: bytes | None = None) -> None:
+    """Send a GET request, or a POST request with a body, until the response has this status and content.
 
-    def asked() -> None:
-        got = fetch(url, body)
-        wanted = (status, got[1] if content is None else content)
-        assert got == wanted, f"{url} answers {got}, not {wanted}"
+    Any content is accepted if it is None. Raise AssertionError after TIMEOUT_S.
+    """
 
-    eventually(asked)
+    def check() -> None:
+        response = fetch(url, body)
+        expected = (status, response[1] if content is None else content)
+        assert response == expected, f"{url} returns {response}, not {expected}"
+
+    eventually(check)
 
 
 def eventually(check: Callable[[], None]) -> None:
-    """Raises what `check` raises when it has done so for long."""
-    deadline = time.monotonic() + KNOWN_EVERYWHERE_S
+    """Call `check` until it raises no AssertionError. Raise the last one after TIMEOUT_S."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             check()
@@ -113,14 +123,15 @@ def eventually(check: Callable[[], None]) -> None:
 
 
 def fetch(url: str, body: bytes | None = None) -> tuple[int, object]:
+    """Send a GET request, or a POST request with a JSON body, and return the status and the content of the response."""
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, content_of(answer)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, _read_content(response)
     except urllib.error.HTTPError as error:
-        return error.code, content_of(error)
+        return error.code, _read_content(error)
 
 
-def content_of(answer: Any) -> object:
-    content = answer.read()
-    return json.loads(content) if answer.headers["Content-Type"] == "application/json" else content
+def _read_content(response: Any) -> object:
+    content = response.read()
+    return json.loads(content) if response.headers["Content-Type"] == "application/json" else content

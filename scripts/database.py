@@ -1,4 +1,4 @@
-"""A real PostgreSQL behind the embedded AWS: the one that the generated project's own tests start."""
+"""Start PostgreSQL for services on the embedded AWS, with the module tests/postgres.py of the generated project."""
 
 import atexit
 import importlib.util
@@ -14,32 +14,31 @@ from scripts.projects import PROJECT_TEMPLATE
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """The URL of an empty database on a server that is gone afterwards."""
-    with generated().postgres() as server, generated().new_database(server) as url:
+    """Yield the URL of an empty database on a server that is stopped and deleted afterwards."""
+    with _postgres_module().postgres() as server, _postgres_module().new_database(server) as url:
         yield url
 
 
 @contextmanager
 def new_database() -> Iterator[str]:
-    """The URL of an empty database, which is gone afterwards, on a server that this process has for all its tests."""
-    with generated().new_database(_server()) as url:
+    """Yield the URL of an empty database that is deleted afterwards. Its server runs until this process ends."""
+    with _postgres_module().new_database(_server()) as url:
         yield url
 
 
 @cache
-def generated() -> Any:
-    """The module tests.postgres of the generated project."""
+def _postgres_module() -> Any:
     spec = importlib.util.spec_from_file_location("generated_postgres", PROJECT_TEMPLATE / "tests/postgres.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    with patch.object(sys, "dont_write_bytecode", True):  # what lies in the template's folder is baked
+    with patch.object(sys, "dont_write_bytecode", True):  # cookiecutter would copy __pycache__
         spec.loader.exec_module(module)
     return module
 
 
 @cache
 def _server() -> str:
-    until_the_end = ExitStack()
-    atexit.register(until_the_end.close)
-    return str(until_the_end.enter_context(generated().postgres()))
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return str(stack.enter_context(_postgres_module().postgres()))

@@ -17,12 +17,12 @@ class Run:
 
     @property
     def url(self) -> str:
-        """The URL in the last line of a deploy."""
+        """Return the URL in the last line of a deploy's output."""
         return self.out.split()[-1]
 
 
 def run_deploy_sh(project: Project, aws: EmbeddedAws, *arguments: str, typed: str = "") -> Run:
-    """Run ./deploy.sh in a process of its own, with `typed` as its standard input."""
+    """Run ./deploy.sh in a separate process, with `typed` as its standard input."""
     result = subprocess.run(
         ["./deploy.sh", *arguments],
         cwd=project.path,

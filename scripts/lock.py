@@ -1,8 +1,8 @@
-"""`make lock`: pins the newest versions of all dependencies, with hashes, in the generated project and in the template.
+"""Pin the newest versions of all dependencies, with hashes, in the generated project and in the template.
 
-One resolution covers both, so that one virtual environment can run the template's tests and every baked project's.
-Each baked project that depends on something of its own is then locked by its own `make lock`, within those versions;
-packages that only some of them need, or that some do not, are put between Jinja conditions.
+`make lock` resolves the versions for both together, so that one virtual environment can run the tests of the template
+and of every generated project. Then it runs `make lock` in the default project and in each project whose dependencies
+differ from it, constrained to these versions. Packages that only some projects need get a Jinja condition.
 """
 
 import os
@@ -18,14 +18,15 @@ from scripts.projects import CHOICES, MANIFEST, PROJECT_TEMPLATE, TEMPLATE, gene
 FILES = ("requirements.txt", "requirements-deploy.txt", "requirements-dev.txt")
 COMPILE = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-annotate", "--upgrade", "--quiet"]
 PEERS = TEMPLATE / "benchmarks/peers"
-ALONE = {"chalice"}  # whose own packager leaves out what it is installed with
-HEADER = {"UV_CUSTOM_COMPILE_COMMAND": "make lock"}
+WITHOUT_DEPENDENCIES = {"chalice"}  # `chalice package` does not include Chalice's own dependencies
+HEADER = {"UV_CUSTOM_COMPILE_COMMAND": "make lock"}  # the command that uv writes into the locked files
 EXTRA_INDEXES = ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 
 def main() -> None:
+    """Write all locked files."""
     with tempfile.TemporaryDirectory() as scratch:
-        projects = variants(Path(scratch))
+        projects = generate_variants(Path(scratch))
         say(f"Resolving the template and {len(projects)} variant(s) of the generated project together...")
         sources = [f"--group={TEMPLATE / 'pyproject.toml'}:dev"]
         for project in projects.values():
@@ -39,25 +40,29 @@ def main() -> None:
             run(["make", "lock"], project, UV_CONSTRAINT=str(everything))
         for file in FILES:
             texts = {condition: (project / file).read_text("utf-8") for condition, project in projects.items()}
-            write(PROJECT_TEMPLATE / file, merged(texts))
-        for needed in sorted(PEERS.glob("*/requirements.in")):
-            say(f"Locking what {needed.parent.name} needs for the benchmark...")
-            locked = Path(scratch, f"{needed.parent.name}.txt")
-            options = ["--python-version=3.11", *(["--no-deps"] if needed.parent.name in ALONE else [])]
-            command = [*COMPILE, *options, str(needed), "--output-file", str(locked)]
+            write(PROJECT_TEMPLATE / file, merge(texts))
+        for source in sorted(PEERS.glob("*/requirements.in")):
+            peer = source.parent.name
+            say(f"Locking the dependencies of {peer} for the benchmark...")
+            locked = Path(scratch, f"{peer}.txt")
+            options = ["--python-version=3.11", *(["--no-deps"] if peer in WITHOUT_DEPENDENCIES else [])]
+            command = [*COMPILE, *options, str(source), "--output-file", str(locked)]
             run(command, TEMPLATE, UV_CONSTRAINT=str(everything))
-            write(needed.with_suffix(".txt"), locked.read_text("utf-8"))
+            write(source.with_suffix(".txt"), locked.read_text("utf-8"))
 
 
-def variants(scratch: Path) -> dict[str, Path]:
-    """The default project under "", and under the condition of each single answer that changes the dependencies."""
-    found: dict[str, Path] = {"": generate_project(scratch / "default").path}
+def generate_variants(scratch: Path) -> dict[str, Path]:
+    """Generate the default project and one for each choice that changes the dependencies.
+
+    Return their folders by the Jinja condition of the choice, which is empty for the default project.
+    """
+    projects: dict[str, Path] = {"": generate_project(scratch / "default").path}
     for option in MANIFEST:
         for choice in CHOICES[option][1:]:
             project = generate_project(scratch / choice, {option: choice}).path
-            if dependencies(project) != dependencies(found[""]):
-                found[f"cookiecutter.{option} == '{choice}'"] = project
-    return found
+            if dependencies(project) != dependencies(projects[""]):
+                projects[f"cookiecutter.{option} == '{choice}'"] = project
+    return projects
 
 
 def dependencies(project: Path) -> object:
@@ -66,14 +71,17 @@ def dependencies(project: Path) -> object:
     return [pyproject["project"].get("dependencies"), pyproject.get("dependency-groups")]
 
 
-def merged(texts: Mapping[str, str]) -> str:
-    """One locked file out of those of all variants; a package that some of them have not stands under a condition."""
-    locked = {condition: blocks(text) for condition, text in texts.items()}
+def merge(texts: Mapping[str, str]) -> str:
+    """Merge the locked files of all variants, by their condition, into one file with Jinja conditions.
+
+    Exit with an error if two variants pin different versions of a package.
+    """
+    locked = {condition: split_by_package(text) for condition, text in texts.items()}
     lines = [line for line in texts[""].splitlines(keepends=True) if line.startswith("#")]
     for package in sorted({name for names in locked.values() for name in names}):
         pinned = {condition: names[package] for condition, names in locked.items() if package in names}
         if len(set(pinned.values())) > 1:
-            raise SystemExit(f"{package} differs between variants, not just present or absent: {sorted(pinned)}")
+            raise SystemExit(f"{package} is pinned to different versions in these variants: {sorted(pinned)}")
         block = next(iter(pinned.values()))
         absent = [condition.replace("==", "!=") for condition in locked if condition not in pinned]
         condition = " and ".join(absent) if "" in pinned else " or ".join(pinned)
@@ -81,29 +89,30 @@ def merged(texts: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
-def blocks(text: str) -> dict[str, str]:
-    """The lines of each package with its hashes, by the package's name; one that is pinned twice has both under it."""
-    found: dict[str, str] = {}
+def split_by_package(text: str) -> dict[str, str]:
+    """Return the lines of each package with its hashes, by the name of the package, which may be pinned twice."""
+    blocks: dict[str, str] = {}
     name = ""
     for line in text.splitlines(keepends=True):
         if line.lstrip().startswith("#"):
             continue
         if not line[0].isspace():
             name = line.partition("==")[0]
-        found[name] = found.get(name, "") + line
-    return found
+        blocks[name] = blocks.get(name, "") + line
+    return blocks
 
 
 def run(command: list[str], folder: Path, **env: str) -> None:
-    # Neither this machine's extra indexes nor its paths may show in a locked file.
-    others = {name: value for name, value in os.environ.items() if name not in EXTRA_INDEXES}
-    result = subprocess.run(command, cwd=folder, env=others | {"UV_NO_CONFIG": "1", **HEADER, **env})
+    """Run a command, and exit with an error if it fails."""
+    # uv would write the addresses of this machine's additional indexes into a locked file.
+    inherited = {name: value for name, value in os.environ.items() if name not in EXTRA_INDEXES}
+    result = subprocess.run(command, cwd=folder, env=inherited | {"UV_NO_CONFIG": "1", **HEADER, **env})
     if result.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {result.returncode}")
+        raise SystemExit(f"{' '.join(command)} exited with code {result.returncode}")
 
 
 def write(path: Path, text: str) -> None:
-    """Write what is new; a file that stays the same keeps its time, so that make installs nothing."""
+    """Write a file if its text changes. An unchanged file keeps its time, so that make does not install it again."""
     if path.exists() and path.read_text("utf-8") == text:
         return
     path.write_text(text, encoding="utf-8", newline="\n")
@@ -111,6 +120,7 @@ def write(path: Path, text: str) -> None:
 
 
 def say(line: str) -> None:
+    """Print a line about the progress."""
     print(line, file=sys.stderr, flush=True)
 
 

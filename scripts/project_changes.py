@@ -35,12 +35,12 @@ def add_secret(project: Project) -> Project:
 
 def append(project: Project, file: str, text: str) -> None:
     """Append text to a file of the project."""
-    with (project.path / file).open("a", encoding="utf-8") as appended:
-        appended.write(text)
+    with (project.path / file).open("a", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def disable_throttling(project: Project) -> Project:
-    """Raise the request limits of an HTTP API so far that no test reaches them."""
+    """Set the request limits of an HTTP API to values that no test reaches."""
     if project.answers.get("endpoint") == "http_api":
         project.edit(
             "deploy.toml", "requests_per_second = 100\nburst = 200", "requests_per_second = 9000\nburst = 5000"
@@ -49,7 +49,7 @@ def disable_throttling(project: Project) -> Project:
 
 
 def write_handler(folder: Path, source: str) -> Path:
-    """Write a task root whose handler is `source`, for tests of the deploy tool that need no real service."""
+    """Write a task root with the source of its handler. Tests of the deploy tool use it instead of a service."""
     package = folder / "aws_lambda"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -1,6 +1,6 @@
-"""Bakes projects from the template and runs commands in them.
+"""Generate projects from the template, and run commands in them.
 
-The prompts and their choices come from cookiecutter.json, the options from the manifest.
+The prompts and their choices come from cookiecutter.json, the options from options.toml, the manifest.
 """
 
 import importlib.metadata
@@ -28,15 +28,17 @@ PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text(
 MANIFEST: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
     (PROJECT_TEMPLATE / "options.toml").read_text("utf-8")
 )
-PRICES: dict[str, Any] = tomllib.loads(  # of all answers
+PRICES: dict[str, Any] = tomllib.loads(  # without the Jinja conditions, so that it contains the prices of all answers
     re.sub(r"{%.*%}\n", "", (PROJECT_TEMPLATE / "deploy/prices.toml").read_text("utf-8"))
 )
 
 Answers = Mapping[str, str]
 
 CHOICES: dict[str, list[str]] = {name: choices for name, choices in PROMPTS.items() if isinstance(choices, list)}
-COMBINATIONS = [dict(zip(MANIFEST, row, strict=True)) for row in itertools.product(*(CHOICES[o] for o in MANIFEST))]
-# Prompts that are no options (python_version, architecture) need each value once, not in every combination.
+COMBINATIONS = [
+    dict(zip(MANIFEST, row, strict=True)) for row in itertools.product(*(CHOICES[name] for name in MANIFEST))
+]
+# Each choice of the other prompts (python_version, architecture) is tested once, not in every combination.
 OTHER_PROMPTS = [name for name in CHOICES if name not in MANIFEST]
 OTHER_ANSWERS = [
     {name: choice for name, choice in zip(OTHER_PROMPTS, row, strict=True) if choice}
@@ -46,13 +48,17 @@ ALL_ANSWERS = COMBINATIONS + OTHER_ANSWERS
 
 
 def combination_name(answers: Answers) -> str:
-    """The answers as a person would say them: function_url-ssm-none-accept."""
+    """Return the name of a combination, which consists of its answers: function_url-ssm-none-accept."""
     return "-".join(answers.values())
 
 
 @dataclass(frozen=True)
 class Project:
-    """A baked project: where it is, the answers it was baked with, and the files it had then."""
+    """A generated project.
+
+    `answers` are the answers that differ from the defaults. `files` are the paths of the files that were generated,
+    relative to `path`.
+    """
 
     path: Path
     answers: Answers
@@ -66,7 +72,10 @@ class Project:
         check: bool = True,
         timeout_s: float = 300,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the project as its owner would; raises AssertionError when it fails, unless told not to."""
+        """Run a command in the project with `project_environment` and the variables `env`.
+
+        Raise AssertionError if it fails and `check` is true.
+        """
         result = subprocess.run(
             shlex.split(command) if isinstance(command, str) else command,
             cwd=self.path,
@@ -78,50 +87,56 @@ class Project:
         )
         if check and result.returncode != 0:
             raise AssertionError(
-                f"{command} in {self.path} ended with {result.returncode}\n{result.stdout}{result.stderr}"
+                f"{command} in {self.path} exited with code {result.returncode}\n{result.stdout}{result.stderr}"
             )
         return result
 
     def copy(self, folder: Path) -> "Project":
-        """A copy of it that a test may change."""
+        """Return a copy of the project in a folder."""
         return Project(shutil.copytree(self.path, folder / self.path.name, symlinks=True), self.answers, self.files)
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Put this in the place of that, once; raises AssertionError when the file does not say it."""
+        """Replace the first occurrence of a text in a file. Raise AssertionError if the file does not contain it."""
         text = (self.path / file).read_text("utf-8")
-        assert old in text, f"{file}: {old}"
+        assert old in text, f"{file} does not contain {old!r}"
         (self.path / file).write_text(text.replace(old, new, 1), "utf-8")
 
     def texts(self) -> Iterator[tuple[str, str]]:
-        """Each text file as it was baked: its name and what it says."""
+        """Iterate over the names and contents of the generated text files."""
         for name in self.files:
             content = (self.path / name).read_bytes()
             if b"\0" not in content:
                 yield name, content.decode("utf-8")
 
 
+class InvalidAnswers(Exception):
+    """The template refuses an answer. The message is the one that cookiecutter prints."""
+
+
 def generate_project(folder: Path, answers: Answers | None = None) -> Project:
-    """Bake with these answers, the defaults for the rest; raises AssertionError when the template refuses."""
-    given = [f"{name}={answer}" for name, answer in (answers or {}).items()]
-    result = run_cookiecutter(folder, "--no-input", *given)
+    """Generate a project in an empty folder, with the defaults for all other prompts. Raise InvalidAnswers."""
+    result = run_cookiecutter(folder, "--no-input", *(f"{name}={answer}" for name, answer in (answers or {}).items()))
     if result.returncode != 0:
-        raise AssertionError(f"no project for {given}:\n{result.stdout}{result.stderr}")
-    (path,) = (made for made in folder.iterdir() if made.is_dir())
+        message = (result.stderr.strip() or f"cookiecutter exited with code {result.returncode}").splitlines()[-1]
+        raise InvalidAnswers(re.sub(r".* has no attribute '(.*)'$", r"\1", message))  # an invalid project_slug
+    (path,) = (path for path in folder.iterdir() if path.is_dir())
     return Project(path, dict(answers or {}), project_files(path))
 
 
 def project_files(path: Path) -> tuple[str, ...]:
-    """Return the files below a folder, relative to it, in order."""
+    """Return the sorted paths of the files in a folder and its subfolders, relative to it."""
     return tuple(sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()))
 
 
 def run_cookiecutter(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the cookiecutter command on the template: what comes out in the folder, what is printed, the exit code."""
+    """Run the command cookiecutter on the template, with `folder` for its output and `typed` as its standard input."""
     folder.mkdir(parents=True, exist_ok=True)
+    env = project_environment(folder)
+    env["TMPDIR"] = env["HOME"]  # cookiecutter does not delete the temporary files of hooks
     return subprocess.run(
         [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--default-config", "-o", str(folder), *arguments],
         cwd=folder,
-        env=project_environment(folder),
+        env=env,
         input=typed,
         capture_output=True,
         encoding="utf-8",
@@ -129,20 +144,34 @@ def run_cookiecutter(folder: Path, *arguments: str, typed: str = "") -> subproce
 
 
 def project_environment(project: Path) -> dict[str, str]:
-    """What a project's commands see: its .venv first, a HOME of their own, none of this machine's AWS settings."""
-    kept = ("LANG", "LC_", "TMPDIR", "PIP_", "UV_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SYSTEMROOT")
+    """Return the environment variables for the commands of a project.
+
+    Its .venv comes first in PATH, HOME is a folder next to the project, and no AWS settings of this machine remain.
+    """
+    prefixes = (
+        "LANG",
+        "LC_",
+        "TMPDIR",
+        "PIP_",
+        "UV_",
+        "SSL_CERT_",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SYSTEMROOT",
+    )
     home = project.parent / "home"
     home.mkdir(exist_ok=True)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     return {
-        **{name: value for name, value in os.environ.items() if name.upper().startswith(kept)},
+        **{name: value for name, value in os.environ.items() if name.upper().startswith(prefixes)},
         "PATH": os.pathsep.join([str(project / ".venv/bin"), os.environ["PATH"]]),
         "HOME": str(home),
         "COLUMNS": "120",
         "PYTHONUTF8": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # a project's own .venv has none of the plugins of the venv that is lent
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # plugins of the shared packages, which the project does not have
         "RUFF_NO_CACHE": "true",
         "MYPY_CACHE_DIR": str(TEMPLATE / ".cache/mypy" / worker),
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -150,33 +179,36 @@ def project_environment(project: Path) -> dict[str, str]:
 
 
 def share_venv(project: Path, *, check: bool = True) -> None:
-    """Give a project a .venv whose packages are those of the venv that runs the tests: nothing is installed twice.
+    """Create a .venv in a project that contains the packages of the running virtual environment, without installing.
 
-    It is a virtual environment of its own: installing into it leaves the lender as it is. That by which deploy.sh and
-    the Makefile know what is installed is put there only when it is installed: all pins are compared first.
+    Installing a package into it does not change the running virtual environment. deploy.sh and the Makefile of the
+    project compare the requirements files in .venv with their own to decide whether to install. Raise AssertionError
+    if `check` is true and a pinned version is not installed.
     """
     folder = project / ".venv"
     venv.create(folder)
     packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder)}))
-    (packages / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    (packages / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     for program in (Path(sys.prefix) / "bin").iterdir():
         if not (folder / "bin" / program.name).exists() and not program.name.startswith("pip"):
             (folder / "bin" / program.name).symlink_to(program)
     for requirements in project.glob("requirements*.txt"):
         if check and (missing := missing_packages(requirements)):
-            raise AssertionError(f"{requirements.name} is not what .venv holds; `make lock`, then try again: {missing}")
+            raise AssertionError(
+                f"{requirements.name} pins versions that are not installed in .venv. Run `make lock`: {missing}"
+            )
         shutil.copyfile(requirements, folder / requirements.name)
 
 
 def pinned_requirements(requirements: Path) -> Iterator[Requirement]:
-    """The `name==version ; marker` lines of a locked file."""
+    """Iterate over the lines `name==version ; marker` of a locked file."""
     for line in requirements.read_text("utf-8").splitlines():
         if line and line[0].isalnum():
             yield Requirement(line.removesuffix("\\").strip())
 
 
 def missing_packages(requirements: Path) -> list[str]:
-    """The pins for this machine that the running venv does not satisfy."""
+    """Return the pins for this machine that are not installed in the running virtual environment."""
     return [
         str(pin)
         for pin in pinned_requirements(requirements)
@@ -185,6 +217,7 @@ def missing_packages(requirements: Path) -> list[str]:
 
 
 def is_installed(pin: Requirement) -> bool:
+    """Return True if the running virtual environment contains a version that satisfies the pin."""
     try:
         return pin.specifier.contains(importlib.metadata.version(pin.name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:

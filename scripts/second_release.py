@@ -1,4 +1,4 @@
-"""What a second release of a service with a database changes: its items get a price, by a migration."""
+"""Change a project with a database for its second release: a migration adds a price to its items."""
 
 import difflib
 from pathlib import Path
@@ -31,14 +31,14 @@ CHANGES = (
 
 
 def give_items_a_price(project: Path) -> str:
-    """Changes the project. Returns the difference."""
-    said: list[str] = []
+    """Change the project in a folder, and return the changes as a unified diff."""
+    diff: list[str] = []
     for name, old, new in CHANGES:
         file = project / name
         before = file.read_text("utf-8") if file.exists() else ""
-        assert old in before, name
+        assert old in before, f"{name} does not contain {old!r}"
         after = before.replace(old, new, 1)
         file.write_text(after, encoding="utf-8")
-        was = name if before else "/dev/null"
-        said += difflib.unified_diff(before.splitlines(), after.splitlines(), was, name, n=1, lineterm="")
-    return "\n".join(said)
+        old_name = name if before else "/dev/null"
+        diff += difflib.unified_diff(before.splitlines(), after.splitlines(), old_name, name, n=1, lineterm="")
+    return "\n".join(diff)

@@ -16,8 +16,8 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 PICTURE = TEMPLATE / "docs/transcript.svg"
 COLUMNS = 106
 COMMAND = "make demo ENGINE=docker"
-FROM = "$ cd my-api"  # the lines before it are about the demo itself
-VARIES = re.compile(  # differs between two runs
+FIRST_LINE = "$ cd my-api"  # the lines before it are not part of a deploy
+VARYING = re.compile(  # text that differs between two runs
     r"sha256:[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|[\d.]+(?=s\b)|[\d,]+(?= ms)|\d+(?= of 512 MB)|(?<=Python )[\d.]+ on \w+"
 )
 STYLE = """
@@ -34,27 +34,28 @@ text.title { font: 12px system-ui, sans-serif; fill: #59636e }
 
 
 def main() -> None:
+    """Run the demo and write the picture."""
     demo = [sys.executable, "-m", "scripts.demo", "--engine", "docker"]
     result = subprocess.run(demo, cwd=TEMPLATE, stdout=subprocess.PIPE, encoding="utf-8")
     if result.returncode:
         sys.exit(f"{COMMAND} failed, so {PICTURE.relative_to(TEMPLATE)} was not changed.\n{result.stdout}")
-    PICTURE.write_text(picture(shown(result.stdout), time.strftime("%Y-%m-%d")), "utf-8")
-    print(f"Wrote {PICTURE.relative_to(TEMPLATE)}. View it in a browser, on a light page and on a dark one.")
+    PICTURE.write_text(draw(visible_lines(result.stdout), time.strftime("%Y-%m-%d")), "utf-8")
+    print(f"Wrote {PICTURE.relative_to(TEMPLATE)}. View it in a browser in light and in dark mode.")
 
 
-def shown(output: str) -> list[str]:
+def visible_lines(output: str) -> list[str]:
     """Return the lines of the demo's output that the picture shows. Long lines are shortened."""
-    _, begin, rest = output.partition(FROM)
-    lines = (begin + rest).strip().splitlines()
+    _, first, rest = output.partition(FIRST_LINE)
+    lines = (first + rest).strip().splitlines()
     return [line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in lines]
 
 
-def picture(lines: list[str], date: str) -> str:
+def draw(lines: list[str], date: str) -> str:
     """Return the lines as an SVG picture for light and dark pages."""
     width, height, row = 800, 58 + 17 * len(lines), 17
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     texts = [
-        f'<text{kind_of(line)} x="16" y="{58 + number * row}" xml:space="preserve">{escape(line)}</text>'
+        f'<text{class_attribute(line)} x="16" y="{58 + number * row}" xml:space="preserve">{escape(line)}</text>'
         for number, line in enumerate(lines)
         if line
     ]
@@ -71,23 +72,23 @@ def picture(lines: list[str], date: str) -> str:
     )
 
 
-def kind_of(line: str) -> str:
-    """Return the class attribute for a line that is a command or a JSON response."""
-    for kind, begin in (("command", "$ "), ("json", "{")):
-        if line.lstrip().startswith(begin):
-            return f' class="{kind}"'
+def class_attribute(line: str) -> str:
+    """Return the class attribute for a line that is a command or a JSON response, and an empty text for others."""
+    for name, start in (("command", "$ "), ("json", "{")):
+        if line.lstrip().startswith(start):
+            return f' class="{name}"'
     return ""
 
 
-def lines_of(file: Path) -> list[str]:
+def read_lines(file: Path) -> list[str]:
     """Return the lines that a picture shows, without the empty ones."""
-    texts = ElementTree.parse(file).getroot().iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - our own
+    texts = ElementTree.parse(file).getroot().iter("{http://www.w3.org/2000/svg}text")  # noqa: S314 - a file of this repository
     return [text.text or "" for text in texts if text.get("class") != "title"]
 
 
-def without_what_varies(lines: list[str]) -> list[str]:
-    """Return the lines, except empty ones, with everything replaced that differs between two runs."""
-    return [VARIES.sub("#", line) for line in lines if line]
+def mask_varying_parts(lines: list[str]) -> list[str]:
+    """Return the lines without empty ones, and with # for each text that differs between two runs."""
+    return [VARYING.sub("#", line) for line in lines if line]
 
 
 if __name__ == "__main__":

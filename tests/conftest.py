@@ -1,4 +1,4 @@
-"""The fixtures that all tests share, the order of the tests, and the summary after them."""
+"""The fixtures that all tests share, the order of the tests, and the summary at the end."""
 
 import os
 import signal
@@ -13,9 +13,8 @@ from embedded_aws.ecr.docker_registry import EngineMissing, registry_program
 from scripts.projects import CHOICES, COMBINATIONS, Project, combination_name
 from tests.support.bake import Bake, bake_project
 
-# A shell lets what it runs in the background ignore Ctrl-C, and all that the tests start would ignore it too.
+# A shell starts background jobs with SIGINT ignored, and the processes that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 LONGEST = (
     "test_generated_tests",
@@ -32,13 +31,14 @@ def bake(cookies_session: Cookies) -> Bake:
 
     All tests of a worker share the project. A test that changes it uses `Project.copy`.
     """
-    projects: dict[tuple[tuple[str, str], ...], Project] = {}
+    projects: dict[frozenset[tuple[str, str]], Project] = {}
 
     def bake(**answers: str) -> Project:
-        answers = {name: answer for name, answer in answers.items() if answer != CHOICES.get(name, [None])[0]}
-        key = tuple(sorted(answers.items()))
+        defaults = {name: choices[0] for name, choices in CHOICES.items()}
+        different = {name: answer for name, answer in answers.items() if answer != defaults.get(name)}
+        key = frozenset(different.items())
         if key not in projects:
-            projects[key] = bake_project(cookies_session, answers)
+            projects[key] = bake_project(cookies_session, different)
         return projects[key]
 
     return bake
@@ -46,7 +46,7 @@ def bake(cookies_session: Cookies) -> Bake:
 
 @pytest.fixture(scope="session")
 def engine() -> str:
-    """The architecture that this machine's container engine runs; where there is none, what needs it is skipped."""
+    """Return the architecture that this machine's container engine runs. Without an engine, skip the test."""
     try:
         registry_program()
         return engine_architecture()
@@ -56,20 +56,23 @@ def engine() -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: more than there are processors, since tests often wait for processes of their own."""
+    """Return the number of workers of `-n auto`: two for each processor, because tests often wait for processes."""
     return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no worker is left with one of them in the end; these by combination, so that deploys,
-    which wait for most of their time, run beside own tests, which compute."""
-    items.sort(
-        key=lambda item: (False, item.name.partition("[")[2]) if item.path.name.startswith(LONGEST) else (True, "")
-    )
+    """Run the longest tests first, so that no worker runs one of them at the end while the others are idle.
+
+    They are sorted by combination, so that deploys, which mostly wait, run at the same time as the generated tests,
+    which use the processor.
+    """
+    longest = [item for item in items if item.path.name.startswith(LONGEST)]
+    others = [item for item in items if not item.path.name.startswith(LONGEST)]
+    items[:] = sorted(longest, key=lambda item: item.name.partition("[")[2]) + others
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line for each combination, each image, and all faults: what a person wants to know first."""
+    """Print one line for each combination, for each image, for each figure, and for all faults together."""
     for combination in map(combination_name, COMBINATIONS):
         counts = Counter(
             outcome
@@ -78,16 +81,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             if combination in report.nodeid
         )
         if counts:
-            said = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
-            terminalreporter.write_line(f"{combination}: {said}")
+            numbers = ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+            terminalreporter.write_line(f"{combination}: {numbers}")
     faults = Counter[str]()
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        for name, said in report.user_properties:
+        for name, value in report.user_properties:
             if name == "image":
-                terminalreporter.write_line(f"image of {said}")
+                terminalreporter.write_line(f"image of {value}")
             if name == "figures":
-                terminalreporter.write_line(said)
+                terminalreporter.write_line(value)
             if name == "faults":
-                faults.update(said)
+                faults.update(value)
     if faults:
-        terminalreporter.write_line("faults: " + ", ".join(f"{number:,} {what}" for what, number in faults.items()))
+        terminalreporter.write_line("faults: " + ", ".join(f"{number:,} {name}" for name, number in faults.items()))

@@ -22,8 +22,8 @@ def test_the_picture_in_the_readme_shows_the_demo(tmp_path: Path) -> None:
     command = [*DEMO, "--engine", "docker"]
     done = subprocess.run(command, cwd=TEMPLATE, env=demo_environment(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    pictured = transcript.without_what_varies(transcript.lines_of(transcript.PICTURE))
-    assert transcript.without_what_varies(transcript.shown(done.stdout)) == pictured, "make transcript"
+    pictured = transcript.mask_varying_parts(transcript.read_lines(transcript.PICTURE))
+    assert transcript.mask_varying_parts(transcript.visible_lines(done.stdout)) == pictured, "make transcript"
 
 
 def test_demo_of_many_options(tmp_path: Path) -> None:

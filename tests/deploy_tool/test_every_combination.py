@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedded_aws import EmbeddedAws
-from scripts.acceptance_scenario import play
+from scripts.acceptance_scenario import run_scenario
 from scripts.deploy_tool import Run, run_deploy_sh
 from scripts.projects import COMBINATIONS, Answers, combination_name
 from tests.support.bake import Bake
@@ -61,7 +61,7 @@ def test_a_project_works_from_its_first_deploy_to_destroy(bake: Bake, tmp_path: 
             assert [call.operation for call in calls if call.mutating] == []
             assert len(calls) <= 2 * READS + sum(2 * MORE_READS.get(answer, 0) for answer in answers.values())
 
-        play(project, deploy, lambda: ["--image", push_image(project, aws)], "my-api-prod", unchanged=unchanged)
+        run_scenario(project, deploy, lambda: ["--image", push_image(project, aws)], "my-api-prod", unchanged=unchanged)
         assert re.fullmatch(transcript(answers), runs[0].out), runs[0].out
         assert remaining_resources(aws) == []
 

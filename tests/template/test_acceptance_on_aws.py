@@ -84,7 +84,7 @@ def test_a_run_that_fails_or_is_interrupted_removes_its_resources(
     assert main(["--yes", "endpoint=http_api"], embedded) == code
     captured = capsys.readouterr()
     assert message in captured.err
-    assert "Removing what is left" in captured.out
+    assert "Deleting the remaining resources" in captured.out
     assert remaining_resources(aws) == []
 
 
@@ -110,7 +110,11 @@ def test_the_next_run_removes_the_resources_of_a_killed_one_and_its_own(
     announced = output.partition("In all")[0]
     assert "AWS account 123456789012 in us-east-1" in announced
     assert "about 6 min, at most $0.01" in announced
-    assert output.index("Left by an earlier run") < output.index("Removing what is left") < output.index("[1/6]")
+    assert (
+        output.index("Left by an earlier run")
+        < output.index("Deleting the remaining resources")
+        < output.index("[1/6]")
+    )
     deleted = output.rpartition("This permanently deletes:\n")[2].partition("Type")[0]
     kinds = [line[:25].strip() for line in deleted.splitlines()]
     assert len(kinds) == 7
@@ -133,7 +137,7 @@ def test_clean_up_removes_what_runs_with_other_answers_have_left(
     assert main(["--yes", "--clean-up"], Embedded(aws)) == 0
     said = capsys.readouterr().out
     for stage in stages:
-        assert f"Left by an earlier run, and removed first: lambda {NAME}-{stage}" in said
+        assert f"Left by an earlier run, and deleted first: lambda {NAME}-{stage}" in said
     assert remaining_resources(aws) == []
 
 
@@ -144,8 +148,8 @@ def test_clean_up_removes_what_runs_with_other_answers_have_left(
         ([], ["AWS_ACCESS_KEY_ID"], "no AWS credentials were found"),
         ([], ["PATH"], "docker is not installed"),
         (["migrations=alembic"], [], "DATABASE_URL is not set"),
-        (["endpoint=alb"], [], "endpoint is one of function_url, http_api, not 'alb'"),
-        ([], [], "nothing was done"),
+        (["endpoint=alb"], [], "'alb' is not a choice of endpoint. Choices: function_url, http_api."),
+        ([], [], "stopped before any change"),
     ],
 )
 def test_it_does_not_start(
@@ -191,4 +195,4 @@ def test_with_a_container_engine(engine: str) -> None:
 
 def test_minutes_and_costs_are_of_choices_there_are() -> None:
     choices = {answer for answers in COMBINATIONS for answer in answers.values()}
-    assert {*account.MAKES, *account.COSTS, *account.MINUTES} - {""} <= choices
+    assert {*account.RESOURCES, *account.COSTS, *account.MINUTES} - {""} <= choices

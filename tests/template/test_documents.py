@@ -1,5 +1,6 @@
 """Check every link, command and figure in the documents of the template."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -68,13 +69,7 @@ MAKE = {
         "tests/template/test_demo.py::test_serve_deploys_again_at_enter_and_ends_at_ctrl_c",
     ),
     "test": ("pytest", ".ci/run"),
-    "test-faults": ("pytest", "tests/deploy_tool/test_faults.py::test_the_next_run_repairs_a_failure_at_any_call"),
-    "test-github": (
-        "pytest",
-        f"{GITHUB_ROLE}::test_a_role_allows_what_a_stage_needs_and_nothing_else",
-    ),
-    "test-openapi": ("pytest", "tests/service/test_openapi.py::test_it_does_what_it_says"),
-    "test-soak": ("pytest", "tests/service/test_soak.py::test_memory_stays_flat"),
+    "test-all": ("pytest", "tests/deploy_tool/test_faults.py::test_the_next_run_repairs_a_failure_at_any_call"),
     "test-aws": ("scripts.acceptance_on_aws", "tests/template/test_acceptance_on_aws.py::test_with_a_container_engine"),
     "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_one_round_of_two_subjects"),
     "transcript": (
@@ -148,6 +143,24 @@ def test_make_runs_what_the_test_runs(command: str) -> None:
         assert word.partition("=")[2] in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("variable", "file"),
+    [
+        ("FAULTS=ci", "tests/deploy_tool/test_faults.py"),
+        ("GITHUB_ROLES=all", GITHUB_ROLE),
+        ("EXAMPLES=500", "tests/service/test_openapi.py"),
+        ("SOAK=20000", "tests/service/test_soak.py"),
+    ],
+)
+def test_make_test_all_runs_each_long_test_with_its_variable(variable: str, file: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "FAULTS"}
+    command = ["make", "test-all", "-n"]
+    output = subprocess.run(command, cwd=TEMPLATE, env=environment, capture_output=True, encoding="utf-8").stdout
+    assert f"{variable} " in output
+    assert f" {file} " in output
+    assert f'os.environ.get("{variable.partition("=")[0]}"' in (TEMPLATE / file).read_text("utf-8")
+
+
 def test_fixed_costs_match_the_price_list() -> None:
     readme = (TEMPLATE / "README.md").read_text("utf-8")
     fixed = re.search(r"Fixed costs: (.+?)\n\n", readme, re.DOTALL)
@@ -206,6 +219,6 @@ def test_figures_of_contributing_and_the_benchmark() -> None:
 
 
 def test_the_transcript_begins_with_the_deploy() -> None:
-    lines = transcript.lines_of(transcript.PICTURE)
-    assert lines[0].startswith(transcript.FROM)
-    assert transcript.without_what_varies(lines) != lines
+    lines = transcript.read_lines(transcript.PICTURE)
+    assert lines[0].startswith(transcript.FIRST_LINE)
+    assert transcript.mask_varying_parts(lines) != lines

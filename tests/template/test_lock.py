@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.lock import FILES, merged
+from scripts.lock import FILES, merge
 from scripts.projects import (
     COMBINATIONS,
     PROJECT_TEMPLATE,
@@ -145,7 +145,7 @@ def test_one_venv_serves_the_template_and_the_project(bake: Bake, answers: Answe
 
 
 def test_pip_takes_the_locked_files(bake: Bake) -> None:
-    """In the lent venv everything is there already, so that pip checks the files and downloads nothing."""
+    """The shared .venv contains all packages, so pip checks the files and downloads nothing."""
     files = [bake(**answers).path / file for answers in COMBINATIONS for file in FILES]
     different = {file.read_bytes(): f"--requirement={file}" for file in files}.values()
     bake().run(["python", "-m", "pip", "install", "--dry-run", "--no-index", "--require-hashes", *different])
@@ -155,9 +155,9 @@ def test_variants_become_one_file_with_conditions() -> None:
     both = "common==1.0 \\\n    --hash=sha256:aa\n"
     extra = "extra==2.0 ; sys_platform == 'linux' \\\n    --hash=sha256:bb\nextra==3.0 \\\n    --hash=sha256:cc\n"
     texts = {"": "# head\n" + both, "a == 'x'": "# head\n" + both + extra, "b == 'y'": "# head\n" + both + extra}
-    assert merged(texts) == "# head\n" + both + "{% if a == 'x' or b == 'y' %}\n" + extra + "{% endif %}\n"
+    assert merge(texts) == "# head\n" + both + "{% if a == 'x' or b == 'y' %}\n" + extra + "{% endif %}\n"
     alone = "alone==1.0 \\\n    --hash=sha256:dd\n"
     texts = {"": "# head\n" + alone + both, "a == 'x'": "# head\n" + both, "b == 'y'": "# head\n" + both}
-    assert merged(texts) == "# head\n{% if a != 'x' and b != 'y' %}\n" + alone + "{% endif %}\n" + both
-    with pytest.raises(SystemExit, match="common differs"):
-        merged(texts | {"c": "# head\n" + both.replace("1.0", "1.1")})
+    assert merge(texts) == "# head\n{% if a != 'x' and b != 'y' %}\n" + alone + "{% endif %}\n" + both
+    with pytest.raises(SystemExit, match="common is pinned to different versions"):
+        merge(texts | {"c": "# head\n" + both.replace("1.0", "1.1")})
