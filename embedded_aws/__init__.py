@@ -1,4 +1,4 @@
-"""An AWS to test deployments on: `with EmbeddedAws() as aws:` starts it inside this process."""
+"""An emulated AWS for the demo and the tests: `with EmbeddedAws() as aws:` starts it in this process."""
 
 from embedded_aws.calls import Call
 from embedded_aws.clock import Clock, Delays, ManualClock, RealClock

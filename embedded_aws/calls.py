@@ -1,4 +1,7 @@
-"""Which AWS call is this request? Service, operation, parameters, caller and resources, read by AWS's own models."""
+"""Identify the AWS call of an HTTP request: service, operation, parameters, caller and resources.
+
+The request is parsed with AWS's own service models.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -12,10 +15,14 @@ from moto.core.utils import get_service_model
 from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.exceptions import HTTPException
 
-SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
-# Signing names that are not the service's name in botocore.
+Params = dict[str, Any]  # the parameters of a call, with the keys of AWS's API
+
+CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+# botocore's names of the services whose signing name differs.
 SERVICES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+# The operations that change nothing begin with one of these words.
 READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter", "Head", "Lookup", "Simulate", "Test")
+# IAM actions whose name differs from that of the operation.
 ACTIONS = {
     ("lambda", "Invoke"): "lambda:InvokeFunction",
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
@@ -25,17 +32,21 @@ ACTIONS = {
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
 }
+# Services that check a tagging action when a call creates a resource with tags.
 TAGGING = {"lambda", "ecr", "ssm", "logs", "iam", "sns", "cloudwatch", "secretsmanager"}
-DEPLOYER = "deployer"
+DEPLOYER = "deployer"  # the caller with the credentials of EmbeddedAws.environ
 
 
 @dataclass
 class Call:
-    """One AWS call. `caller` is "deployer" or the ARN of the role whose credentials a function used."""
+    """An AWS call. `caller` is DEPLOYER, or the ARN of the role whose credentials a function used.
+
+    `status` is the HTTP status of the response, or 0 before it is known.
+    """
 
     service: str
     operation: str
-    params: dict[str, Any]
+    params: Params
     status: int = 0
     mutating: bool = False
     caller: str = DEPLOYER
@@ -45,29 +56,29 @@ class Call:
 
     @property
     def action(self) -> str:
-        """The IAM action, such as lambda:CreateFunction."""
-        if self.service == "apigatewayv2" and self.model:  # its actions are HTTP methods
+        """The IAM action of the operation, such as lambda:CreateFunction."""
+        if self.service == "apigatewayv2" and self.model:  # its IAM actions are HTTP methods
             return f"apigateway:{self.model.http['method']}"
         return ACTIONS.get((self.service, self.operation), f"{self.service}:{self.operation}")
 
     @property
     def actions(self) -> list[str]:
-        """Every action that AWS checks for this call."""
-        also = ["iam:PassRole"] if self.service == "lambda" and "Role" in self.params else []
+        """The IAM actions that AWS checks for this call."""
+        additional = ["iam:PassRole"] if self.service == "lambda" and "Role" in self.params else []
         tags = self.params.get("Tags") or self.params.get("tags")
         if tags and self.service in TAGGING and "Tag" not in self.operation:
             verb = {"ssm": "AddTagsToResource", "iam": "TagRole"}.get(self.service, "TagResource")
-            also.append(f"{self.service}:{verb}")
-        return [self.action, *also]
+            additional.append(f"{self.service}:{verb}")
+        return [self.action, *additional]
 
 
 def identify(request: Request, body: bytes) -> Call:
-    """The call. Its operation is empty when the request is not one that AWS's models know."""
-    found = SCOPE.search(request.headers.get("Authorization", ""))
-    if not found:
+    """Return the call of a request. Its operation is empty if AWS's models do not contain it."""
+    credential = CREDENTIAL.search(request.headers.get("Authorization", ""))
+    if not credential:
         return Call("", "", {}, caller="")
-    region, signed_for = found[2], found[3].lower()
-    service = SERVICES.get(signed_for, signed_for)
+    region, signing_name = credential[2], credential[3].lower()
+    service = SERVICES.get(signing_name, signing_name)
     if service == "apigateway" and request.path.startswith("/v2/"):
         service = "apigatewayv2"
     try:
@@ -92,31 +103,32 @@ def identify(request: Request, body: bytes) -> Call:
 
 
 def access_key(request: Request) -> str:
-    found = SCOPE.search(request.headers.get("Authorization", ""))
-    return found[1] if found else ""
+    """Return the access key ID that signed a request, or an empty string."""
+    credential = CREDENTIAL.search(request.headers.get("Authorization", ""))
+    return credential[1] if credential else ""
 
 
 def resources(call: Call, account: str) -> list[str]:
-    """The ARNs that the call is about, as IAM sees them; "*" when it names none."""
-    p, here = call.params, f"{call.region}:{account}"
+    """Return the ARNs of the resources that IAM checks for a call, or "*" if it names none."""
+    p, scope = call.params, f"{call.region}:{account}"
     if call.service == "lambda" and "FunctionName" in p:
         name = str(p["FunctionName"]).rpartition(":function:")[2]
         qualifier = f":{p['Qualifier']}" if p.get("Qualifier") else ""
-        return [f"arn:aws:lambda:{here}:function:{name}{qualifier}"]
+        return [f"arn:aws:lambda:{scope}:function:{name}{qualifier}"]
     if call.service == "secretsmanager" and (secret_id := str(p.get("SecretId") or p.get("Name") or "")):
         secret: Any = secretsmanager_backends[account][call.region].secrets.get(secret_id)
-        return [secret.arn if secret else secret_id]  # AWS knows no ARN of a secret that is not there
+        return [secret.arn if secret else secret_id]  # the ARN of a missing secret is unknown
     if call.service == "ssm" and (names := p.get("Names") or [p.get("Name") or p.get("Path")]) and names[0]:
-        return [f"arn:aws:ssm:{here}:parameter/{name.strip('/')}" for name in names]
+        return [f"arn:aws:ssm:{scope}:parameter/{name.strip('/')}" for name in names]
     if call.service == "s3" and "Bucket" in p:
         keys = [p["Key"]] if "Key" in p else [item["Key"] for item in p.get("Delete", {}).get("Objects", [])]
         bucket = f"arn:aws:s3:::{p['Bucket']}"
         return [f"{bucket}/{key}" for key in keys] or [bucket]
     for key, arn in {
         "RoleName": f"arn:aws:iam::{account}:role/",
-        "repositoryName": f"arn:aws:ecr:{here}:repository/",
-        "logGroupName": f"arn:aws:logs:{here}:log-group:",
-        "AlarmName": f"arn:aws:cloudwatch:{here}:alarm:",
+        "repositoryName": f"arn:aws:ecr:{scope}:repository/",
+        "logGroupName": f"arn:aws:logs:{scope}:log-group:",
+        "AlarmName": f"arn:aws:cloudwatch:{scope}:alarm:",
     }.items():
         if key in p:
             return [arn + str(p[key])]

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: refused, throttled and failing calls, broken connections, and hooks around any call."""
+"""Fault injection: denied, throttled and failing calls, reset connections, and hooks around calls."""
 
 import json
 import threading
@@ -18,12 +18,16 @@ Hook = Callable[[Call, int, Literal["before", "after"]], None]
 
 
 class ConnectionReset(ConnectionResetError):
-    """Raised to break the client's connection without an answer. A hook may raise it too."""
+    """Raised to reset the client's connection before it receives a response. Hooks may raise it too."""
 
 
 @dataclass(eq=False)
 class Fault:
-    """Hits the `first` to `first + times - 1`-th of the calls that match since it was set; `times` None never ends."""
+    """A fault that affects the calls whose action matches `pattern`, such as "lambda:Create*".
+
+    Matching calls are counted from 1, starting when the fault is added. The fault affects `times` of them, beginning
+    with the call number `first`. `times` None means no limit.
+    """
 
     pattern: str
     kind: Kind
@@ -34,17 +38,18 @@ class Fault:
     hits: int = 0
 
     def applies(self, call: Call) -> bool:
+        """Count the call if it matches. Return True if the fault affects it."""
         actions = call.actions if self.kind == "deny" else [call.action]
         if not fnmatchcase(call.caller, self.caller) or not any(fnmatchcase(a, self.pattern) for a in actions):
             return False
         self.seen += 1
-        hit = self.seen >= self.first and (self.times is None or self.seen < self.first + self.times)
-        self.hits += hit
-        return hit
+        is_affected = self.seen >= self.first and (self.times is None or self.seen < self.first + self.times)
+        self.hits += is_affected
+        return is_affected
 
 
 class Faults:
-    """The faults and hooks that are set now."""
+    """The current faults and hooks."""
 
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
@@ -53,25 +58,31 @@ class Faults:
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> Fault:
+        """Add a fault and return it."""
         with self._lock:
             self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
+        """Remove all faults. Hooks stay."""
         with self._lock:
             self._faults.clear()
 
     def before(self, call: Call) -> tuple[int, Fault | None]:
-        """The call's number among all the deployer's calls, counted from 1, and the fault that hits it."""
+        """Run the hooks before a call.
+
+        Return its number among the calls of the deployer, from 1, and the fault that affects it.
+        """
         with self._lock:
             if call.caller == DEPLOYER:
                 self._count += 1
             number = self._count
-            hit = next((fault for fault in self._faults if fault.applies(call)), None)
+            affecting = next((fault for fault in self._faults if fault.applies(call)), None)
         self._run(call, number, "before")
-        return number, hit
+        return number, affecting
 
     def after(self, call: Call, number: int) -> None:
+        """Run the hooks after a call."""
         self._run(call, number, "after")
 
     def _run(self, call: Call, number: int, when: Literal["before", "after"]) -> None:
@@ -79,13 +90,13 @@ class Faults:
             hook(call, number, when)
 
 
-def error_of(fault: Fault, call: Call, who: str, resource: str) -> AwsError | None:
-    """The error that AWS would answer, None when the fault is not an answer."""
+def error_of(fault: Fault, call: Call, principal: str, resource: str) -> AwsError | None:
+    """Return the error that AWS would respond with, or None if the fault resets the connection."""
     if fault.kind == "deny":
         action = next((a for a in call.actions if fnmatchcase(a, fault.pattern)), call.action)
-        return denied(
-            call, who, action, str(call.params.get("Role", resource)) if action == "iam:PassRole" else resource
-        )
+        if action == "iam:PassRole":
+            resource = str(call.params.get("Role", resource))
+        return denied(call, principal, action, resource)
     if fault.kind == "throttle":
         if call.service == "lambda":
             return AwsError("TooManyRequestsException", "Rate exceeded", 429, Reason="CallerRateLimitExceeded")
@@ -98,10 +109,13 @@ def error_of(fault: Fault, call: Call, who: str, resource: str) -> AwsError | No
     return None
 
 
-def denied(call: Call, who: str, action: str, resource: str) -> AwsError:
-    """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
+def denied(call: Call, principal: str, action: str, resource: str) -> AwsError:
+    """Return the error of a call that IAM does not allow.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
     message = (
-        f"User: {who} is not authorized to perform: {action} on resource: {resource} "
+        f"User: {principal} is not authorized to perform: {action} on resource: {resource} "
         f"because no identity-based policy allows the {action} action"
     )
     xml = call.protocol in ("query", "rest-xml", "ec2")
@@ -109,8 +123,8 @@ def denied(call: Call, who: str, action: str, resource: str) -> AwsError:
     return AwsError("AccessDenied" if xml else "AccessDeniedException", message, 400 if json_rpc else 403)
 
 
-def answer(error: AwsError, call: Call, request_id: str) -> Response:
-    """The error in the shape of the call's protocol."""
+def respond(error: AwsError, call: Call, request_id: str) -> Response:
+    """Return an error in the format of the call's protocol."""
     headers = {"x-amzn-RequestId": request_id}
     if call.protocol in ("query", "rest-xml", "ec2"):
         kind = "Sender" if error.status < 500 else "Receiver"

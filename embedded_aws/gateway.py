@@ -1,4 +1,4 @@
-"""The one endpoint of every service: identifies the call, records it, lets faults hit it, and passes it on."""
+"""The HTTP endpoint of all services: identify the call, record it, inject faults, authorize it and dispatch it."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -16,63 +16,67 @@ from werkzeug import Response
 
 from embedded_aws import calls, faults
 from embedded_aws.calls import DEPLOYER, Call
-from embedded_aws.cloudwatch.logs import moto_lock
+from embedded_aws.ecr.folder_push import PUSH_PATH, FolderPush
 from embedded_aws.errors import AwsError
-from embedded_aws.iam.authorization import Authorization, Need
+from embedded_aws.iam.authorization import Need
+from embedded_aws.iam.deployer import Deployer
 from embedded_aws.iam.roles import Roles
-from embedded_aws.lambda_.api import LambdaApi
-from embedded_aws.lambda_.data_plane import CREDENTIALS_PATH
-from embedded_aws.moto_corrections.corrections import Corrections
-
-DEPLOYER_ARN = "arn:aws:sts::{account}:user/moto"  # what moto's GetCallerIdentity answers
+from embedded_aws.lambda_.data_plane import CREDENTIALS_PATH, DataPlane
+from embedded_aws.lambda_.service import LambdaService
+from embedded_aws.moto_corrections.all_services import MotoCorrections
+from embedded_aws.moto_state import moto_lock
 
 
 class Gateway:
-    """A WSGI application."""
+    """A WSGI application that responds to calls of all AWS services.
+
+    `calls` contains all calls in the order of their arrival.
+    """
 
     def __init__(
         self,
         account: str,
         roles: Roles,
-        corrections: Corrections,
-        lambda_api: Callable[[str], LambdaApi],
-        role_of: Callable[[str], str | None],
-        credentials_of: Callable[[str], dict[str, str] | None],
+        deployer: Deployer,
+        corrections: MotoCorrections,
+        lambda_service: LambdaService,
+        data_plane: DataPlane,
+        folder_push: FolderPush,
     ) -> None:
         self.calls: list[Call] = []
         self.faults = faults.Faults()
-        self.keys: Mapping[str, str] = {}
-        self.acting_as: str | None = None  # the role whose policies the deployer's calls are judged by
-        self.needed: list[Need] = []  # all that was asked of it
-        self.authorization = Authorization(account)
         self._account = account
         self._roles = roles
+        self._deployer = deployer
         self._corrections = corrections
-        self._lambda_api = lambda_api
-        self._role_of = role_of
-        self._credentials_of = credentials_of
-        self._moto = _moto()
+        self._lambda = lambda_service
+        self._data_plane = data_plane
+        self._folder_push = folder_push
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Respond to a request, or reset its connection if a fault demands it."""
         if environ["PATH_INFO"] == CREDENTIALS_PATH:
-            found = self._credentials_of(environ.get("HTTP_AUTHORIZATION", ""))
-            return Response(json.dumps(found), 200 if found else 403)(environ, start_response)
+            credentials = self._data_plane.credentials(environ.get("HTTP_AUTHORIZATION", ""))
+            return Response(json.dumps(credentials), 200 if credentials else 403)(environ, start_response)
+        if environ["PATH_INFO"] == PUSH_PATH:
+            return self._folder_push(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         request = Request(environ)
         call = calls.identify(request, body)
-        if call.caller == DEPLOYER and (role := self._role_of(calls.access_key(request))):
+        if call.caller == DEPLOYER and (role := self._data_plane.role_of(calls.access_key(request))):
             call.caller = role
-        environ["wsgi.input"] = io.BytesIO(body)
+        environ["wsgi.input"] = io.BytesIO(body)  # moto reads the body again
         self.calls.append(call)
         try:
-            response = self._answer(call, environ)
+            response = self._respond(call, environ)
         except faults.ConnectionReset:
-            _reset(environ)
+            _reset_connection(environ)
             raise
         return response(environ, start_response)
 
-    def _answer(self, call: Call, environ: dict[str, Any]) -> Response:
+    def _respond(self, call: Call, environ: dict[str, Any]) -> Response:
+        """Return the response to a call, with its faults and hooks. Raise ConnectionReset if a fault demands it."""
         request_id = str(uuid.uuid4())
         number, fault = 0, None
         try:
@@ -80,17 +84,18 @@ class Gateway:
             if fault:
                 if fault.kind == "reset_before":
                     raise faults.ConnectionReset
-                error = faults.error_of(fault, call, self._who(call), calls.resources(call, self._account)[0])
+                resource = calls.resources(call, self._account)[0]
+                error = faults.error_of(fault, call, self._principal(call), resource)
                 if error:
                     raise error
-            self._check_role(call)
-            response = self._passed_on(call, environ)
+            self._authorize(call)
+            response = self._dispatch(call, environ)
             if call.service == "lambda":
                 response.headers["x-amzn-RequestId"] = request_id
-                self._withhold_tags(call, response)
+                self._hide_tags(call, response)
         except AwsError as error:
-            response = faults.answer(error, call, request_id)
-            number, fault = 0 if fault else number, None
+            response = faults.respond(error, call, request_id)
+            number, fault = 0 if fault else number, None  # hooks do not run after a call that a fault refused
         call.status = response.status_code
         if number:
             self.faults.after(call, number)
@@ -98,71 +103,63 @@ class Gateway:
             raise faults.ConnectionReset
         return response
 
-    def _passed_on(self, call: Call, environ: dict[str, Any]) -> Response:
+    def _dispatch(self, call: Call, environ: dict[str, Any]) -> Response:
+        """Return the response of Lambda, or of moto with its corrections."""
         if call.service == "lambda":
             if call.model is None:
                 raise AwsError("UnknownOperationException", "Unknown operation", 404)
-            return self._lambda_api(call.region).answer(call.model, call.params)
+            return self._lambda.api(call.region).respond(call.model, call.params)
         with moto_lock:
-            afterwards = self._corrections.before(call)
-            response = Response.from_app(self._moto, environ, buffered=True)
-            if afterwards and response.status_code < 300:
-                afterwards(response)
-            if (call.service, call.operation) == ("iam", "CreateRole") and response.status_code == 200:
-                self._roles.created(call.params["RoleName"])
+            edit_response = self._corrections.before(call)
+            response = Response.from_app(_MOTO, environ, buffered=True)
+            if edit_response and response.status_code < 300:
+                edit_response(response)
             return response
 
-    def permits(self, needs: Iterable[Need]) -> Need | None:
-        """The first of these that the deployer is not allowed; who acts as no role may do everything."""
-        return next((need for need in needs if not self._permitted(need)), None)
+    def _authorize(self, call: Call) -> None:
+        """Raise AccessDenied if the role of the function, or the role that the deployer acts as, does not allow it."""
+        if call.caller == DEPLOYER:
+            if self._deployer.acts_as_role and call.operation:
+                denied = self._deployer.first_denied(self._deployer.authorization.needs(call))
+                if denied:
+                    raise faults.denied(call, self._principal(call), denied.action, denied.resource)
+        elif call.caller:
+            for resource in calls.resources(call, self._account):
+                if not self._roles.allow(call.caller, call.action, resource):
+                    raise faults.denied(call, self._principal(call), call.action, resource)
 
-    def _permitted(self, need: Need) -> bool:
-        if self.acting_as is None:
-            return True
-        self.needed.append(need)
-        return self._roles.allow(self.acting_as, need.action, need.resource, need.context)
+    def _hide_tags(self, call: Call, response: Response) -> None:
+        """Remove the tags from GetFunction's response if the caller has no permission for lambda:ListTags.
 
-    def _withhold_tags(self, call: Call, response: Response) -> None:
-        """Lambda tells tags to those only who may list them
-        (docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html)."""
-        if self.acting_as is None or (call.caller, call.operation) != (DEPLOYER, "GetFunction"):
+        https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html
+        """
+        if not self._deployer.acts_as_role or (call.caller, call.operation) != (DEPLOYER, "GetFunction"):
             return
         function = calls.resources(call, self._account)[0]
-        if response.status_code == 200 and self.permits([Need("lambda:ListTags", function)]):
-            answer: Any = response.get_json(force=True)
-            answer.pop("Tags", None)
-            response.set_data(json.dumps(answer))
+        if response.status_code == 200 and self._deployer.first_denied([Need("lambda:ListTags", function)]):
+            members: Any = response.get_json(force=True)
+            members.pop("Tags", None)
+            response.set_data(json.dumps(members))
 
-    def _check_role(self, call: Call) -> None:
-        """A function may do what its role allows; the deployer everything, unless it acts as a role."""
-        judged = call.caller == DEPLOYER and self.acting_as and call.operation
-        if judged and (refused := self.permits(self.authorization.needs(call))):
-            raise faults.denied(call, self._who(call), refused.action, refused.resource)
-        if call.caller in (DEPLOYER, ""):
-            return
-        for resource in calls.resources(call, self._account):
-            if not self._roles.allow(call.caller, call.action, resource):
-                raise faults.denied(call, self._who(call), call.action, resource)
-
-    def _who(self, call: Call) -> str:
-        if call.caller == DEPLOYER and self.acting_as:
-            return f"arn:aws:sts::{self._account}:assumed-role/{self.acting_as.rpartition('/')[2]}/GitHubActions"
+    def _principal(self, call: Call) -> str:
+        """Return the ARN of the caller, as error messages state it."""
         if call.caller == DEPLOYER:
-            return DEPLOYER_ARN.format(account=self._account)
+            return self._deployer.arn
         return f"arn:aws:sts::{self._account}:assumed-role/{call.caller.rpartition('/')[2]}/function"
 
 
-class _Moto(DomainDispatcherApplication):
-    """moto's services behind one URL. It looks through its folders for every request, and always finds the same."""
+class _MotoApplication(DomainDispatcherApplication):
+    """moto's services. moto searches all of them for the service of each request; this caches the result."""
 
     get_backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
-_moto = cache(lambda: _Moto(create_backend_app))  # holds the URLs of each service, and no state of AWS
+# Shared by the whole process, because creating the routes of a service takes a while. It contains no state of AWS.
+_MOTO = _MotoApplication(create_backend_app)
 
 
-def _reset(environ: dict[str, Any]) -> None:
-    """Closes the connection, if there is one, with a TCP reset."""
+def _reset_connection(environ: dict[str, Any]) -> None:
+    """Close the connection of a request with a TCP reset. Do nothing for a request without a connection."""
     connection: socket.socket | None = environ.get("werkzeug.socket")
     if connection is None:
         return

@@ -1,4 +1,4 @@
-"""HTTP servers on 127.0.0.1, one thread a connection, that stop at once."""
+"""HTTP servers on 127.0.0.1 with one thread per connection, which stop without delay."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Listens on a free port as soon as it is made."""
+    """An HTTP server on a free port. It serves requests as soon as it is created."""
 
     daemon_threads = True
     block_on_close = False
@@ -21,18 +21,23 @@ class LoopbackServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
+        """Host and port."""
         return f"127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is none of our business."""
+        """Ignore clients that close their connection."""
 
 
 def serve(server: HTTPServer) -> None:
+    """Serve requests in a background thread."""
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
 
 def stop(server: HTTPServer) -> None:
-    """Stops serving and closes the port. Connecting wakes the server, which else looks up only twice a second."""
+    """Stop serving and close the port. The server must be serving.
+
+    `serve_forever` checks for a shutdown only twice a second. A connection wakes it up.
+    """
     stopping = threading.Thread(target=server.shutdown, daemon=True)
     stopping.start()
     while stopping.is_alive():
@@ -43,7 +48,7 @@ def stop(server: HTTPServer) -> None:
 
 
 def read_body(headers: Any, stream: Any) -> bytes:
-    """The body of an HTTP message, chunked or not."""
+    """Return the body of an HTTP message. Decode chunked transfer encoding."""
     if headers.get("Transfer-Encoding", "").lower() != "chunked":
         return bytes(stream.read(int(headers.get("Content-Length") or 0)))
     body = bytearray()

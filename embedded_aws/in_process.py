@@ -1,4 +1,4 @@
-"""botocore's way to the embedded AWS without a network, for a client in the same process."""
+"""Send botocore's requests to the embedded AWS in the same process, without a network connection."""
 
 import io
 from typing import TYPE_CHECKING, Any
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-def answer(front: "WSGIApplication", request: AWSPreparedRequest) -> AWSResponse:
-    """What AWS answers. Raises what botocore's own way there raises when the connection breaks."""
+def send(application: "WSGIApplication", request: AWSPreparedRequest) -> AWSResponse:
+    """Return the response to a request. Raise botocore's ConnectionClosedError if a fault resets the connection."""
     url = urlsplit(request.url)
-    sent: Any = request.body
+    body: Any = request.body
     environ = EnvironBuilder(
         url.path,
         query_string=url.query,
         method=request.method,
-        headers=[(name, _text(value)) for name, value in request.headers.items()],
-        data=sent,
+        headers=[(name, _decode(value)) for name, value in request.headers.items()],
+        data=body,
     ).get_environ()
     try:
-        response = Response.from_app(front, environ, buffered=True)
+        response = Response.from_app(application, environ, buffered=True)
     except ConnectionReset as error:
         raise ConnectionClosedError(error=error, request=request, endpoint_url=request.url) from error
     headers: Any = response.headers
-    body = HTTPResponse(io.BytesIO(response.get_data()), preload_content=False)
-    return AWSResponse(request.url, response.status_code, headers, body)
+    raw = HTTPResponse(io.BytesIO(response.get_data()), preload_content=False)
+    return AWSResponse(request.url, response.status_code, headers, raw)
 
 
-def _text(value: str | bytes) -> str:
+def _decode(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value

@@ -1,6 +1,7 @@
-"""Do these parameters satisfy the constraints that AWS's own service model states?"""
+"""Check the parameters of a call against the constraints in AWS's own service model."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -10,64 +11,66 @@ from embedded_aws.errors import AwsError
 
 
 def check(params: dict[str, Any], shape: Shape | None) -> None:
-    """Raises ValidationException with every violation in the words of AWS's framework."""
-    problems = list(_problems(params, shape, "")) if shape is not None else []
-    if problems:
-        count = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
-        raise AwsError("ValidationException", f"{count}: {'; '.join(problems)}")
+    """Raise ValidationException with all violations, in the words of AWS."""
+    violations = list(_violations(params, shape, "")) if shape is not None else []
+    if violations:
+        count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected"
+        raise AwsError("ValidationException", f"{count}: {'; '.join(violations)}")
 
 
-def _problems(value: Any, shape: Shape, path: str) -> Any:
+def _violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """Yield the violations of a value and of everything in it. `path` names the value, as in "environment"."""
     if isinstance(shape, StructureShape):
         for name, member in shape.members.items():
-            inner = f"{path}.{_lower(name)}" if path else _lower(name)
+            member_path = f"{path}.{_lower_first(name)}" if path else _lower_first(name)
             if value.get(name) is not None:
-                yield from _problems(value[name], member, inner)
+                yield from _violations(value[name], member, member_path)
             elif name in shape.required_members:
-                yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+                yield f"Value null at '{member_path}' failed to satisfy constraint: Member must not be null"
         return
-    for broken in _broken_constraints(value, shape):
-        yield f"Value '{_shown(value)}' at '{path}' failed to satisfy constraint: {broken}"
+    for constraint in _violated_constraints(value, shape):
+        yield f"Value '{_format(value)}' at '{path}' failed to satisfy constraint: {constraint}"
     if isinstance(shape, ListShape):
         for index, item in enumerate(value):
-            yield from _problems(item, shape.member, f"{path}.{index + 1}.member")
+            yield from _violations(item, shape.member, f"{path}.{index + 1}.member")
     elif isinstance(shape, MapShape):
         for key, item in value.items():
-            yield from _problems(key, shape.key, f"{path}.{key}.key")
-            yield from _problems(item, shape.value, f"{path}.{key}.member")
+            yield from _violations(key, shape.key, f"{path}.{key}.key")
+            yield from _violations(item, shape.value, f"{path}.{key}.member")
 
 
-def _broken_constraints(value: Any, shape: Shape) -> Any:
-    rules = shape.metadata
+def _violated_constraints(value: Any, shape: Shape) -> Iterator[str]:
+    constraints = shape.metadata
     if shape.type_name in ("integer", "long", "float", "double"):
-        size, what = value, "value"
+        size, measure = value, "value"
     elif shape.type_name in ("string", "list", "map", "blob"):
-        size, what = len(value), "length"
+        size, measure = len(value), "length"
     else:
         return
-    if "min" in rules and size < rules["min"]:
-        yield f"Member must have {what} greater than or equal to {rules['min']}"
-    if "max" in rules and size > rules["max"]:
-        yield f"Member must have {what} less than or equal to {rules['max']}"
-    if "enum" in rules and value not in rules["enum"]:
-        yield f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
-    if "pattern" in rules and shape.type_name == "string":
-        pattern = _compiled(rules["pattern"])
+    if "min" in constraints and size < constraints["min"]:
+        yield f"Member must have {measure} greater than or equal to {constraints['min']}"
+    if "max" in constraints and size > constraints["max"]:
+        yield f"Member must have {measure} less than or equal to {constraints['max']}"
+    if "enum" in constraints and value not in constraints["enum"]:
+        yield f"Member must satisfy enum value set: [{', '.join(constraints['enum'])}]"
+    if "pattern" in constraints and shape.type_name == "string":
+        pattern = _compile(constraints["pattern"])
         if pattern and not pattern.fullmatch(value):
-            yield f"Member must satisfy regular expression pattern: {rules['pattern']}"
+            yield f"Member must satisfy regular expression pattern: {constraints['pattern']}"
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
+def _compile(pattern: str) -> re.Pattern[str] | None:
+    """Return the compiled pattern, or None if it uses syntax of Java that Python does not have."""
     try:
         return re.compile(pattern)
-    except re.error:  # the models are written for Java's dialect
+    except re.error:
         return None
 
 
-def _lower(name: str) -> str:
+def _lower_first(name: str) -> str:
     return name[:1].lower() + name[1:]
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)

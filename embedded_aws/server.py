@@ -1,10 +1,10 @@
-"""AWS inside this process: moto for most services, Lambda's control and data plane of our own, one endpoint for all."""
+"""An emulated AWS account in this process: one HTTP endpoint for all services."""
 
 import contextlib
 import os
-import threading
-from collections.abc import Callable, Iterator
-from functools import cache
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,45 +12,58 @@ from typing import Any, Self
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.core.base_backend import BackendDict
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.exceptions import NotFound
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import make_server
 
+from embedded_aws import moto_state
 from embedded_aws.api_gateway.http_api import HttpApis
+from embedded_aws.boto_session import session
 from embedded_aws.calls import DEPLOYER, Call
 from embedded_aws.clock import Clock, Delays, RealClock
+from embedded_aws.cloudwatch.logs import log_messages
 from embedded_aws.cloudwatch.metrics import LambdaMetrics, alarm_state
+from embedded_aws.ecr.folder_push import FolderPush
 from embedded_aws.ecr.images import DOCKER_MANIFEST, Registry
 from embedded_aws.faults import Fault, Hook, Kind
 from embedded_aws.gateway import Gateway
-from embedded_aws.http_server import serve
+from embedded_aws.http_server import serve, stop
 from embedded_aws.iam.authorization import Need
+from embedded_aws.iam.deployer import Deployer
 from embedded_aws.iam.roles import Roles
-from embedded_aws.in_process import answer
-from embedded_aws.lambda_.aliases import Aliases
-from embedded_aws.lambda_.api import LambdaApi
-from embedded_aws.lambda_.data_plane import DataPlane, Invocations
+from embedded_aws.in_process import send
+from embedded_aws.lambda_.data_plane import DataPlane
 from embedded_aws.lambda_.execution_environment import ExecutionEnvironment
 from embedded_aws.lambda_.function_url_server import FunctionUrlServer
-from embedded_aws.lambda_.function_urls import FunctionUrls
-from embedded_aws.lambda_.functions import Functions
 from embedded_aws.lambda_.launcher import ProcessLauncher, SnapshotLauncher
-from embedded_aws.lambda_.permissions import Permissions
-from embedded_aws.lambda_.provisioned_concurrency import ProvisionedConcurrency
-from embedded_aws.lambda_.settings import Settings
+from embedded_aws.lambda_.service import LambdaService
 from embedded_aws.lambda_.state import LambdaState
-from embedded_aws.moto_corrections import corrections as moto_corrections
-from embedded_aws.moto_corrections.api_gateway import ApiGateway
+from embedded_aws.moto_corrections.acm import AcmCorrections
+from embedded_aws.moto_corrections.all_services import MotoCorrections
+from embedded_aws.moto_corrections.api_gateway import ApiGatewayCorrections
+from embedded_aws.moto_corrections.application_auto_scaling import ApplicationAutoScalingCorrections
+from embedded_aws.moto_corrections.cloudwatch import CloudWatchCorrections
+from embedded_aws.moto_corrections.ecr import EcrCorrections
+from embedded_aws.moto_corrections.iam import IamCorrections
+from embedded_aws.moto_corrections.logs import LogsCorrections
+from embedded_aws.moto_corrections.scheduler import SchedulerCorrections
+from embedded_aws.moto_corrections.secrets_manager import SecretsManagerCorrections
+from embedded_aws.moto_corrections.sns import SnsCorrections
+from embedded_aws.moto_corrections.ssm import SsmCorrections
 from embedded_aws.route53.public_dns import PublicDns
 from embedded_aws.scheduler.scheduler import Scheduler
 
-ACCOUNT = "123456789012"
+ACCOUNT = "123456789012"  # the account ID of moto
 ACCESS_KEY, SECRET_KEY = "AKIAEMBEDDEDAWS00000", "embedded-aws-secret-key"
 
 
 class EmbeddedAws:
-    """Use as a context manager. One at a time in a process, since moto keeps its state in the process."""
+    """An emulated AWS account. Use it as a context manager: `with EmbeddedAws() as aws:`.
+
+    A process can run only one at a time, because moto stores its state in the process.
+
+    `port` is the port of the endpoint on 127.0.0.1; 0 selects a free port. Raise OSError if the port is in use.
+    `dns` contains the public DNS records, `confirmed` the e-mail addresses that have confirmed their subscriptions.
+    """
 
     account = ACCOUNT
 
@@ -60,55 +73,83 @@ class EmbeddedAws:
         delays: Delays | None = None,
         region: str = "us-east-1",
         launcher: SnapshotLauncher | None = None,
+        *,
+        registry: Registry | None = None,
+        port: int = 0,
     ) -> None:
+        listener = socket.create_server(("127.0.0.1", port))
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.clock: Clock = clock or RealClock()
         self.delays = delays or Delays()
         self.region = region
-        self.registry = Registry(ACCOUNT)
+        self.registry = registry or Registry(ACCOUNT)
         self.dns = PublicDns(ACCOUNT)
         self._launcher = launcher or ProcessLauncher()
         self._roles = Roles(ACCOUNT, self.clock, self.delays)
-        self._apis: dict[str, LambdaApi] = {}
-        self._urls: dict[str, FunctionUrlServer] = {}
-        self._lock = threading.Lock()
+        self._deployer = Deployer(ACCOUNT, self._roles)
+        self._metrics = LambdaMetrics(self.clock)
+        self._data_plane = DataPlane(
+            self._launcher, self.registry, self._roles, self._metrics, self.delays, endpoint=self.url
+        )
+        self._lambda = LambdaService(self._new_lambda_state, self._new_url_server, self._data_plane)
+        self._http_apis = HttpApis(ACCOUNT, self._lambda.state, self._data_plane, self._metrics)
+        self._scheduler = Scheduler(ACCOUNT, self._roles)
+        self._folder_push = FolderPush(ACCOUNT, self.registry)
+        sns = SnsCorrections(ACCOUNT)
+        self.confirmed = sns.confirmed
+        self._corrections = MotoCorrections(
+            [
+                AcmCorrections(ACCOUNT, self.dns),
+                ApiGatewayCorrections(ACCOUNT, self._http_apis),
+                ApplicationAutoScalingCorrections(ACCOUNT),
+                CloudWatchCorrections(ACCOUNT, self.clock, self._metrics),
+                EcrCorrections(ACCOUNT),
+                IamCorrections(ACCOUNT, self._roles),
+                LogsCorrections(ACCOUNT),
+                SchedulerCorrections(ACCOUNT, self._roles),
+                SecretsManagerCorrections(ACCOUNT, self.clock),
+                sns,
+                SsmCorrections(ACCOUNT),
+            ]
+        )
+        self._gateway = Gateway(
+            ACCOUNT,
+            self._roles,
+            self._deployer,
+            self._corrections,
+            self._lambda,
+            self._data_plane,
+            self._folder_push,
+        )
+        with listener:  # the server duplicates the socket
+            self._server = make_server(
+                "127.0.0.1", 0, self._gateway, threaded=True, request_handler=_RequestHandler, fd=listener.fileno()
+            )
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._running = ExitStack()
 
     def __enter__(self) -> Self:
-        BackendDict.reset()
-        self._corrected = moto_corrections.applied(self.dns)
-        self._corrected.__enter__()
-        self._metrics = LambdaMetrics(self.clock)
-        gateway = ApiGateway(ACCOUNT, self._open_http_api, self._close_http_api)
-        self._scheduler = Scheduler(ACCOUNT, self._roles)
-        more = {**gateway.corrections, **self._scheduler.corrections}
-        corrections = moto_corrections.Corrections(ACCOUNT, self.clock, more)
-        self.confirmed = corrections.confirmed
-        self._front = Gateway(ACCOUNT, self._roles, corrections, self._lambda_api, self._role_of, self._credentials_of)
-        self._server = _endpoint()
-        self._server.app = self._front
-        self._data_plane = DataPlane(self._launcher, self.registry, self._roles, self._metrics, self.delays, self.url)
-        self._http_apis = HttpApis(ACCOUNT, self.lambda_state, self._data_plane, self._metrics)
+        """Delete the state of moto, patch moto and serve requests."""
+        moto_state.reset()
+        self._running.enter_context(self._corrections.patched())
+        self._running.callback(self._folder_push.close)
+        self._running.callback(self._launcher.close)
+        self._running.callback(self._data_plane.close)
+        serve(self._server)
+        self._running.callback(stop, self._server)
+        self._running.callback(self._http_apis.close)
+        self._running.callback(self._lambda.close)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for urls in self._urls.values():
-            urls.close()
-        self._http_apis.close()
-        self._server.app = NotFound()
-        self._data_plane.close()
-        self._launcher.close()
-        LambdaMetrics.current = None
-        self._corrected.__exit__(None, None, None)
-
-    @property
-    def url(self) -> str:
-        """The endpoint of every service."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        """Stop all servers and processes, and restore moto."""
+        self._running.close()
 
     @property
     def environ(self) -> dict[str, str]:
-        """What a child process needs in its environment to reach this AWS and nothing of the user's."""
+        """The environment variables with which a process reaches this AWS, and ignores the user's configuration."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -122,56 +163,31 @@ class EmbeddedAws:
 
     @property
     def calls(self) -> list[Call]:
-        """Every call so far, in order, the functions' own calls included (`caller`)."""
-        return list(self._front.calls)
+        """The calls so far, in the order of their arrival. They include those of functions (see `Call.caller`)."""
+        return list(self._gateway.calls)
 
     @property
     def used_by_roles(self) -> set[tuple[str, str, str]]:
-        """Role, action, resource of all that running functions did, or tried, and that Lambda did for them."""
-        return set(self._roles.asked)
-
-    @contextlib.contextmanager
-    def acting_as(self, role: str) -> Iterator[list[Need]]:
-        """The deployer may do what this role (its ARN) may, and no more; gives all that was asked of it."""
-        self._front.acting_as, self._front.needed = role, []
-        try:
-            yield self._front.needed
-        finally:
-            self._front.acting_as = None
-
-    def docker_push(self, repository: str, task_root: Path, tag: str) -> str:
-        """What push_image does, as the deployer: raises PermissionError when its role must not push there."""
-        if refused := self._front.permits(self._front.authorization.push(self.region, repository)):
-            raise PermissionError(f"denied: {refused.action} on {refused.resource}")
-        return self.push_image(repository, task_root, tag=tag)
+        """Role, action and resource of all permissions that were checked for roles of functions."""
+        return set(self._roles.checked)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """A boto3 client that never retries."""
-        return _client(service, region or self.region, self.url)
+        """Return a boto3 client without retries."""
+        key = service, region or self.region
+        if key not in self._clients:
+            self._clients[key] = session().client(
+                service,  # type: ignore[call-overload]
+                aws_access_key_id=ACCESS_KEY,
+                aws_secret_access_key=SECRET_KEY,
+                region_name=region or self.region,
+                endpoint_url=self.url,
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=960),
+            )
+        return self._clients[key]
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        """The answer to a request that a client in this process would send to `url`."""
-        return answer(self._front, request)
-
-    def deny(self, action: str, caller: str = DEPLOYER) -> Fault:
-        """From now on answers AccessDenied to calls that need this IAM action ("lambda:Create*" will do)."""
-        return self._front.faults.add(Fault(action, "deny", times=None, caller=caller))
-
-    def fail(self, action: str = "*", kind: Kind = "server_error", *, call: int = 1, times: int | None = 1) -> Fault:
-        """Lets the `call`-th of the deployer's matching calls from now on fail, and the `times` - 1 after it."""
-        return self._front.faults.add(Fault(action, kind, call, times))
-
-    def hook(self, hook: Hook) -> Callable[[], None]:
-        """Calls hook(call, number, "before" | "after") around each of the deployer's calls; number counts from 1.
-
-        Returns what takes the hook away again.
-        """
-        self._front.faults.hooks.append(hook)
-        return lambda: self._front.faults.hooks.remove(hook)
-
-    def clear_faults(self) -> None:
-        """Lets every call succeed again. Hooks stay."""
-        self._front.faults.clear()
+        """Return the response to a request of a client in this process, without a network connection."""
+        return send(self._gateway, request)
 
     def push_image(
         self,
@@ -184,94 +200,81 @@ class EmbeddedAws:
         media_type: str = DOCKER_MANIFEST,
         region: str | None = None,
     ) -> str:
-        """Puts an image that runs this task root into the embedded ECR. Returns its URI with the digest."""
+        """Store an image that runs this task root in ECR. Return its URI with the digest.
+
+        Create the repository if it does not exist.
+        """
         command = command or ["aws_lambda.handler.handler"]
         return self.registry.push(region or self.region, repository, task_root, command, architecture, tag, media_type)
 
+    def docker_push(self, repository: str, task_root: Path, tag: str) -> str:
+        """Push an image as the deployer. Raise PermissionError if the role that it acts as does not allow that."""
+        if denied := self._deployer.first_denied(self._deployer.authorization.push(self.region, repository)):
+            raise PermissionError(f"denied: {denied.action} on {denied.resource}")
+        return self.push_image(repository, task_root, tag=tag)
+
+    def acting_as(self, role: str) -> AbstractContextManager[list[Need]]:
+        """Restrict the deployer to the permissions of a role (its ARN). Yield the list of all checked permissions."""
+        return self._deployer.acting_as(role)
+
+    def deny(self, action: str, caller: str = DEPLOYER) -> Fault:
+        """Respond with AccessDenied to all calls that need this IAM action, such as "lambda:Create*"."""
+        return self._gateway.faults.add(Fault(action, "deny", times=None, caller=caller))
+
+    def fail(self, action: str = "*", kind: Kind = "server_error", *, call: int = 1, times: int | None = 1) -> Fault:
+        """Let `times` of the deployer's calls fail that match `action`, beginning with the call number `call`."""
+        return self._gateway.faults.add(Fault(action, kind, call, times))
+
+    def clear_faults(self) -> None:
+        """Remove all faults. Hooks stay."""
+        self._gateway.faults.clear()
+
+    def hook(self, hook: Hook) -> Callable[[], None]:
+        """Call `hook(call, number, "before" | "after")` around each call of the deployer, with numbers from 1.
+
+        Return a function that removes the hook.
+        """
+        self._gateway.faults.hooks.append(hook)
+        return lambda: self._gateway.faults.hooks.remove(hook)
+
     def run_schedule(self, name: str, scheduled_at: str) -> dict[str, Any]:
-        """Does what EventBridge does when a schedule is due; Lambda's answer. Raises AwsError if it may not."""
-        invocations = Invocations(self.lambda_state(), self._data_plane)
-        return self._scheduler.run(self.region, name, scheduled_at, invocations)
+        """Run a schedule as EventBridge does at its time. Return Lambda's response. Raise AwsError if it is refused."""
+        return self._scheduler.run(self.region, name, scheduled_at, self._lambda.invocations(self.region))
 
     def alarm_fires(self, name: str, region: str | None = None) -> bool:
-        """True when the alarm's own definition, applied to the metrics there are, says ALARM."""
+        """Return True if the current metrics put the alarm in state ALARM."""
         backend = cloudwatch_backends[ACCOUNT][region or self.region]
         return alarm_state(backend, backend.alarms[name], self.clock.time()) == "ALARM"
 
     def log_messages(self, group: str, region: str | None = None) -> list[str]:
-        """Every message in a log group, in order of time."""
-        return moto_corrections.log_messages(ACCOUNT, region or self.region, group)
+        """Return all messages of a log group in the order of their timestamps."""
+        return log_messages(ACCOUNT, region or self.region, group)
 
     def environments(self, function: str | None = None) -> list[ExecutionEnvironment]:
-        """The execution environments there are now, of one function or of all."""
+        """Return the current execution environments of one function, or of all functions."""
         return self._data_plane.environments(function)
 
     def lambda_state(self, region: str | None = None) -> LambdaState:
-        """What Lambda knows, for tests that set limits such as `account_concurrency`."""
-        return self._lambda_api(region or self.region).state
+        """Return the state of Lambda, in which tests set limits such as `account_concurrency`."""
+        return self._lambda.state(region or self.region)
 
-    def _open_http_api(self, region: str, api_id: str) -> str:
-        return self._http_apis.open(region, api_id)
-
-    def _close_http_api(self, api_id: str) -> None:
-        self._http_apis.close(api_id)
-
-    def _role_of(self, access_key: str) -> str | None:
-        return self._data_plane.role_of(access_key)
-
-    def _credentials_of(self, token: str) -> dict[str, str] | None:
-        return self._data_plane.credentials(token)
-
-    def _lambda_api(self, region: str) -> LambdaApi:
-        with self._lock:
-            if region not in self._apis:
-                self._apis[region] = self._new_lambda_api(region)
-            return self._apis[region]
-
-    def _new_lambda_api(self, region: str) -> LambdaApi:
-        state = LambdaState(
+    def _new_lambda_state(self, region: str) -> LambdaState:
+        return LambdaState(
             ACCOUNT, region, self.clock, self.delays, self.registry, self._roles.can_assume, self._roles.allow
         )
-        plane = self._data_plane
+
+    def _new_url_server(self, state: LambdaState) -> FunctionUrlServer:
         keys = {ACCESS_KEY: SECRET_KEY}
-        urls = FunctionUrlServer(state, plane, self._metrics, lambda: keys, self._front.permits)
-        self._urls[region] = urls
-        groups = (
-            Functions(state, plane.forget, plane.take_snapshot),
-            Aliases(state),
-            Permissions(state),
-            Settings(state),
-            FunctionUrls(state, urls.open),
-            ProvisionedConcurrency(state, plane),
-            Invocations(state, plane),
-        )
-        return LambdaApi(state, groups)
+        return FunctionUrlServer(state, self._data_plane, self._metrics, lambda: keys, self._deployer.first_denied)
 
 
-@cache
-def _client(service: Any, region: str, url: str) -> Any:
-    return moto_corrections.session().client(
-        service,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        region_name=region,
-        endpoint_url=url,
-        config=Config(retries={"total_max_attempts": 1}, read_timeout=960),
-    )
+class _RequestHandler(MotoRequestHandler):
+    """Handle the requests of one connection."""
 
-
-@cache
-def _endpoint() -> BaseWSGIServer:
-    """Listens as long as this process lives, so that clients for one embedded AWS reach the next one too."""
-    server = make_server("127.0.0.1", 0, NotFound(), threaded=True, request_handler=_Handler)
-    serve(server)
-    return server
-
-
-class _Handler(MotoRequestHandler):
     def handle(self) -> None:
-        with contextlib.suppress(OSError):  # a connection that a fault has broken
+        """Ignore a connection that a fault has reset."""
+        with contextlib.suppress(OSError):
             super().handle()
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nobody reads werkzeug's access log."""
+        """Write no access log."""

@@ -20,7 +20,7 @@ from functools import partial
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from embedded_aws.containers.docker import docker, engine_architecture
+from embedded_aws.containers.docker_engine import docker, engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing
 from scripts.acceptance_scenario import eventually, run_scenario
 from scripts.command_line import ScriptError, handle_sigterm_like_ctrl_c, parse_answers, say, temporary_project

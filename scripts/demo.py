@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from embedded_aws import EmbeddedAws
-from embedded_aws.containers.docker import docker_aws, engine_architecture
+from embedded_aws.containers.docker_aws import docker_aws
+from embedded_aws.containers.docker_engine import engine_architecture
 from embedded_aws.containers.dockerfile import DockerfileError
 from embedded_aws.containers.task_root import build_task_root
 from embedded_aws.ecr.docker_registry import EngineMissing

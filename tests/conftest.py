@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from pytest_cookies.plugin import Cookies
 
-from embedded_aws.containers.docker import engine_architecture
+from embedded_aws.containers.docker_engine import engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing, registry_program
 from scripts.projects import CHOICES, COMBINATIONS, Project, combination_name
 from tests.support.bake import Bake, bake_project

@@ -1,4 +1,4 @@
-"""API Gateway HTTP APIs over real HTTP: one port for each, with the limits, refusals, metrics and logs of AWS's."""
+"""Serve the HTTP APIs of API Gateway over HTTP, each on its own port, with AWS's limits, errors, metrics and logs."""
 
 import json
 import re
@@ -14,24 +14,31 @@ from urllib.parse import unquote
 from moto.apigatewayv2.models import Api, ApiGatewayV2Backend, Integration, Stage, apigatewayv2_backends
 from moto.logs.models import logs_backends
 
-from embedded_aws.cloudwatch.logs import moto_lock
 from embedded_aws.cloudwatch.metrics import LambdaMetrics
 from embedded_aws.errors import AwsError
 from embedded_aws.http_server import LoopbackServer, stop
 from embedded_aws.iam.policy import allows
-from embedded_aws.lambda_.data_plane import DataPlane, Result
-from embedded_aws.lambda_.http_events import MalformedAnswer, Reply, Request, event, handler, response
+from embedded_aws.lambda_.data_plane import DataPlane, InvocationResult
+from embedded_aws.lambda_.http_events import (
+    HttpRequest,
+    HttpResponse,
+    MalformedResponse,
+    build_event,
+    parse_response,
+    request_handler,
+)
 from embedded_aws.lambda_.state import LambdaState
+from embedded_aws.moto_state import moto_lock
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-MAX_HEAD_BYTES = 10_240  # request line and header values
+MAX_HEADERS_BYTES = 10_240  # request line and header values
 MAX_BODY_BYTES = 10 * 1024 * 1024
 STAGE = ROUTE = "$default"
-FUNCTION = re.compile(r"arn:aws:lambda:[^:]+:\d+:function:([^:/]+)(?::([^:/]+))?(?:/invocations)?$")
+FUNCTION_ARN = re.compile(r"arn:aws:lambda:[^:]+:\d+:function:([^:/]+)(?::([^:/]+))?(?:/invocations)?$")
 
 
 class HttpApis:
-    """The ports of all HTTP APIs. What an API is, moto knows."""
+    """The ports of all HTTP APIs. moto stores the APIs themselves."""
 
     def __init__(
         self,
@@ -48,80 +55,84 @@ class HttpApis:
         self._buckets: dict[str, TokenBucket] = {}
 
     def open(self, region: str, api_id: str) -> str:
-        """Starts to serve an API. Returns its endpoint."""
-        server = LoopbackServer(handler(lambda request: self._serve(region, api_id, request)))
+        """Start serving an API. Return its endpoint."""
+        server = LoopbackServer(request_handler(lambda request: self._serve(region, api_id, request)))
         self._servers[api_id] = server
         return f"http://{server.address}"
 
     def close(self, api_id: str = "") -> None:
-        """Stops serving one API, or all."""
-        for held in [api_id] if api_id else list(self._servers):
-            if server := self._servers.pop(held, None):
+        """Stop serving one API, or all of them."""
+        for closed_id in [api_id] if api_id else list(self._servers):
+            if server := self._servers.pop(closed_id, None):
                 stop(server)
 
-    def _serve(self, region: str, api_id: str, request: Request) -> Reply:
-        begun = time.monotonic()
+    def _serve(self, region: str, api_id: str, request: HttpRequest) -> HttpResponse:
+        """Return the response, publish the metrics and write the access log."""
+        started_at = time.monotonic()
         request_id = str(uuid.uuid4())
-        reply, problem = self._reply(region, api_id, request, request_id)
-        latency_ms = (time.monotonic() - begun) * 1000
-        counts = {
+        response, log_values = self._respond(region, api_id, request, request_id)
+        latency_ms = (time.monotonic() - started_at) * 1000
+        values = {
             "Count": 1.0,
-            "4xx": float(reply.status // 100 == 4),
-            "5xx": float(reply.status // 100 == 5),
+            "4xx": float(response.status // 100 == 4),
+            "5xx": float(response.status // 100 == 5),
             "Latency": latency_ms,
         }
         dimensions = (("ApiId", api_id),), (("ApiId", api_id), ("Stage", STAGE))
-        self._metrics.count(region, "AWS/ApiGateway", dimensions, counts)
-        self._log(
-            region, api_id, request, reply, {"requestId": request_id, "responseLatency": f"{latency_ms:.0f}"} | problem
-        )
-        return Reply(reply.status, reply.body, [*reply.headers, ("Apigw-Requestid", request_id)])
+        self._metrics.count(region, "AWS/ApiGateway", dimensions, values)
+        log_values = {"requestId": request_id, "responseLatency": f"{latency_ms:.0f}", **log_values}
+        self._write_access_log(region, api_id, request, response, log_values)
+        return HttpResponse(response.status, response.body, [*response.headers, ("Apigw-Requestid", request_id)])
 
-    def _reply(self, region: str, api_id: str, request: Request, request_id: str) -> tuple[Reply, dict[str, str]]:
-        """The answer, and what of it only the access log tells."""
+    def _respond(
+        self, region: str, api_id: str, request: HttpRequest, request_id: str
+    ) -> tuple[HttpResponse, dict[str, str]]:
+        """Return the response, and additional values for the access log."""
         backend, state = apigatewayv2_backends[self._account][region], self._lambda_state(region)
-        target = target_of(backend, api_id, request)
+        target = find_target(backend, api_id, request)
         if target is None:
-            return _refused(403, "Forbidden")
+            return _error(403, "Forbidden")
         api_id, stage = target
-        head = len(request.target) + sum(map(len, [*request.headers.values(), *request.cookies]))
-        if head > MAX_HEAD_BYTES:
-            return _refused(431, "Request Header Fields Too Large")
+        headers_bytes = len(request.target) + sum(map(len, [*request.headers.values(), *request.cookies]))
+        if headers_bytes > MAX_HEADERS_BYTES:
+            return _error(431, "Request Header Fields Too Large")
         if len(request.body) > MAX_BODY_BYTES:
-            return _refused(413, "Request Entity Too Large")
-        integration = _integration(backend.apis[api_id])
+            return _error(413, "Request Entity Too Large")
+        integration = _find_integration(backend.apis[api_id])
         if stage is None or integration is None:
-            return _refused(404, "Not Found")
-        if not self._bucket(api_id, stage).takes(state.clock.time()):
-            return _refused(429, "Too Many Requests")
-        found = FUNCTION.search(integration.integration_uri)
-        if found is None:
-            return _failed("Invalid integration")
-        name, qualifier = found[1], found[2] or ""
-        source = f"arn:aws:execute-api:{region}:{self._account}:{api_id}/{stage.name}/{ROUTE}"
-        if not _permitted(state, name, qualifier, source):
-            because = "The IAM role configured on the integration or API Gateway doesn't have permissions to call the "
-            return _failed(f"{because}integration.")
-        payload = json.dumps(self._event(request, api_id, stage.name, request_id)).encode()
-        return self._invoked(state, name, qualifier, payload, request.trace_id)
+            return _error(404, "Not Found")
+        if not self._bucket(api_id, stage).take(state.clock.time()):
+            return _error(429, "Too Many Requests")
+        match = FUNCTION_ARN.search(integration.integration_uri)
+        if match is None:
+            return _integration_error("Invalid integration")
+        name, qualifier = match[1], match[2] or ""
+        source_arn = f"arn:aws:execute-api:{region}:{self._account}:{api_id}/{stage.name}/{ROUTE}"
+        if not _is_permitted(state, name, qualifier, source_arn):
+            return _integration_error(
+                "The IAM role configured on the integration or API Gateway doesn't have permissions to call the "
+                "integration."
+            )
+        payload = json.dumps(self._build_event(request, api_id, stage.name, request_id)).encode()
+        return self._invoke(state, name, qualifier, payload, request.trace_id)
 
-    def _event(self, request: Request, api_id: str, stage: str, request_id: str) -> dict[str, Any]:
-        """As a function URL's, but with the path decoded, and cut at a "?" that was encoded in it.
+    def _build_event(self, request: HttpRequest, api_id: str, stage: str, request_id: str) -> dict[str, Any]:
+        """Return the event of a function URL, but with the path decoded and cut at an encoded "?".
 
         The name of a stage stays in the path. Captures from AWS: https://github.com/hotsock/voker/pull/8,
         https://github.com/logandk/serverless-wsgi/issues/191
         """
-        made = event(request, self._account, request_id)
-        path = unquote(made["rawPath"]).partition("?")[0]
-        made["rawPath"] = made["requestContext"]["http"]["path"] = path
-        made["requestContext"] |= {"accountId": self._account, "apiId": api_id, "stage": stage}
-        return made
+        event = build_event(request, self._account, request_id)
+        path = unquote(event["rawPath"]).partition("?")[0]
+        event["rawPath"] = event["requestContext"]["http"]["path"] = path
+        event["requestContext"] |= {"accountId": self._account, "apiId": api_id, "stage": stage}
+        return event
 
-    def _invoked(
+    def _invoke(
         self, state: LambdaState, name: str, qualifier: str, payload: bytes, trace_id: str
-    ) -> tuple[Reply, dict[str, str]]:
-        """API Gateway waits 30 s at most; the function goes on and nobody hears of it."""
-        future: Future[Result] = Future()
+    ) -> tuple[HttpResponse, dict[str, str]]:
+        """Invoke the function and wait for at most 30 s. After that, the function continues without a caller."""
+        future: Future[InvocationResult] = Future()
 
         def invoke() -> None:
             try:
@@ -133,17 +144,18 @@ class HttpApis:
         try:
             result = future.result(timeout=state.delays.integration_timeout_s)
         except TimeoutError:
-            return _failed("Endpoint request timed out", 503)
+            return _integration_error("Endpoint request timed out", 503)
         except AwsError as error:
-            return _failed(error.message, 503 if error.status == 429 else 500)
+            return _integration_error(error.message, 503 if error.status == 429 else 500)
         if result.outcome.status != "success":
-            return _failed("The Lambda function returned the following error: Unhandled.")
+            return _integration_error("The Lambda function returned the following error: Unhandled.")
         try:
-            return response(result.outcome.payload), {}
-        except MalformedAnswer:
-            return _failed("Malformed Lambda proxy response")
+            return parse_response(result.outcome.payload), {}
+        except MalformedResponse:
+            return _integration_error("Malformed Lambda proxy response")
 
     def _bucket(self, api_id: str, stage: Stage) -> "TokenBucket":
+        """Return the bucket of the API. Start with a new one when the stage's throttling settings change."""
         settings = stage.default_route_settings
         rate, burst = settings.get("throttlingRateLimit", 10_000), settings.get("throttlingBurstLimit", 5_000)
         bucket = self._buckets.get(api_id)
@@ -151,8 +163,10 @@ class HttpApis:
             bucket = self._buckets[api_id] = TokenBucket(rate, burst)
         return bucket
 
-    def _log(self, region: str, api_id: str, request: Request, reply: Reply, more: dict[str, str]) -> None:
-        """One line into the log group that the stage names, in the stage's own format."""
+    def _write_access_log(
+        self, region: str, api_id: str, request: HttpRequest, response: HttpResponse, values: dict[str, str]
+    ) -> None:
+        """Write a line in the stage's format to the stage's log group."""
         with moto_lock:
             api = apigatewayv2_backends[self._account][region].apis.get(api_id)
             settings = api.stages[STAGE].access_log_settings if api and STAGE in api.stages else None
@@ -167,13 +181,13 @@ class HttpApis:
                 "path": request.target.partition("?")[0],
                 "protocol": request.protocol,
                 "requestTime": datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000"),
-                "responseLength": str(len(reply.body)),
+                "responseLength": str(len(response.body)),
                 "routeKey": ROUTE,
                 "stage": STAGE,
-                "status": str(reply.status),
-                **more,
+                "status": str(response.status),
+                **values,
             }
-            line = re.sub(r"\$context\.([\w.]+)", lambda found: values.get(found[1], "-"), settings["format"])
+            line = re.sub(r"\$context\.([\w.]+)", lambda match: values.get(match[1], "-"), settings["format"])
             if api_id not in groups[group].streams:
                 groups[group].create_log_stream(api_id)
             now_ms = int(self._lambda_state(region).clock.time() * 1000)
@@ -181,24 +195,26 @@ class HttpApis:
 
 
 class TokenBucket:
-    """`burst` requests at once, refilled by `rate` a second."""
+    """A token bucket that holds `burst` tokens and gains `rate` tokens per second."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self.rate, self.burst = rate, burst
         self._tokens, self._at_s = float(burst), 0.0
         self._lock = threading.Lock()
 
-    def takes(self, now_s: float) -> bool:
+    def take(self, now_s: float) -> bool:
+        """Take a token. Return False if there is none."""
         with self._lock:
             self._tokens = min(float(self.burst), self._tokens + (now_s - self._at_s) * self.rate)
             self._at_s = now_s
-            taken = self._tokens >= 1
-            self._tokens -= taken
-            return taken
+            if self._tokens < 1:
+                return False
+            self._tokens -= 1
+            return True
 
 
-def target_of(backend: ApiGatewayV2Backend, api_id: str, request: Request) -> tuple[str, Stage | None] | None:
-    """The API and stage that a request gets. A custom domain is reachable on every API's port."""
+def find_target(backend: ApiGatewayV2Backend, api_id: str, request: HttpRequest) -> tuple[str, Stage | None] | None:
+    """Return the ID of the API and the stage for a request. A custom domain is reachable on every API's port."""
     domain = request.headers.get("host", "").partition(":")[0].lower()
     mapping = next((m for m in backend.api_mappings.values() if m.domain_name == domain), None)
     if mapping:
@@ -207,28 +223,30 @@ def target_of(backend: ApiGatewayV2Backend, api_id: str, request: Request) -> tu
     api = backend.apis.get(api_id)
     if api is None or domain not in ("127.0.0.1", "localhost"):
         return None
-    first = request.target.partition("?")[0].split("/")[1]  # any stage but $default is a part of the path
-    return api_id, api.stages.get(first) or api.stages.get(STAGE)
+    first_segment = request.target.partition("?")[0].split("/")[1]  # the name of any stage except $default
+    return api_id, api.stages.get(first_segment) or api.stages.get(STAGE)
 
 
-def _integration(api: Api) -> Integration | None:
+def _find_integration(api: Api) -> Integration | None:
     route = next((route for route in api.routes.values() if route.route_key == ROUTE), None)
     return api.integrations.get(str(route.target).removeprefix("integrations/")) if route else None
 
 
-def _permitted(state: LambdaState, name: str, qualifier: str, source_arn: str) -> bool:
+def _is_permitted(state: LambdaState, name: str, qualifier: str, source_arn: str) -> bool:
+    """Return True if the function's policy allows API Gateway to invoke it for this API and route."""
     with state.lock:
         function = state.functions.get(name)
         policy = function.policies.get(qualifier) if function else None
         statements = list(policy.statements) if policy else []
-    who, context = "apigateway.amazonaws.com", {"AWS:SourceArn": source_arn, "AWS:SourceAccount": state.account}
-    return allows(statements, "lambda:InvokeFunction", principal=who, context=context)
+    context = {"AWS:SourceArn": source_arn, "AWS:SourceAccount": state.account}
+    return allows(statements, "lambda:InvokeFunction", principal="apigateway.amazonaws.com", context=context)
 
 
-def _refused(status: int, message: str) -> tuple[Reply, dict[str, str]]:
-    return Reply.json(status, message=message), {}
+def _error(status: int, message: str) -> tuple[HttpResponse, dict[str, str]]:
+    return HttpResponse.json(status, message=message), {}
 
 
-def _failed(because: str, status: int = 500) -> tuple[Reply, dict[str, str]]:
+def _integration_error(log_message: str, status: int = 500) -> tuple[HttpResponse, dict[str, str]]:
+    """Return an error that hides its reason from the client and writes it to the access log."""
     message = "Service Unavailable" if status == 503 else "Internal Server Error"
-    return Reply.json(status, message=message), {"integrationErrorMessage": because}
+    return HttpResponse.json(status, message=message), {"integrationErrorMessage": log_message}

@@ -1,7 +1,6 @@
-"""Where does a line that a function writes go? Into CloudWatch Logs as Lambda's log format says, and into the tail."""
+"""Write the output of a function and Lambda's own records to CloudWatch Logs, and keep the tail for Invoke."""
 
 import json
-import threading
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -10,17 +9,17 @@ from moto.logs.models import logs_backends
 
 from embedded_aws.clock import Clock
 from embedded_aws.iam.roles import Roles
-from embedded_aws.lambda_.state import Deployed
+from embedded_aws.lambda_.deployed_version import DeployedVersion
+from embedded_aws.moto_state import moto_lock
 
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 TAIL_BYTES = 4096
-moto_lock = threading.RLock()  # moto's backends are not safe under threads
 
 
 class LogStream:
     """The log stream of one execution environment."""
 
-    def __init__(self, account: str, region: str, clock: Clock, roles: Roles, deployed: Deployed) -> None:
+    def __init__(self, account: str, region: str, clock: Clock, roles: Roles, deployed: DeployedVersion) -> None:
         self._clock = clock
         self._backend = logs_backends[account][region]
         self._roles = roles
@@ -36,28 +35,30 @@ class LogStream:
         self._tail = bytearray()
         self._writable: bool | None = None
 
-    def line(self, text: str) -> None:
-        """A line from the function's stdout or stderr. JSON lines below the application's level are dropped."""
-        if text and self._wanted(text):
+    def write_line(self, text: str) -> None:
+        """Write a line of the function's output. Drop JSON lines below the application log level."""
+        if text and self._is_enabled(text):
             self._put(text)
 
-    def platform(self, kind: str, record: dict[str, Any], level: str, text: str = "") -> None:
-        """A line of Lambda's own: JSON in the JSON format if the level is wanted, else its text form if it has one."""
+    def write_record(self, kind: str, record: dict[str, Any], level: str, text: str = "") -> None:
+        """Write one of Lambda's own records.
+
+        In the JSON format, write it if the system log level includes `level`. In the text format, write `text`.
+        """
         if self.json:
             if LEVELS.index(level) >= LEVELS.index(self._system_level):
-                self._put(
-                    json.dumps({"time": self._timestamp(), "type": kind, "record": record}, separators=(",", ":"))
-                )
+                message = {"time": self._timestamp(), "type": kind, "record": record}
+                self._put(json.dumps(message, separators=(",", ":")))
         elif text:
             self._put(text)
 
     def take_tail(self) -> bytes:
-        """The last 4 KB since the last call."""
+        """Return the last 4 KB written since the previous call."""
         tail = bytes(self._tail[-TAIL_BYTES:])
         self._tail.clear()
         return tail
 
-    def _wanted(self, text: str) -> bool:
+    def _is_enabled(self, text: str) -> bool:
         if not self.json or not text.startswith("{"):
             return True
         try:
@@ -75,19 +76,27 @@ class LogStream:
                 self._backend.groups[self.group].put_log_events(self.name, [event])
 
     def _open(self) -> bool:
-        """Makes group and stream as Lambda does, if the role allows it. Lines that cannot be written are lost."""
+        """Create the log group and stream if the role allows it. Return False if lines cannot be written."""
         if self._writable is None:
-            self._writable = self._allowed("CreateLogStream") and self._allowed("PutLogEvents")
+            self._writable = self._is_allowed("CreateLogStream") and self._is_allowed("PutLogEvents")
             if self.group not in self._backend.groups:
-                self._writable = self._writable and self._allowed("CreateLogGroup")
+                self._writable = self._writable and self._is_allowed("CreateLogGroup")
                 if self._writable:
                     self._backend.create_log_group(self.group, {})
             if self._writable:
                 self._backend.create_log_stream(self.group, self.name)
         return self._writable and self.group in self._backend.groups
 
-    def _allowed(self, action: str) -> bool:
+    def _is_allowed(self, action: str) -> bool:
         return self._roles.allow(self._role, f"logs:{action}", self._arn)
 
     def _timestamp(self) -> str:
         return datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def log_messages(account: str, region: str, group: str) -> list[str]:
+    """Return all messages of a log group in the order of their timestamps, or none if it does not exist."""
+    log_group: Any = logs_backends[account][region].groups.get(group)
+    streams = list(log_group.streams.values()) if log_group else []  # copied, because functions may be writing
+    events = [event for stream in streams for event in list(stream.events)]
+    return [event.message for event in sorted(events, key=lambda event: event.timestamp)]

@@ -1,14 +1,13 @@
-"""Which metrics do Lambda and API Gateway publish, and would an alarm on them fire?"""
+"""Store the metrics that Lambda and API Gateway publish, and evaluate alarms on them."""
 
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatumBase, Statistics
-from moto.core.common_models import CloudWatchMetricProvider
+from moto.cloudwatch.models import CloudWatchBackend, MetricAggregatedDatum, MetricDatumBase
 
 from embedded_aws.clock import Clock
 
@@ -28,108 +27,90 @@ class Bucket:
 
     total: float = 0.0
     count: float = 0.0
-    least: float = float("inf")
-    most: float = float("-inf")
+    minimum: float = float("inf")
+    maximum: float = float("-inf")
 
     def add(self, value: float) -> None:
-        self.total, self.count = self.total + value, self.count + 1
-        self.least, self.most = min(self.least, value), max(self.most, value)
+        """Add a data point."""
+        self.total += value
+        self.count += 1
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
 
 
-class LambdaMetrics(CloudWatchMetricProvider):
-    """The services' own metrics, kept by the minute as CloudWatch keeps them. moto asks this class for them."""
-
-    current: ClassVar["LambdaMetrics | None"] = None
+class LambdaMetrics:
+    """The metrics that Lambda and API Gateway publish, with a resolution of one minute as in CloudWatch."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[tuple[str, str, str, Dimensions, int], Bucket] = defaultdict(Bucket)
-        LambdaMetrics.current = self
 
     def put(self, region: str, function: str, qualifier: str, values: dict[str, float]) -> None:
-        """Counts under the function, and under function and qualifier when the invocation named one."""
-        resource = f"{function}:{qualifier}" if qualifier else function
-        sets = (("FunctionName", function),), (("FunctionName", function), ("Resource", resource))
-        self.count(region, "AWS/Lambda", sets, values)
+        """Add values for the dimension FunctionName, and for FunctionName with Resource, as Lambda does.
 
-    def count(self, region: str, namespace: str, sets: Iterable[Dimensions], values: dict[str, float]) -> None:
-        """Counts under each of these sets of dimensions."""
+        https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
+        """
+        resource = f"{function}:{qualifier}" if qualifier else function
+        dimension_sets = (("FunctionName", function),), (("FunctionName", function), ("Resource", resource))
+        self.count(region, "AWS/Lambda", dimension_sets, values)
+
+    def count(
+        self, region: str, namespace: str, dimension_sets: Iterable[Dimensions], values: dict[str, float]
+    ) -> None:
+        """Add values, by the name of the metric, for each of these sets of dimensions."""
         minute = int(self._clock.time()) // MINUTE_S * MINUTE_S
         with self._lock:
             for name, value in values.items():
-                for dimensions in sets:
+                for dimensions in dimension_sets:
                     self._buckets[region, namespace, name, dimensions, minute].add(value)
 
-    @staticmethod
-    def get_cloudwatch_metrics(account_id: str, region: str) -> list[MetricDatumBase]:
-        self = LambdaMetrics.current
-        if self is None:
-            return []
+    def data(self, region: str) -> list[MetricDatumBase]:
+        """Return the metrics of a Region in moto's format."""
         with self._lock:
-            held = [(key, b) for key, b in self._buckets.items() if key[0] == region]
+            buckets = [(key, bucket) for key, bucket in self._buckets.items() if key[0] == region]
         return [
             MetricAggregatedDatum(
-                namespace, name, b.least, b.most, b.count, b.total,
-                [{"Name": n, "Value": v} for n, v in dimensions],
+                namespace,
+                name,
+                bucket.minimum,
+                bucket.maximum,
+                bucket.count,
+                bucket.total,
+                [{"Name": key, "Value": value} for key, value in dimensions],
                 datetime.fromtimestamp(minute, UTC).replace(tzinfo=None),
             )
-            for (_, namespace, name, dimensions, minute), b in held
-        ]  # fmt: skip
-
-
-def get_metric_statistics(
-    self: CloudWatchBackend,
-    namespace: str,
-    metric_name: str,
-    start_time: datetime,
-    end_time: datetime,
-    period: int,
-    stats: list[str],
-    dimensions: list[dict[str, str]],
-    unit: str | None = None,
-) -> list[Statistics]:
-    """As AWS does: exactly these dimensions (moto takes any superset), periods aligned to the clock."""
-    wanted = {(d["Name"], d["Value"]) for d in dimensions or []}
-    start_time, end_time = (t.replace(tzinfo=None) for t in (start_time.replace(second=0, microsecond=0), end_time))
-    periods: dict[int, Statistics] = {}
-    for datum in sorted(self.get_all_metrics(), key=lambda d: d.timestamp):
-        same = datum.namespace == namespace and datum.name == metric_name and unit in (None, datum.unit)
-        if (
-            same
-            and start_time <= datum.timestamp < end_time
-            and {(d.name, d.value) for d in datum.dimensions} == wanted
-        ):
-            start = int(datum.timestamp.replace(tzinfo=UTC).timestamp()) // period * period
-            at = datetime.fromtimestamp(start, UTC).replace(tzinfo=None)
-            periods.setdefault(start, Statistics(stats, at)).metric_data.append(datum)
-    return list(periods.values())
+            for (_, namespace, name, dimensions, minute), bucket in buckets
+        ]
 
 
 def alarm_state(backend: CloudWatchBackend, alarm: Any, now_s: float) -> str:
-    """What CloudWatch makes of an alarm's own definition: OK, ALARM or INSUFFICIENT_DATA."""
-    period = int(alarm.period)
-    last = int(now_s) // period * period
+    """Evaluate the alarm's definition. Return OK, ALARM or INSUFFICIENT_DATA."""
+    period_s = int(alarm.period)
+    latest_start_s = int(now_s) // period_s * period_s
     breaching = missing = 0
-    for back in range(int(alarm.evaluation_periods)):
-        value = _value(backend, alarm, last - back * period, period)
-        missing += value is None
-        breaching += value is not None and COMPARISONS[alarm.comparison_operator](value, float(alarm.threshold))
-    treat = alarm.treat_missing_data or "missing"
-    if treat == "breaching":
+    for index in range(int(alarm.evaluation_periods)):
+        value = _statistic(backend, alarm, latest_start_s - index * period_s, period_s)
+        if value is None:
+            missing += 1
+        elif COMPARISONS[alarm.comparison_operator](value, float(alarm.threshold)):
+            breaching += 1
+    missing_data = alarm.treat_missing_data or "missing"
+    if missing_data == "breaching":
         breaching += missing
     if breaching >= int(alarm.datapoints_to_alarm or alarm.evaluation_periods):
         return "ALARM"
-    if missing == int(alarm.evaluation_periods) and treat in ("missing", "ignore"):
-        return alarm.state_value if treat == "ignore" else "INSUFFICIENT_DATA"
+    if missing == int(alarm.evaluation_periods) and missing_data in ("missing", "ignore"):
+        return alarm.state_value if missing_data == "ignore" else "INSUFFICIENT_DATA"
     return "OK"
 
 
-def _value(backend: CloudWatchBackend, alarm: Any, start: int, period: int) -> float | None:
-    begin, end = (datetime.fromtimestamp(at, UTC).replace(tzinfo=None) for at in (start, start + period))
-    dimensions = [{"Name": d.name, "Value": d.value} for d in alarm.dimensions]
-    found = get_metric_statistics(
-        backend, alarm.namespace, alarm.metric_name, begin, end, period, [alarm.statistic], dimensions
+def _statistic(backend: CloudWatchBackend, alarm: Any, start_s: int, period_s: int) -> float | None:
+    """Return the alarm's statistic for one period, or None without data."""
+    start, end = (datetime.fromtimestamp(at_s, UTC).replace(tzinfo=None) for at_s in (start_s, start_s + period_s))
+    dimensions = [{"Name": dimension.name, "Value": dimension.value} for dimension in alarm.dimensions]
+    statistics = backend.get_metric_statistics(
+        alarm.namespace, alarm.metric_name, start, end, period_s, [alarm.statistic], dimensions
     )
     name = "sample_count" if alarm.statistic == "SampleCount" else alarm.statistic.lower()
-    return float(getattr(found[0], name)) if found else None
+    return float(getattr(statistics[0], name)) if statistics else None

@@ -1,0 +1,1 @@
+"""Images: the task root of a Dockerfile, and execution environments in containers."""

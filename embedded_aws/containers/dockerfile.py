@@ -1,4 +1,4 @@
-"""What a Dockerfile says, read strictly: an instruction, flag or form that is not understood here is an error."""
+"""Parse Dockerfiles. Raise DockerfileError for every instruction, flag and syntax that is not supported."""
 
 import json
 import re
@@ -12,11 +12,13 @@ KNOWN = {"FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "CMD"}
 
 
 class DockerfileError(ValueError):
-    """Says the line and what is not understood."""
+    """The Dockerfile cannot be parsed or built. The message starts with the line."""
 
 
 @dataclass(frozen=True)
 class Instruction:
+    """An instruction with its flags, such as --from, and the text after them."""
+
     line: int
     name: str
     flags: Mapping[str, str]
@@ -29,7 +31,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Stage:
-    """One FROM and what follows it."""
+    """A FROM instruction and the instructions up to the next one."""
 
     base: str
     name: str
@@ -38,12 +40,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    arguments: Mapping[str, str]  # the ARGs before the first FROM, which a stage takes over by naming them
+    """The stages, and the ARGs before the first FROM, which a stage can declare to use them."""
+
+    arguments: Mapping[str, str]
     stages: list[Stage]
 
 
 def parse(text: str, build_arguments: Mapping[str, str]) -> Dockerfile:
-    """The stages of a Dockerfile; `build_arguments` are those the builder itself provides (TARGETARCH and the like)."""
+    """Parse a Dockerfile. `build_arguments` are those that the builder provides, such as TARGETARCH."""
     arguments: dict[str, str] = {}
     stages: list[Stage] = []
     for instruction in _instructions(text):
@@ -68,7 +72,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):  # also inside a continued line
             if re.match(r"#\s*escape\s*=", line, re.IGNORECASE):
-                raise DockerfileError(f"Dockerfile line {number}: the escape directive is not understood")
+                raise DockerfileError(f"Dockerfile line {number}: the escape directive is not supported")
             continue
         start = start or number
         if line.rstrip().endswith("\\"):
@@ -77,37 +81,40 @@ def _instructions(text: str) -> Iterator[Instruction]:
         yield _instruction(start, (logical + line).strip())
         logical, start = "", 0
     if logical:
-        raise DockerfileError(f"Dockerfile line {start}: ends in the middle of an instruction")
+        raise DockerfileError(f"Dockerfile line {start}: the last instruction is incomplete")
 
 
 def _instruction(line: int, text: str) -> Instruction:
     name, _, rest = text.partition(" ")
     name = name.upper()
     if name not in KNOWN:
-        raise DockerfileError(f"Dockerfile line {line}: {name} is not understood")
+        raise DockerfileError(f"Dockerfile line {line}: {name} is not supported")
     if "<<" in rest:
-        raise DockerfileError(f"Dockerfile line {line}: here-documents are not understood")
+        raise DockerfileError(f"Dockerfile line {line}: here-documents are not supported")
     flags = {}
     rest = rest.strip()
     while match := re.match(r"--([a-z]+)(?:=(\S+))?\s+", rest):
         if match[1] not in FLAGS.get(name, set()):
-            raise DockerfileError(f"Dockerfile line {line}: {name} --{match[1]} is not understood")
+            raise DockerfileError(f"Dockerfile line {line}: {name} --{match[1]} is not supported")
         if match[1] == "mount" and "type=cache" not in (match[2] or "").split(","):
-            raise DockerfileError(f"Dockerfile line {line}: only cache mounts are understood")
+            raise DockerfileError(f"Dockerfile line {line}: only cache mounts are supported")
         flags[match[1]] = match[2] or ""
         rest = rest[match.end() :]
     return Instruction(line, name, flags, rest)
 
 
 def expand(instruction: Instruction, variables: Mapping[str, str], text: str | None = None) -> str:
-    """`$NAME`, `${NAME}` and `${NAME:-default}` put in; a name that nothing sets is an error, not an empty text."""
+    """Return the instruction's text, or `text`, with `$NAME`, `${NAME}` and `${NAME:-default}` replaced.
+
+    Raise DockerfileError for a variable that is not set, where Docker would insert an empty string.
+    """
 
     def value(match: re.Match[str]) -> str:
         name, default = match[1] or match[2], match[3]
         if variables.get(name) or (name in variables and default is None):
             return variables[name]
         if default is None:
-            raise DockerfileError(f"Dockerfile line {instruction.line}: nothing sets ${name}")
+            raise DockerfileError(f"Dockerfile line {instruction.line}: ${name} is not set")
         return default
 
     text = instruction.text if text is None else text
@@ -115,31 +122,31 @@ def expand(instruction: Instruction, variables: Mapping[str, str], text: str | N
 
 
 def assignments(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, str]:
-    """`NAME=value …` of an ARG or ENV; an ARG without a value that nothing sets is left out."""
-    found = {}
+    """Return the variables that an ARG or ENV sets. An ARG without a value gets that of `variables`, if any."""
+    values = {}
     for word in shlex.split(instruction.text):
-        name, given, value = word.partition("=")
-        if given:
-            found[name] = expand(instruction, variables, value)
+        name, equals_sign, value = word.partition("=")
+        if equals_sign:
+            values[name] = expand(instruction, variables, value)
         elif instruction.name == "ENV":
-            raise DockerfileError(f"Dockerfile line {instruction.line}: ENV NAME=value")
+            raise DockerfileError(f"Dockerfile line {instruction.line}: write ENV NAME=value")
         elif name in variables:
-            found[name] = variables[name]
-    return found
+            values[name] = variables[name]
+    return values
 
 
-def words(instruction: Instruction) -> list[str]:
-    """The command of a CMD in its list form, the only one Lambda's entrypoint takes."""
+def command_list(instruction: Instruction) -> list[str]:
+    """Return the command of a CMD in its list form, the only one that Lambda's entrypoint accepts."""
     try:
-        found: list[str] = json.loads(instruction.text)
+        command: list[str] = json.loads(instruction.text)
     except ValueError:
-        raise DockerfileError(f'Dockerfile line {instruction.line}: CMD ["module.handler"]') from None
-    return found
+        raise DockerfileError(f'Dockerfile line {instruction.line}: write CMD ["module.handler"]') from None
+    return command
 
 
-def ignored(dockerignore: str, path: PurePosixPath) -> bool:
-    """Whether .dockerignore keeps `path` out: the last pattern that matches it or a folder of it decides."""
-    verdict = False
+def is_ignored(dockerignore: str, path: PurePosixPath) -> bool:
+    """Return True if .dockerignore excludes the path. The last pattern that matches it or a parent folder decides."""
+    excluded = False
     for line in dockerignore.splitlines():
         pattern = line.strip()
         if not pattern or pattern.startswith("#"):
@@ -147,11 +154,12 @@ def ignored(dockerignore: str, path: PurePosixPath) -> bool:
         keep = pattern.startswith("!")
         expression = _pattern(pattern.removeprefix("!").strip().strip("/").removeprefix("./"))
         if any(expression.fullmatch(str(part)) for part in (path, *list(path.parents)[:-1])):
-            verdict = not keep
-    return verdict
+            excluded = not keep
+    return excluded
 
 
 def _pattern(pattern: str) -> re.Pattern[str]:
+    """Return a pattern of .dockerignore as a regular expression."""
     pieces = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
     tokens = re.split(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])", pattern)
     return re.compile(
@@ -160,6 +168,7 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 def read(project: Path, build_arguments: Mapping[str, str]) -> tuple[Dockerfile, str]:
-    """The project's Dockerfile and the text of its .dockerignore."""
-    ignore = project / ".dockerignore"
-    return parse((project / "Dockerfile").read_text(), build_arguments), ignore.read_text() if ignore.exists() else ""
+    """Return the project's Dockerfile and the text of its .dockerignore."""
+    dockerfile = parse((project / "Dockerfile").read_text(), build_arguments)
+    ignore_file = project / ".dockerignore"
+    return dockerfile, ignore_file.read_text() if ignore_file.exists() else ""

@@ -1,4 +1,4 @@
-"""What a build has done before it does not do again: folders named by a digest of what made them."""
+"""Cache image layers as folders, each under a digest of the instruction and files that it was built from."""
 
 import fcntl
 import hashlib
@@ -15,7 +15,7 @@ KEPT_DAYS = 14
 
 
 class Layers:
-    """A folder of layers that any number of processes share."""
+    """A folder of layers, which several processes can share. `say` gets a line of progress for each layer."""
 
     def __init__(self, folder: Path, say: Callable[[str], object]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -27,15 +27,15 @@ class Layers:
 
     @contextmanager
     def making(self, key: str, title: str) -> Iterator[Path | None]:
-        """Yields an empty folder to fill, which becomes the layer; None when it is there already."""
+        """Yield an empty folder that becomes the layer, or None if the layer exists."""
         path = self[key]
-        started = time.monotonic()
+        started_at = time.monotonic()
         with open(self._folder / f"{key}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it, whatever happens to this process
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel releases it even if this process is killed
             if path.exists():
                 os.utime(path)
                 yield None
-                took = "cached"
+                duration = "cached"
             else:
                 draft = self._folder / f"draft-{uuid.uuid4().hex}"
                 draft.mkdir()
@@ -44,19 +44,20 @@ class Layers:
                     draft.rename(path)
                 finally:
                     shutil.rmtree(draft, ignore_errors=True)
-                took = f"{time.monotonic() - started:.1f}s"
+                duration = f"{time.monotonic() - started_at:.1f}s"
         if title:
-            self._say(f"{title if len(title) <= 90 else title[:89] + '…'}  ({took})")
+            self._say(f"{title if len(title) <= 90 else title[:89] + '…'}  ({duration})")
 
-    def forget(self) -> None:
-        """Layers that nobody used for two weeks go."""
+    def delete_unused(self) -> None:
+        """Delete the layers that no build has used for two weeks."""
         for path in self._folder.iterdir():
             try:
                 if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
             except OSError:
-                continue  # another process was faster
+                continue  # another process has deleted it
 
 
 def digest(*words: str) -> str:
+    """Return a digest of these strings, to be used as the key of a layer."""
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]

@@ -1,7 +1,8 @@
-"""The files that Lambda finds in /var/task, laid out without a container engine by doing what the Dockerfile says.
+"""Build the folder /var/task of a project's image from its Dockerfile, without a container engine.
 
-RUN lines run on this machine with absolute paths moved under a work folder, and `python` and `pip` are this machine's,
-so wheels and byte-code fit the Python that runs the function here. Every COPY and RUN makes a layer, kept by content.
+RUN instructions run on this machine. Their absolute paths are moved below a temporary folder, and `python` and `pip`
+are this machine's, so that wheels and bytecode match the Python that runs the function here. Each COPY and RUN creates
+a layer, which is cached by its content.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -24,36 +26,36 @@ from embedded_aws.containers.dockerfile import DockerfileError, Instruction
 from embedded_aws.containers.layers import Layers, digest
 
 TASK_ROOT = PurePosixPath("/var/task")
-# What AWS's base image sets, as far as a Dockerfile leans on it.
+# The variables of AWS's base image that a Dockerfile may use.
 BASE_ENVIRONMENT = {"LAMBDA_TASK_ROOT": str(TASK_ROOT), "LAMBDA_RUNTIME_DIR": "/var/runtime"}
-# Folders of this machine, which no RUN may touch.
-MACHINE = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
+# Folders of this machine, which a RUN must not use.
+MACHINE_FOLDERS = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 
-# pip and python of this machine; the second line takes a path with spaces, which #! does not. The function will run
-# here, so wheels are for here too, and pip may use the cache it has here.
-PYTHON = """\
+# The commands python and pip of a RUN. The second line allows a path with spaces, which #! does not. The options that
+# select a platform are dropped, because the function runs on this machine, and pip may use this machine's cache.
+PYTHON_WRAPPER = """\
 #!/bin/sh
 '''exec' {python} "$0" "$@"
 ' '''
 import os, sys
-given = [*(["-m", "pip"] if "pip" in os.path.basename(sys.argv[0]) else []), *sys.argv[1:]]
-if given[:2] == ["-m", "pip"]:
-    words, given = iter(given), []
+args = [*(["-m", "pip"] if "pip" in os.path.basename(sys.argv[0]) else []), *sys.argv[1:]]
+if args[:2] == ["-m", "pip"]:
+    words, args = iter(args), []
     for word in words:
         name, _, value = word.partition("=")
         if name in ("--platform", "--only-binary", "--python-version", "--implementation", "--abi"):
             value or next(words)
         elif name != "--no-cache-dir":
-            given.append(word)
+            args.append(word)
 for name in ("PLATFORM", "ONLY_BINARY", "PYTHON_VERSION", "IMPLEMENTATION", "ABI"):
     os.environ.pop("PIP_" + name, None)
-os.execv(sys.executable, [sys.executable, *given])
+os.execv(sys.executable, [sys.executable, *args])
 """
 
 
 @dataclass(frozen=True)
 class TaskRoot:
-    """`path` is shared by all who laid out the same content: read it, never write into it."""
+    """The files of an image below /var/task and its command. Do not write to `path`: other builds share it."""
 
     path: Path
     command: list[str]
@@ -61,7 +63,7 @@ class TaskRoot:
 
 @dataclass
 class _Stage:
-    """A stage while it is followed: `key` names the layer that holds its files so far."""
+    """The state of a stage during the build. `key` is the key of the layer with its files so far."""
 
     key: str
     environment: dict[str, str]
@@ -71,54 +73,56 @@ class _Stage:
 
 
 def build_task_root(project: Path, cache: Path, say: Callable[[str], object] = print) -> TaskRoot:
-    """The task root of `project`; `say` gets one line a RUN or COPY. Raises DockerfileError, also when a RUN fails."""
+    """Build the task root of a project. `say` gets a line for each RUN and COPY.
+
+    Raise DockerfileError if the Dockerfile uses something that is not supported here, or if a RUN fails.
+    """
     build = _Build(project, Layers(cache / "layers", say))
-    for described in build.file.stages:
-        stage = build.start(described.base)
-        for instruction in described.instructions:
-            build.follow(stage, instruction)
-        build.stages[described.name] = stage
-    strangers = [path.name for path in build.layers[stage.key].iterdir() if path.name != TASK_ROOT.parts[1]]
-    if strangers:
-        raise DockerfileError(f"Dockerfile: the last stage has files outside {TASK_ROOT}: {', '.join(strangers)}")
-    if stage.image_environment:  # which nothing hands to the function's process
+    for parsed in build.file.stages:
+        stage = build.start(parsed.base)
+        for instruction in parsed.instructions:
+            build.execute(stage, instruction)
+        build.stages[parsed.name] = stage
+    outside = [path.name for path in build.layers[stage.key].iterdir() if path.name != TASK_ROOT.parts[1]]
+    if outside:
+        raise DockerfileError(f"Dockerfile: the last stage has files outside {TASK_ROOT}: {', '.join(outside)}")
+    if stage.image_environment:  # the launcher of the function's process does not set it
         raise DockerfileError(
-            f"Dockerfile: ENV in the last stage is not understood: {', '.join(stage.image_environment)}"
+            f"Dockerfile: ENV in the last stage is not supported: {', '.join(stage.image_environment)}"
         )
-    build.layers.forget()
+    build.layers.delete_unused()
     return TaskRoot(_below(build.layers[stage.key], TASK_ROOT), stage.command)
 
 
 class _Build:
+    """The build of one project."""
+
     def __init__(self, project: Path, layers: Layers) -> None:
         self.project = project
         self.layers = layers
         self.stages: dict[str, _Stage] = {}
         machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-        given = {"OS": "linux", "ARCH": machine, "PLATFORM": f"linux/{machine}"}
-        self.given = {f"{side}{name}": value for side in ("BUILD", "TARGET") for name, value in given.items()}
-        self.file, self.dockerignore = dockerfile.read(project, self.given)
+        values = {"OS": "linux", "ARCH": machine, "PLATFORM": f"linux/{machine}"}
+        self.build_arguments = {
+            f"{side}{name}": value for side in ("BUILD", "TARGET") for name, value in values.items()
+        }
+        self.file, self.dockerignore = dockerfile.read(project, self.build_arguments)
 
     def start(self, base: str) -> _Stage:
+        """Return a stage that starts with the files of an earlier stage, or with an empty task root."""
         if base in self.stages:
-            before = self.stages[base]
-            return _Stage(
-                before.key,
-                dict(before.environment),
-                before.workdir,
-                list(before.command),
-                dict(before.image_environment),
-            )
+            return deepcopy(self.stages[base])
         key = digest("FROM", sys.version, platform.machine())
         with self.layers.making(key, "") as root:
             if root:
                 _below(root, TASK_ROOT).mkdir(parents=True)
         return _Stage(key, dict(BASE_ENVIRONMENT))
 
-    def follow(self, stage: _Stage, instruction: Instruction) -> None:
+    def execute(self, stage: _Stage, instruction: Instruction) -> None:
+        """Apply an instruction to the stage."""
         match instruction.name:
             case "ARG":
-                known = {**self.given, **self.file.arguments, **stage.environment}
+                known = {**self.build_arguments, **self.file.arguments, **stage.environment}
                 stage.environment.update(dockerfile.assignments(instruction, known))
             case "ENV":
                 values = dockerfile.assignments(instruction, stage.environment)
@@ -131,123 +135,137 @@ class _Build:
             case "RUN":
                 self.run(stage, instruction)
             case "CMD":
-                stage.command = dockerfile.words(instruction)
+                stage.command = dockerfile.command_list(instruction)
             case _:
-                raise DockerfileError(f"Dockerfile line {instruction.line}: {instruction.name} is not understood")
+                raise DockerfileError(f"Dockerfile line {instruction.line}: {instruction.name} is not supported")
 
     def copy(self, stage: _Stage, instruction: Instruction) -> None:
+        """Add files of the project, or of another stage, to the stage in a new layer."""
         *sources, target = dockerfile.expand(instruction, stage.environment).split()
         if "from" in instruction.flags:
             name = instruction.flags["from"]
             if name not in self.stages:
-                raise DockerfileError(f"Dockerfile line {instruction.line}: there is no stage {name}")
+                raise DockerfileError(f"Dockerfile line {instruction.line}: the stage {name} does not exist")
             context = self.layers[self.stages[name].key]
-            files = _found(instruction, context, sources, "")
+            files = _find_files(instruction, context, sources, "")
             content = context.name
         else:
             context = self.project
-            files = _found(instruction, context, sources, self.dockerignore)
-            content = digest(*(f"{name} {_content(path)}" for name, path in sorted(files.items())))
-        place = stage.workdir / target
-        a_file = len(sources) == 1 and (context / sources[0].lstrip("/")).is_file()
-        a_folder = target.endswith("/") or place == stage.workdir or _below(self.layers[stage.key], place).is_dir()
-        if a_file and not a_folder:
-            placed = dict(zip([place], files.values(), strict=True))
-        else:
-            placed = {place / name: path for name, path in files.items()}
-        before, stage.key = (
-            stage.key,
-            digest(stage.key, "COPY", content, *sources, str(place), str(a_file and not a_folder)),
+            files = _find_files(instruction, context, sources, self.dockerignore)
+            content = digest(*(f"{name} {_content_digest(path)}" for name, path in sorted(files.items())))
+        destination = stage.workdir / target
+        to_folder = (
+            target.endswith("/") or destination == stage.workdir or _below(self.layers[stage.key], destination).is_dir()
         )
+        from_file = len(sources) == 1 and (context / sources[0].lstrip("/")).is_file()
+        renamed = from_file and not to_folder
+        if renamed:
+            copies = dict(zip([destination], files.values(), strict=True))
+        else:
+            copies = {destination / name: path for name, path in files.items()}
+        previous = stage.key
+        stage.key = digest(previous, "COPY", content, *sources, str(destination), str(renamed))
         with self.layers.making(stage.key, str(instruction)) as root:
             if root:
-                shutil.copytree(self.layers[before], root, copy_function=os.link, dirs_exist_ok=True, symlinks=True)
-                for target_path, path in placed.items():
-                    copied = _below(root, target_path)
-                    copied.parent.mkdir(parents=True, exist_ok=True)
-                    copied.unlink(missing_ok=True)  # it may be a link to the layer before
-                    shutil.copy2(path, copied, follow_symlinks=False)
+                shutil.copytree(self.layers[previous], root, copy_function=os.link, dirs_exist_ok=True, symlinks=True)
+                for target_path, path in copies.items():
+                    copy = _below(root, target_path)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    copy.unlink(missing_ok=True)  # it may be a hard link to the file of the previous layer
+                    shutil.copy2(path, copy, follow_symlinks=False)
 
     def run(self, stage: _Stage, instruction: Instruction) -> None:
-        known = stage.environment
-        before = stage.key
-        stage.key = digest(before, "RUN", instruction.text, str(stage.workdir), json.dumps(known, sort_keys=True))
+        """Run a command on a copy of the stage's files in a new layer."""
+        variables = stage.environment
+        previous = stage.key
+        stage.key = digest(previous, "RUN", instruction.text, str(stage.workdir), json.dumps(variables, sort_keys=True))
         with self.layers.making(stage.key, str(instruction)) as root:
             if not root:
                 return
-            shutil.copytree(self.layers[before], root, dirs_exist_ok=True, symlinks=True)
+            shutil.copytree(self.layers[previous], root, dirs_exist_ok=True, symlinks=True)
             _below(root, stage.workdir).mkdir(parents=True, exist_ok=True)
-            with _this_machines_python() as tools:
-                here = tools / "root"  # a path without spaces, which RUN lines do not quote
-                here.symlink_to(root)
-                machine = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-                moved = {name: _moved(instruction, value, here) for name, value in known.items()}
-                done = subprocess.run(
-                    ["/bin/sh", "-c", _moved(instruction, instruction.text, here)],
-                    cwd=_below(here, stage.workdir),
-                    env={**machine, **moved, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"},
+            with _python_wrappers() as tools:
+                link = tools / "root"  # a path without spaces, which RUN instructions do not quote
+                link.symlink_to(root)
+                inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+                moved = {name: _move_paths(instruction, value, link) for name, value in variables.items()}
+                result = subprocess.run(
+                    ["/bin/sh", "-c", _move_paths(instruction, instruction.text, link)],
+                    cwd=_below(link, stage.workdir),
+                    env={**inherited, **moved, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"},
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     text=True,
                     check=False,
                 )
-            if done.returncode:
-                said = (done.stdout + done.stderr).strip()[-2000:]
-                raise DockerfileError(f"Dockerfile line {instruction.line}: {instruction} failed here\n{said}")
+            if result.returncode:
+                output = (result.stdout + result.stderr).strip()[-2000:]
+                raise DockerfileError(f"Dockerfile line {instruction.line}: {instruction} failed\n{output}")
 
 
 def _below(root: Path, path: PurePosixPath) -> Path:
+    """Return the absolute path of a container below a folder of this machine."""
     return root / path.relative_to("/")
 
 
-def _found(instruction: Instruction, context: Path, sources: list[str], ignore: str) -> dict[PurePosixPath, Path]:
-    """The files that COPY's sources mean, by their name below its target."""
-    found: dict[PurePosixPath, Path] = {}
+def _find_files(
+    instruction: Instruction, context: Path, sources: list[str], dockerignore: str
+) -> dict[PurePosixPath, Path]:
+    """Return the files that the sources of a COPY match, by their path below its destination."""
+    files: dict[PurePosixPath, Path] = {}
     for source in sources:
-        before = len(found)
+        count = len(files)
         for match in sorted(context.glob(source.strip("/"))) if source.strip("/.") else [context]:
-            for path in _files(match):
-                if not dockerfile.ignored(ignore, PurePosixPath(path.relative_to(context))):
-                    found[PurePosixPath(path.relative_to(match if match.is_dir() else match.parent))] = path
-        if len(found) == before:
+            for path in _walk(match):
+                if not dockerfile.is_ignored(dockerignore, PurePosixPath(path.relative_to(context))):
+                    files[PurePosixPath(path.relative_to(match if match.is_dir() else match.parent))] = path
+        if len(files) == count:
             raise DockerfileError(
-                f"Dockerfile line {instruction.line}: no {source} to COPY (.dockerignore may hide it)"
+                f"Dockerfile line {instruction.line}: {source} does not exist or is excluded by .dockerignore"
             )
-    return found
+    return files
 
 
-def _files(match: Path) -> Iterator[Path]:
-    if match.is_symlink() or not match.is_dir():
-        yield match
+def _walk(path: Path) -> Iterator[Path]:
+    """Return the file or link, or all files and links in the folder."""
+    if path.is_symlink() or not path.is_dir():
+        yield path
     else:
-        for path in sorted(match.iterdir()):
-            yield from _files(path)
+        for child in sorted(path.iterdir()):
+            yield from _walk(child)
 
 
-def _moved(instruction: Instruction, text: str, root: Path) -> str:
-    """`text` with its absolute paths under `root`; a path of the machine itself is refused."""
+def _move_paths(instruction: Instruction, text: str, root: Path) -> str:
+    """Return the text with all absolute paths moved below `root`.
+
+    Raise DockerfileError for a path in a system folder, where the command would use this machine's files.
+    """
 
     def move(match: re.Match[str]) -> str:
         path = match[0]
         if path == "/dev/null":
             return path
-        if path == "/" or path.startswith(tuple(f"{folder}/" for folder in MACHINE)) or path in MACHINE:
-            raise DockerfileError(f"Dockerfile line {instruction.line}: {path} is this machine's: that needs an engine")
+        if path == "/" or path in MACHINE_FOLDERS or path.startswith(tuple(f"{name}/" for name in MACHINE_FOLDERS)):
+            raise DockerfileError(
+                f"Dockerfile line {instruction.line}: {path} belongs to this machine; use a container engine"
+            )
         return f"{root}{path}"
 
     return re.sub(r"(?<![\w./:$})*-])/(?!/)[\w.\-/]*", move, text)
 
 
 @contextmanager
-def _this_machines_python() -> Iterator[Path]:
+def _python_wrappers() -> Iterator[Path]:
+    """Yield a folder with the commands python and pip, which run this machine's Python."""
     with tempfile.TemporaryDirectory(prefix="task-root-") as folder:
         for name in ("pip", "pip3", "python", "python3"):
             tool = Path(folder, name)
-            tool.write_text(PYTHON.format(python=shlex.quote(sys.executable)))
+            tool.write_text(PYTHON_WRAPPER.format(python=shlex.quote(sys.executable)))
             tool.chmod(0o755)
         yield Path(folder)
 
 
-def _content(path: Path) -> str:
+def _content_digest(path: Path) -> str:
+    """Return a digest of the content and of the executable bit of a file."""
     mode = "x" if os.access(path, os.X_OK) else "-"
     return mode + (os.readlink(path) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest())

@@ -1,0 +1,1 @@
+"""Networks of functions in a VPC."""

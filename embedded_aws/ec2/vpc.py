@@ -1,4 +1,4 @@
-"""What of AWS does a function in a VPC reach? Only what a gateway or an interface endpoint leads to.
+"""Restrict the AWS services that a function in a VPC can reach to those with a gateway or an interface endpoint.
 
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc-internet.html
 """
@@ -13,28 +13,36 @@ SERVICES = ("secretsmanager", "ssm")
 
 
 def endpoints(account: str, region: str, subnets: list[str], url: str) -> dict[str, str]:
-    """The variables by which a function in these subnets, or in no VPC, finds AWS."""
+    """Return the environment variables with the endpoints that a function in these subnets can reach.
+
+    A function outside a VPC, or in subnets with a gateway, reaches all services at `url`. Otherwise, only the services
+    with an interface endpoint are reachable.
+    """
     if not subnets:
         return {"AWS_ENDPOINT_URL": url}
-    ec2 = ec2_backends[account][region]  # which takes moto a while to make
+    ec2 = ec2_backends[account][region]
     if all(_has_gateway(ec2, subnet) for subnet in subnets):
         return {"AWS_ENDPOINT_URL": url}
     vpcs = {ec2.get_subnet(subnet).vpc_id for subnet in subnets}
-    led_to = {one.service_name for one in ec2.vpc_end_points.values() if one.vpc_id in vpcs}
-    reached = [service for service in SERVICES if f"com.amazonaws.{region}.{service}" in led_to]
-    nowhere = f"http://127.0.0.1:{_nowhere().getsockname()[1]}"
-    return {"AWS_ENDPOINT_URL": nowhere} | {f"AWS_ENDPOINT_URL_{service.upper()}": url for service in reached}
+    endpoint_services = {endpoint.service_name for endpoint in ec2.vpc_end_points.values() if endpoint.vpc_id in vpcs}
+    reachable = [service for service in SERVICES if f"com.amazonaws.{region}.{service}" in endpoint_services]
+    unreachable_url = f"http://127.0.0.1:{_unreachable_server().getsockname()[1]}"
+    return {"AWS_ENDPOINT_URL": unreachable_url, **{f"AWS_ENDPOINT_URL_{name.upper()}": url for name in reachable}}
 
 
 def make_subnet(ec2: Any, block: str = "10.0.0.0/24") -> tuple[str, str]:
-    """A VPC, the same for all, and a new subnet in it that leads nowhere; `ec2` is a client."""
+    """Create a subnet without a gateway in a shared VPC. Return the IDs of the VPC and the subnet.
+
+    `ec2` is a boto3 client.
+    """
     network = "10.0.0.0/16"
-    found = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": [network]}])["Vpcs"]
-    vpc = found[0]["VpcId"] if found else ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
+    existing = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": [network]}])["Vpcs"]
+    vpc = existing[0]["VpcId"] if existing else ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
     return vpc, ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
 
 
 def _has_gateway(ec2: Any, subnet: str) -> bool:
+    """Return True if the route table of the subnet has a route to a NAT or transit gateway."""
     tables = ec2.describe_route_tables(filters={"association.subnet-id": [subnet]})
     if not tables:
         vpc = ec2.get_subnet(subnet).vpc_id
@@ -43,6 +51,6 @@ def _has_gateway(ec2: Any, subnet: str) -> bool:
 
 
 @cache
-def _nowhere() -> socket.socket:
-    """Where packets get lost: a connection is never answered, and only a time-out ends it."""
+def _unreachable_server() -> socket.socket:
+    """Return a listening socket that accepts no connection, so that clients wait for their time-out."""
     return socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -1,4 +1,4 @@
-"""What is in the registry, and what does a function run when it names an image?"""
+"""Store images in the embedded ECR, and resolve the image URIs of functions."""
 
 import hashlib
 import json
@@ -18,7 +18,10 @@ ACCEPTED_MEDIA_TYPES = (DOCKER_MANIFEST, OCI_MANIFEST)
 
 @dataclass(frozen=True)
 class Image:
-    """A container image as a launcher needs it: a directory to run in place, or a reference an engine can pull."""
+    """A container image as a launcher needs it.
+
+    It has either a `task_root`, a folder to run in place, or a `reference` from which a container engine can pull.
+    """
 
     digest: str
     architecture: str
@@ -27,19 +30,19 @@ class Image:
     reference: str = ""
 
     def with_command(self, command: list[str] | None) -> "Image":
-        """The image with the function's ImageConfig.Command in place of its own."""
+        """Return the image with this command (ImageConfig.Command of the function), or unchanged if it is empty."""
         return replace(self, command=tuple(command)) if command else self
 
 
 class Registry:
-    """The images behind the digests that the embedded ECR lists."""
+    """The images of the embedded ECR. moto stores the repositories and manifests."""
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._by_digest: dict[str, Image] = {}
 
     def put(self, region: str, repository: str, tag: str | None, manifest: bytes, media_type: str, image: Image) -> str:
-        """Stores a pushed manifest under the digest of its bytes, as registries do. Returns the digest URI."""
+        """Store a manifest under the digest of its bytes, as registries do. Return the URI with the digest."""
         backend = ecr_backends[self._account][region]
         digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
         images = backend.repositories[repository].images
@@ -47,8 +50,8 @@ class Registry:
             if tag in other.image_tags and other.get_image_digest() != digest:
                 other.remove_tag(tag)
                 other.image_tag = other.image_tags[-1] if other.image_tags else None  # type: ignore[assignment]
-        held = next((i for i in images if i.get_image_digest() == digest), None)
-        if held is None or (tag is not None and tag not in held.image_tags):
+        existing = next((image for image in images if image.get_image_digest() == digest), None)
+        if existing is None or (tag is not None and tag not in existing.image_tags):
             backend.put_image(repository, manifest.decode(), tag, media_type, digest)  # type: ignore[arg-type]
         self._by_digest[digest] = image
         return f"{self.uri(region, repository)}@{digest}"
@@ -63,7 +66,7 @@ class Registry:
         tag: str | None = None,
         media_type: str = DOCKER_MANIFEST,
     ) -> str:
-        """Stores the manifest an image with this task root would have: its digest changes with the content."""
+        """Store an image that runs this task root. Return its URI with the digest, which depends on the content."""
         backend = ecr_backends[self._account][region]
         if repository not in backend.repositories:
             backend.create_repository(repository, None, {}, None, "MUTABLE", [])
@@ -87,7 +90,10 @@ class Registry:
         return self.put(region, repository, tag, body, media_type, image)
 
     def resolve(self, region: str, uri: str) -> tuple[str, str]:
-        """The digest and the digest URI of an image in this account's registry. Raises what CreateFunction answers."""
+        """Return the digest of an image and its URI with the digest.
+
+        Raise AwsError, as CreateFunction does, if the image does not exist or has an unsupported media type.
+        """
         prefix = self.uri(region, "")
         if not uri.startswith(prefix):
             raise invalid(f"Source image {uri} is not valid. Provide a valid source image.")
@@ -95,35 +101,40 @@ class Registry:
         tag = ""
         if not at:
             repository, _, tag = repository.partition(":")
-        found = self._find(region, repository, digest, tag or "latest")
-        if found is None or found.get_image_digest() not in self._by_digest:
+        image = self._find(region, repository, digest, tag or "latest")
+        if image is None or image.get_image_digest() not in self._by_digest:
             raise invalid(f"Source image {uri} does not exist. Provide a valid source image.")
-        if found.image_manifest_media_type not in ACCEPTED_MEDIA_TYPES:
+        if image.image_manifest_media_type not in ACCEPTED_MEDIA_TYPES:
             raise invalid(
                 f"The image manifest, config or layer media type for the source image {uri} is not supported."
             )
-        digest = found.get_image_digest()
+        digest = image.get_image_digest()
         return digest, f"{prefix}{repository}@{digest}"
 
     def exists(self, region: str, digest_uri: str) -> bool:
+        """Return True if the repository contains the image with this digest."""
         repository, _, digest = digest_uri.partition("/")[2].partition("@")
         return self._find(region, repository, digest, "") is not None
 
     def image(self, digest: str) -> Image:
+        """Return the image with this digest."""
         return self._by_digest[digest]
 
     def uri(self, region: str, repository: str) -> str:
+        """Return the URI of a repository."""
         return f"{self._account}.dkr.ecr.{region}.amazonaws.com/{repository}"
 
-    def _find(self, region: str, repository: str, digest: str, tag: str) -> Any:
-        held = ecr_backends[self._account][region].repositories.get(repository)
-        for image in list(held.images) if held else []:
+    def _find(self, region: str, repository_name: str, digest: str, tag: str) -> Any:
+        """Return moto's image with this digest or, if the digest is empty, with this tag. Return None without one."""
+        repository = ecr_backends[self._account][region].repositories.get(repository_name)
+        for image in list(repository.images) if repository else []:
             if digest == image.get_image_digest() or (not digest and tag in image.image_tags):
                 return image
         return None
 
 
 def _content_hash(root: Path) -> str:
+    """Return the SHA-256 of the names and contents of all files."""
     content = hashlib.sha256()
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
         content.update(f"{path.relative_to(root)}\0".encode())

@@ -1,0 +1,1 @@
+"""Roles, policies, permissions and request signatures of IAM."""

@@ -1,4 +1,4 @@
-"""Does this policy allow that? The part of IAM's evaluation that resource policies and small role policies use."""
+"""Evaluate IAM policy statements, with the elements that role policies and resource policies of a service use."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -12,7 +12,10 @@ def allows(
     principal: str | None = None,
     context: dict[str, str] | None = None,
 ) -> bool:
-    """True when a statement allows it and none denies it. `principal` "*" stands for anyone."""
+    """Return True if a statement allows the action and no statement denies it.
+
+    The principal "*" is anyone. Without a principal, the statements belong to an identity and apply to it.
+    """
     allowed = False
     for statement in statements:
         if not _applies(statement, action, resource, principal, context or {}):
@@ -34,24 +37,26 @@ def _applies(
     if principal is not None and principal not in _principals(statement.get("Principal")):
         return False
     return all(
-        _holds(operator, key, _list(expected), context)
-        for operator, tests in statement.get("Condition", {}).items()
-        for key, expected in tests.items()
+        _condition_matches(operator, key, _list(expected), context)
+        for operator, conditions in statement.get("Condition", {}).items()
+        for key, expected in conditions.items()
     )
 
 
-def _holds(operator: str, key: str, expected: list[str], context: dict[str, str]) -> bool:
+def _condition_matches(operator: str, key: str, expected: list[str], context: dict[str, str]) -> bool:
     actual = next((value for name, value in context.items() if name.lower() == key.lower()), None)
     if actual is None:
         return False
     if operator in ("ArnLike", "StringLike", "ArnEquals"):
         return any(fnmatchcase(actual, pattern) for pattern in expected)
-    return actual.lower() in [e.lower() for e in expected] if operator == "Bool" else actual in expected
+    if operator == "Bool":
+        return actual.lower() in [value.lower() for value in expected]
+    return actual in expected
 
 
 def _principals(principal: Any) -> list[str]:
     if isinstance(principal, dict):
-        return [one for value in principal.values() for one in _list(value)]
+        return [name for names in principal.values() for name in _list(names)]
     return _list(principal or [])
 
 

@@ -1,4 +1,4 @@
-"""Was this request signed with these credentials? Recomputed by botocore itself."""
+"""Verify AWS Signature Version 4 with botocore's own implementation."""
 
 import hmac
 import re
@@ -16,14 +16,20 @@ PARTS = re.compile(
 def is_valid(
     method: str, url: str, headers: Mapping[str, str], body: bytes, service: str, secrets: Mapping[str, str]
 ) -> bool:
-    """True when the Authorization header is a SigV4 signature of this request by a known access key."""
-    found = PARTS.search(headers.get("authorization", ""))
-    date = headers.get("x-amz-date", "")
-    if not found or not date.startswith(found[2]) or found[4] != service or found[1] not in secrets:
+    """Return True if the Authorization header is a valid signature of this request.
+
+    `secrets` holds the secret access keys by access key ID.
+    """
+    match = PARTS.search(headers.get("authorization", ""))
+    if match is None:
         return False
-    signed = {name: headers[name] for name in found[5].split(";") if name in headers}
-    request = AWSRequest(method=method, url=url, headers=signed, data=body)
-    request.context["timestamp"] = date
-    auth = SigV4Auth(Credentials(found[1], secrets[found[1]]), service, found[3])
+    access_key, day, region, signed_for, header_names, signature = match.groups()
+    timestamp = headers.get("x-amz-date", "")
+    if not timestamp.startswith(day) or signed_for != service or access_key not in secrets:
+        return False
+    signed_headers = {name: headers[name] for name in header_names.split(";") if name in headers}
+    request = AWSRequest(method=method, url=url, headers=signed_headers, data=body)
+    request.context["timestamp"] = timestamp
+    auth = SigV4Auth(Credentials(access_key, secrets[access_key]), service, region)
     expected = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    return hmac.compare_digest(expected, found[6])
+    return hmac.compare_digest(expected, signature)

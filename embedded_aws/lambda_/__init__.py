@@ -1,0 +1,1 @@
+"""AWS Lambda: the control plane, the data plane and function URLs."""

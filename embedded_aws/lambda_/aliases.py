@@ -1,35 +1,38 @@
-"""Aliases: names for versions, moved under a revision check."""
+"""The operations on aliases."""
 
-from typing import Any
-
+from embedded_aws.calls import Params
 from embedded_aws.errors import conflict, invalid, not_found
+from embedded_aws.lambda_.deployed_version import Config
 from embedded_aws.lambda_.functions import page
-from embedded_aws.lambda_.state import LATEST, Alias, Config, Function, LambdaState, new_id
-
-Params = dict[str, Any]
+from embedded_aws.lambda_.state import LATEST, Alias, Function, LambdaState, new_id
 
 
 class Aliases:
+    """The operations on aliases in one Region."""
+
     def __init__(self, state: LambdaState) -> None:
-        self.state = state
+        self._state = state
 
     def create_alias(self, params: Params) -> Config:
-        function, _ = self.state.function(params)
+        """Create an alias."""
+        function, _ = self._state.function(params)
         name = params["Name"]
         if name in function.aliases:
-            raise conflict(f"Alias already exists: {self.state.arn(function.name, name)}")
+            raise conflict(f"Alias already exists: {self._state.arn(function.name, name)}")
         weights = self._weights(function, params["FunctionVersion"], params)
         alias = Alias(name, params["FunctionVersion"], params.get("Description", ""), weights, new_id())
         function.aliases[name] = alias
         return self._describe(function, alias)
 
     def get_alias(self, params: Params) -> Config:
+        """Return an alias."""
         function, alias = self._alias(params)
         return self._describe(function, alias)
 
     def update_alias(self, params: Params) -> Config:
+        """Move an alias to another version or change its description. Check RevisionId if it is set."""
         function, alias = self._alias(params)
-        self.state.check_revision(params.get("RevisionId"), alias.revision)
+        self._state.check_revision(params.get("RevisionId"), alias.revision)
         version = params.get("FunctionVersion", alias.version)
         if "RoutingConfig" in params or "FunctionVersion" in params:
             weights = self._weights(function, version, params)
@@ -39,7 +42,8 @@ class Aliases:
         return self._describe(function, alias)
 
     def delete_alias(self, params: Params) -> Config:
-        function, _ = self.state.function(params)
+        """Delete an alias with its function URL and its policy. Succeed if it does not exist."""
+        function, _ = self._state.function(params)
         name = params["Name"]
         if url := function.urls.pop(name, None):
             url.close()
@@ -48,34 +52,35 @@ class Aliases:
         return {}
 
     def list_aliases(self, params: Params) -> Config:
-        function, _ = self.state.function(params)
-        wanted = params.get("FunctionVersion")
-        aliases = [a for a in function.aliases.values() if wanted in (None, a.version)]
+        """List the aliases of a function, or those of one version."""
+        function, _ = self._state.function(params)
+        version = params.get("FunctionVersion")
+        aliases = [a for a in function.aliases.values() if version in (None, a.version)]
         return page([self._describe(function, alias) for alias in aliases], "Aliases", params)
 
     def _alias(self, params: Params) -> tuple[Function, Alias]:
-        function, _ = self.state.function(params)
+        function, _ = self._state.function(params)
         alias = function.aliases.get(params["Name"])
         if alias is None:
-            raise not_found(f"Cannot find alias arn: {self.state.arn(function.name, params['Name'])}")
+            raise not_found(f"Cannot find alias arn: {self._state.arn(function.name, params['Name'])}")
         return function, alias
 
     def _weights(self, function: Function, version: str, params: Params) -> dict[str, float]:
-        self.state.check_qualifier(function, version)
+        self._state.check_qualifier(function, version)
         if version in function.aliases:
-            raise not_found(f"Function not found: {self.state.arn(function.name, version)}")
+            raise not_found(f"Function not found: {self._state.arn(function.name, version)}")
         weights = (params.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         if weights and (LATEST in (version, *weights) or version in weights or len(weights) > 1):
             raise invalid(
                 f"Invalid function version {version}. An alias routes between two different published versions."
             )
         for other in weights:
-            self.state.version(function, other)
+            self._state.version(function, other)
         return dict(weights)
 
     def _describe(self, function: Function, alias: Alias) -> Config:
         out: Config = {
-            "AliasArn": self.state.arn(function.name, alias.name),
+            "AliasArn": self._state.arn(function.name, alias.name),
             "Name": alias.name,
             "FunctionVersion": alias.version,
             "Description": alias.description,

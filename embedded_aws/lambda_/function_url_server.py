@@ -1,4 +1,4 @@
-"""A function URL over real HTTP: who may call it, and what the caller gets when the function cannot answer."""
+"""Serve function URLs over HTTP: authorize the caller, invoke the function and return its response or an error."""
 
 import json
 import time
@@ -14,18 +14,25 @@ from embedded_aws.iam import signature
 from embedded_aws.iam.authorization import Need
 from embedded_aws.iam.policy import allows
 from embedded_aws.lambda_.data_plane import DataPlane
-from embedded_aws.lambda_.http_events import MalformedAnswer, Reply, Request, event, handler, response
+from embedded_aws.lambda_.http_events import (
+    HttpRequest,
+    HttpResponse,
+    MalformedResponse,
+    build_event,
+    parse_response,
+    request_handler,
+)
 from embedded_aws.lambda_.state import FunctionUrl, LambdaState
 
 FORBIDDEN = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
     "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
 )
-FAILED = Reply(502, b"Internal Server Error", [("Content-Type", "application/json")])
+BAD_GATEWAY = HttpResponse(502, b"Internal Server Error", [("Content-Type", "application/json")])
 
 
 class FunctionUrlServer:
-    """Opens and serves the URLs of one Region."""
+    """The function URLs of one Region."""
 
     def __init__(
         self,
@@ -43,7 +50,8 @@ class FunctionUrlServer:
         self._servers: list[LoopbackServer] = []
 
     def open(self, function: str, qualifier: str) -> tuple[str, Callable[[], None]]:
-        server = LoopbackServer(handler(lambda request: self._serve(function, qualifier, request)))
+        """Open a URL for an alias, or for $LATEST if the qualifier is empty. Return it and a function to close it."""
+        server = LoopbackServer(request_handler(lambda request: self._serve(function, qualifier, request)))
         self._servers.append(server)
 
         def close() -> None:
@@ -54,62 +62,69 @@ class FunctionUrlServer:
         return f"http://{server.address}/", close
 
     def close(self) -> None:
+        """Close all URLs."""
         while self._servers:
             stop(self._servers.pop())
 
-    def _serve(self, function: str, qualifier: str, request: Request) -> Reply:
-        begun = time.monotonic()
-        reply = self._reply(function, qualifier, request)
-        latency_ms = (time.monotonic() - begun) * 1000
-        counts = {
+    def _serve(self, function: str, qualifier: str, request: HttpRequest) -> HttpResponse:
+        """Return the response and publish the metrics of the request."""
+        started_at = time.monotonic()
+        response = self._respond(function, qualifier, request)
+        latency_ms = (time.monotonic() - started_at) * 1000
+        values = {
             "UrlRequestCount": 1.0,
-            "Url4xxCount": float(reply.status // 100 == 4),
-            "Url5xxCount": float(reply.status // 100 == 5),
+            "Url4xxCount": float(response.status // 100 == 4),
+            "Url5xxCount": float(response.status // 100 == 5),
             "UrlRequestLatency": latency_ms,
         }
-        self._metrics.put(self._state.region, function, qualifier, counts)
-        return reply
+        self._metrics.put(self._state.region, function, qualifier, values)
+        return response
 
-    def _reply(self, function: str, qualifier: str, request: Request) -> Reply:
+    def _respond(self, function_name: str, qualifier: str, request: HttpRequest) -> HttpResponse:
         if request.headers.get("host", "").partition(":")[0] not in ("127.0.0.1", "localhost"):
-            return Reply.json(403, Message=FORBIDDEN)  # it answers to its own name only: aws/aws-cdk#20090
+            return HttpResponse.json(403, Message=FORBIDDEN)  # only its own host name is accepted: aws/aws-cdk#20090
         with self._state.lock:
-            held = self._state.functions.get(function)
-            url = held.urls.get(qualifier) if held else None
-            if url is None or held is None:
-                return Reply.json(404, Message=None)
-            statements = list(held.policies[qualifier].statements) if qualifier in held.policies else []
-        if not self._authorized(function, url, statements, request):
-            return Reply.json(403, Message=FORBIDDEN)
+            function = self._state.functions.get(function_name)
+            url = function.urls.get(qualifier) if function else None
+            if function is None or url is None:
+                return HttpResponse.json(404, Message=None)
+            statements = list(function.policies[qualifier].statements) if qualifier in function.policies else []
+        if not self._is_authorized(function_name, url, statements, request):
+            return HttpResponse.json(403, Message=FORBIDDEN)
         request_id = str(uuid.uuid4())
-        payload = json.dumps(event(request, self._state.account, request_id)).encode()
+        payload = json.dumps(build_event(request, self._state.account, request_id)).encode()
         try:
-            result = self._data_plane.invoke(self._state, function, qualifier, payload, trace_id=request.trace_id)
+            result = self._data_plane.invoke(self._state, function_name, qualifier, payload, trace_id=request.trace_id)
         except AwsError as error:
-            return _refusal(error)
-        reply = FAILED
+            return _error_response(error)
+        response = BAD_GATEWAY
         if result.outcome.status == "success":
-            with suppress(MalformedAnswer):
-                reply = response(result.outcome.payload)
-        extra = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", request.trace_id)]
-        return Reply(reply.status, reply.body, [*reply.headers, *extra])
+            with suppress(MalformedResponse):
+                response = parse_response(result.outcome.payload)
+        added = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", request.trace_id)]
+        return HttpResponse(response.status, response.body, [*response.headers, *added])
 
-    def _authorized(self, function: str, url: FunctionUrl, statements: list[dict[str, Any]], request: Request) -> bool:
+    def _is_authorized(
+        self, function: str, url: FunctionUrl, statements: list[dict[str, Any]], request: HttpRequest
+    ) -> bool:
         if self._state.clock.time() < url.created_at + self._state.delays.url_s:
             return False
-        if url.auth_type == "AWS_IAM":  # same account: of the caller's policies and the function's, one will do
+        if url.auth_type == "AWS_IAM":  # in the same account, the caller's policies alone can allow both actions
             address = url.url.rstrip("/") + request.target
             arn = f"arn:aws:lambda:{self._state.region}:{self._state.account}:function:{function}:{url.qualifier}"
             needs = [Need(f"lambda:{action}", arn) for action in ("InvokeFunctionUrl", "InvokeFunction")]
-            signed = signature.is_valid(request.method, address, request.headers, request.body, "lambda", self._keys())
-            return signed and self._permits(needs) is None
+            keys = self._keys()
+            is_signed = signature.is_valid(request.method, address, request.headers, request.body, "lambda", keys)
+            return is_signed and self._permits(needs) is None
         # Since October 2025 a public URL needs both actions: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
         context = {"lambda:FunctionUrlAuthType": "NONE", "lambda:InvokedViaFunctionUrl": "true"}
         actions = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
         return all(allows(statements, action, principal="*", context=context) for action in actions)
 
 
-def _refusal(error: AwsError) -> Reply:
+def _error_response(error: AwsError) -> HttpResponse:
     if error.status == 429:
-        return Reply.json(429, Reason=error.members.get("Reason"), Type="User", message=error.message)
-    return Reply.json(413, Message=error.message) if error.status == 413 else FAILED
+        return HttpResponse.json(429, Reason=error.members.get("Reason"), Type="User", message=error.message)
+    if error.status == 413:
+        return HttpResponse.json(413, Message=error.message)
+    return BAD_GATEWAY

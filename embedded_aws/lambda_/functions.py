@@ -1,12 +1,13 @@
-"""Functions and versions: create, update, publish, list, delete."""
+"""The operations on functions and versions: create, update, publish, list and delete."""
 
 import json
 from typing import Any
 
+from embedded_aws.calls import Params
 from embedded_aws.errors import conflict, invalid
-from embedded_aws.lambda_.state import LATEST, Config, Deployed, Function, LambdaState, Version, new_id
-
-Params = dict[str, Any]
+from embedded_aws.lambda_.data_plane import DataPlane
+from embedded_aws.lambda_.deployed_version import Config, DeployedVersion
+from embedded_aws.lambda_.state import LATEST, Function, LambdaState, Version, new_id
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 RESERVED_VARIABLES = {
@@ -23,13 +24,15 @@ CONFIGURABLE = (
 
 
 class Functions:
-    def __init__(self, state: LambdaState, forget: Any, take_snapshot: Any) -> None:
-        self.state = state
-        self._take_snapshot = take_snapshot
-        self._forget = forget  # called with every Deployed that nothing can reach any more
+    """The operations on functions and versions in one Region."""
+
+    def __init__(self, state: LambdaState, data_plane: DataPlane) -> None:
+        self._state = state
+        self._data_plane = data_plane
 
     def create_function(self, params: Params) -> Config:
-        state, now = self.state, self.state.clock.time()
+        """Create a function. It is in state Pending for `Delays.pending_s`."""
+        state, now = self._state, self._state.clock.time()
         name, qualifier = state.locate(params)
         if qualifier:
             raise invalid("The function name must not have a qualifier.")
@@ -40,29 +43,31 @@ class Functions:
             )
         if params.get("PackageType") != "Image" or "ImageUri" not in params["Code"]:
             raise invalid(
-                "The embedded AWS runs container images only: PackageType Image and Code.ImageUri are needed."
+                "The embedded AWS runs only container images. Set PackageType to Image and Code.ImageUri to an image."
             )
         if "Runtime" in params or "Handler" in params or params.get("Layers"):
             raise invalid(
                 "Please don't provide Runtime, Handler or Layers when the intended function PackageType is Image."
             )
-        config = _configured({**_DEFAULTS, "Architectures": params.get("Architectures") or ["x86_64"]}, params, name)
+        config = _apply({**_DEFAULTS, "Architectures": params.get("Architectures") or ["x86_64"]}, params, name)
         state.check_memory(config)
         state.check_role(config)
         digest, uri = state.registry.resolve(state.region, params["Code"]["ImageUri"])
         if name in state.functions:
             raise conflict(f"Function already exist: {name}")
-        version = Version(Deployed(name, LATEST, config, uri, digest), now + state.delays.pending_s, new_id(), now)
-        version.settled_revision = new_id()
+        deployed = DeployedVersion(name, LATEST, config, uri, digest)
+        version = Version(deployed, now + state.delays.pending_s, new_id(), now)
+        version.revision_after_update = new_id()
         state.functions[name] = function = Function(name, version, dict(params.get("Tags") or {}))
         if params.get("Publish"):
             return state.describe(self._publish(function, params), qualified=True)
         return state.describe(version, updates=False)
 
     def get_function(self, params: Params) -> Config:
-        function, qualifier = self.state.function(params)
-        version = self.state.version(function, qualifier)
-        configuration = self.state.describe(version, qualified=bool(qualifier))
+        """Return the configuration, the image, the tags and the reserved concurrency of a function."""
+        function, qualifier = self._state.function(params)
+        version = self._state.version(function, qualifier)
+        configuration = self._state.describe(version, qualified=bool(qualifier))
         uri = version.deployed.image_uri
         out: Config = {
             "Configuration": configuration,
@@ -75,26 +80,30 @@ class Functions:
         return out
 
     def get_function_configuration(self, params: Params) -> Config:
-        function, qualifier = self.state.function(params)
-        return self.state.describe(self.state.version(function, qualifier), qualified=bool(qualifier))
+        """Return the configuration of a function or of one of its versions."""
+        function, qualifier = self._state.function(params)
+        return self._state.describe(self._state.version(function, qualifier), qualified=bool(qualifier))
 
     def list_functions(self, params: Params) -> Config:
-        every = params.get("FunctionVersion") == "ALL"
+        """List $LATEST of every function, or all versions with FunctionVersion ALL."""
+        all_versions = params.get("FunctionVersion") == "ALL"
         versions = [
-            self.state.describe(version, qualified=every)
-            for function in self.state.functions.values()
-            for version in ([function.latest, *function.published.values()] if every else [function.latest])
+            self._state.describe(version, qualified=all_versions)
+            for function in self._state.functions.values()
+            for version in ([function.latest, *function.published.values()] if all_versions else [function.latest])
         ]
         return page(versions, "Functions", params)
 
     def list_versions_by_function(self, params: Params) -> Config:
-        function, _ = self.state.function(params)
+        """List $LATEST and all published versions."""
+        function, _ = self._state.function(params)
         versions = [function.latest, *function.published.values()]
-        return page([self.state.describe(version, qualified=True) for version in versions], "Versions", params)
+        return page([self._state.describe(version, qualified=True) for version in versions], "Versions", params)
 
     def update_function_code(self, params: Params) -> Config:
-        state = self.state
-        function = self._changeable(params)
+        """Change the image. Invocations run the old one for `Delays.update_s`."""
+        state = self._state
+        function = self._updatable(params)
         if "ImageUri" not in params:
             raise invalid("Please provide ImageUri when updating a function with packageType Image.")
         digest, uri = state.registry.resolve(state.region, params["ImageUri"])
@@ -102,87 +111,90 @@ class Functions:
         config["Architectures"] = params.get("Architectures") or config["Architectures"]
         if params.get("DryRun"):
             return state.describe(function.latest)
-        self._update(function, Deployed(function.name, LATEST, config, uri, digest))
+        self._update(function, DeployedVersion(function.name, LATEST, config, uri, digest))
         if params.get("Publish"):
             return state.describe(self._publish(function, {}), qualified=True)
         return state.describe(function.latest)
 
     def update_function_configuration(self, params: Params) -> Config:
-        function = self._changeable(params)
+        """Change the configuration. Invocations use the old one for `Delays.update_s`."""
+        function = self._updatable(params)
         old = function.latest.deployed
-        config = _configured(old.config, params, function.name)
-        self.state.check_memory(config)
+        config = _apply(old.config, params, function.name)
+        self._state.check_memory(config)
         if "Role" in params or "VpcConfig" in params:
-            self.state.check_role(config)
-        self._update(function, Deployed(function.name, LATEST, config, old.image_uri, old.image_digest))
-        return self.state.describe(function.latest)
+            self._state.check_role(config)
+        self._update(function, DeployedVersion(function.name, LATEST, config, old.image_uri, old.image_digest))
+        return self._state.describe(function.latest)
 
     def publish_version(self, params: Params) -> Config:
-        function = self._changeable(params)
+        """Publish $LATEST as a version. Return the last version if nothing has changed since."""
+        function = self._updatable(params)
         sha256 = function.latest.deployed.image_digest.removeprefix("sha256:")
         if params.get("CodeSha256") not in (None, "", sha256):
             raise invalid(
                 f"CodeSHA256 ({params['CodeSha256']}) is different from current CodeSHA256 in $LATEST ({sha256}). "
                 "Please try again with the CodeSHA256 in $LATEST."
             )
-        return self.state.describe(self._publish(function, params), qualified=True)
+        return self._state.describe(self._publish(function, params), qualified=True)
 
     def delete_function(self, params: Params) -> Config:
-        state = self.state
+        """Delete a function, or one version that no alias uses."""
+        state = self._state
         function, qualifier = state.function(params)
         if qualifier == LATEST:
             raise invalid("$LATEST version cannot be deleted without deleting the function.")
         if qualifier in function.aliases:
             raise invalid("Deletion of aliases is not currently supported.")
         if qualifier:
-            users = [a.name for a in function.aliases.values() if qualifier in (a.version, *a.weights)]
-            if users:
+            aliases = [a.name for a in function.aliases.values() if qualifier in (a.version, *a.weights)]
+            if aliases:
                 raise conflict(
-                    f"Unable to delete version because the following aliases reference it: [{', '.join(users)}]"
+                    f"Unable to delete version because the following aliases reference it: [{', '.join(aliases)}]"
                 )
-            gone = [function.published.pop(qualifier)] if qualifier in function.published else []
+            deleted = [function.published.pop(qualifier)] if qualifier in function.published else []
             function.policies.pop(qualifier, None)
             function.provisioned.pop(qualifier, None)
         else:
             del state.functions[function.name]
-            gone = [function.latest, *function.published.values()]
+            deleted = [function.latest, *function.published.values()]
             for url in function.urls.values():
                 url.close()
-        for version in gone:
-            self._forget(version.deployed)
-            self._forget(version.previous)
+        for version in deleted:
+            self._data_plane.forget(version.deployed)
+            self._data_plane.forget(version.previous)
         return {"StatusCode": 204}
 
-    def _changeable(self, params: Params) -> Function:
-        function, _ = self.state.function(params)
-        self.state.check_revision(params.get("RevisionId"), function.latest.revision_id(self.state.clock.time()))
-        self.state.check_settled(function)
+    def _updatable(self, params: Params) -> Function:
+        function, _ = self._state.function(params)
+        self._state.check_revision(params.get("RevisionId"), function.latest.revision_id(self._state.clock.time()))
+        self._state.check_updatable(function)
         return function
 
-    def _update(self, function: Function, deployed: Deployed) -> None:
-        latest, now = function.latest, self.state.clock.time()
-        self._forget(latest.previous)
+    def _update(self, function: Function, deployed: DeployedVersion) -> None:
+        latest, now = function.latest, self._state.clock.time()
+        self._data_plane.forget(latest.previous)
         latest.previous, latest.deployed = latest.deployed, deployed
-        latest.settled_at, latest.last_modified = now + self.state.delays.update_s, now
-        latest.revision, latest.settled_revision = new_id(), new_id()
+        latest.updated_at, latest.last_modified = now + self._state.delays.update_s, now
+        latest.revision, latest.revision_after_update = new_id(), new_id()
 
     def _publish(self, function: Function, params: Params) -> Version:
-        """The new version, or the last one when neither code nor configuration has changed since."""
-        now, latest = self.state.clock.time(), function.latest
+        """Return the new version, or the last one if neither code nor configuration has changed since."""
+        now, latest = self._state.clock.time(), function.latest
         deployed = latest.deployed
         last = function.published.get(str(function.last_number))
-        if last and last.deployed.image_digest == deployed.image_digest and _same(last.deployed, deployed):
+        if last and _is_unchanged(last.deployed, deployed):
             return last
         function.last_number += 1
         config = dict(deployed.config)
         if "Description" in params:
             config["Description"] = params["Description"]
         number = str(function.last_number)
-        copy = Deployed(function.name, number, config, deployed.image_uri, deployed.image_digest)
-        ready = max(latest.active_at, latest.settled_at, now) + self.state.delays.publish_s
+        copy = DeployedVersion(function.name, number, config, deployed.image_uri, deployed.image_digest)
+        ready = max(latest.active_at, latest.updated_at, now) + self._state.delays.publish_s
         snapshot = None
         if config["SnapStart"]["ApplyOn"] == "PublishedVersions":
-            snapshot = self._take_snapshot(self.state, copy)
+            snapshot = self._data_plane.take_snapshot(self._state, copy)
         function.published[number] = Version(copy, ready, new_id(), now, snapshot=snapshot)
         latest.new_revision()
         return function.published[number]
@@ -198,16 +210,17 @@ _DEFAULTS: Config = {
 }
 
 
-def _same(published: Deployed, latest: Deployed) -> bool:
-    """A version's own description and SnapStart status do not make $LATEST different from it."""
+def _is_unchanged(published: DeployedVersion, latest: DeployedVersion) -> bool:
+    """Return True if $LATEST has the image and the configuration of this version, whose Description may differ."""
     ignored = {"Description", "SnapStart"}
     old, new = published.config, latest.config
     same_snapstart = old["SnapStart"]["ApplyOn"] == new["SnapStart"]["ApplyOn"]
-    return same_snapstart and all(old.get(k) == new.get(k) for k in {*old, *new} - ignored)
+    same_image = published.image_digest == latest.image_digest
+    return same_image and same_snapstart and all(old.get(k) == new.get(k) for k in {*old, *new} - ignored)
 
 
-def _configured(config: Config, params: Params, name: str) -> Config:
-    """The configuration with these parameters applied, in the form in which AWS answers it."""
+def _apply(config: Config, params: Params, name: str) -> Config:
+    """Return the configuration with these parameters applied, in the form in which AWS returns it."""
     _check_limits(params)
     out = {**config, **{key: params[key] for key in CONFIGURABLE if key in params}}
     if not out.get("Environment", {}).get("Variables"):
@@ -216,14 +229,14 @@ def _configured(config: Config, params: Params, name: str) -> Config:
         out.pop("ImageConfig", None)
     if vpc := params.get("VpcConfig"):
         out["VpcConfig"] = {
-            "SubnetIds": sorted(vpc.get("SubnetIds", []), reverse=True),  # AWS promises no order
+            "SubnetIds": sorted(vpc.get("SubnetIds", []), reverse=True),  # AWS does not guarantee an order
             "SecurityGroupIds": sorted(vpc.get("SecurityGroupIds", []), reverse=True),
             "VpcId": "vpc-0" if vpc.get("SubnetIds") else "",
         }
     if snap_start := params.get("SnapStart"):
         out["SnapStart"] = {"ApplyOn": snap_start.get("ApplyOn", "None"), "OptimizationStatus": "Off"}
     if out["SnapStart"]["ApplyOn"] == "PublishedVersions":
-        # https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes; AWS's own words are not known
+        # https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html#snapstart-runtimes; the messages are not AWS's
         if out["EphemeralStorage"]["Size"] > 512:
             raise invalid("SnapStart is not supported with ephemeral storage larger than 512 MB.")
         if out.get("FileSystemConfigs"):
@@ -243,30 +256,30 @@ def _configured(config: Config, params: Params, name: str) -> Config:
 
 
 def _check_limits(params: Params) -> None:
-    for key, most in (("MemorySize", 10240), ("Timeout", 900)):
-        if params.get(key, 0) > most:
-            where = key[0].lower() + key[1:]
+    for key, maximum in (("MemorySize", 10240), ("Timeout", 900)):
+        if params.get(key, 0) > maximum:
+            member = key[0].lower() + key[1:]
             raise invalid(
-                f"1 validation error detected: Value '{params[key]}' at '{where}' failed to satisfy constraint: "
-                f"Member must have value less than or equal to {most}"
+                f"1 validation error detected: Value '{params[key]}' at '{member}' failed to satisfy constraint: "
+                f"Member must have value less than or equal to {maximum}"
             )
     variables = (params.get("Environment") or {}).get("Variables") or {}
-    because = (
+    message = (
         "Lambda was unable to configure your environment variables because the environment variables you have provided"
     )
     reserved = sorted(RESERVED_VARIABLES & set(variables))
     if reserved:
         raise invalid(
-            f"{because} contains reserved keys that are currently not supported for modification. "
+            f"{message} contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}"
         )
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) > 4096:
-        raise invalid(f"{because} exceeded the 4KB limit. String measured: {measured}")
+        raise invalid(f"{message} exceeded the 4KB limit. String measured: {measured}")
 
 
 def page(items: list[Any], key: str, params: Params) -> Config:
-    """One page of a list, 50 items unless asked for fewer, with AWS's marker for the next."""
+    """Return one page of a list, at most MaxItems or 50 items, and the NextMarker of the next page."""
     start, size = int(params.get("Marker") or 0), min(int(params.get("MaxItems") or 50), 50)
     out: Config = {key: items[start : start + size]}
     if start + size < len(items):

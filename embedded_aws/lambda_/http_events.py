@@ -1,4 +1,4 @@
-"""HTTP to a function and back: a request becomes a v2.0 event, the function's answer becomes the response."""
+"""Convert HTTP requests to events with payload format 2.0, and results of the function to HTTP responses."""
 
 import json
 import secrets
@@ -17,8 +17,8 @@ TEXT_TYPES = ("application/json", "application/xml", "application/javascript")
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An HTTP response. Headers are pairs, since Set-Cookie may come more than once."""
+class HttpResponse:
+    """An HTTP response. `headers` is a list of pairs because Set-Cookie can occur more than once."""
 
     status: int
     body: bytes = b""
@@ -26,18 +26,21 @@ class Reply:
 
     @classmethod
     def json(cls, status: int, **members: object) -> Self:
-        """An answer of AWS's own."""
+        """Return a response with a JSON object as its body, as AWS itself sends for errors."""
         body = json.dumps(members, separators=(",", ":")).encode()
         return cls(status, body, [("Content-Type", "application/json")])
 
 
-class MalformedAnswer(Exception):
-    """The function answered something that is no response."""
+class MalformedResponse(Exception):
+    """The result of the function cannot be converted to an HTTP response."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """An HTTP request as it arrived; `headers` lower-cased and joined by commas, `cookies` apart."""
+class HttpRequest:
+    """An HTTP request. The names of `headers` are in lower case, and repeated headers are joined by commas.
+
+    `cookies` holds the pairs of the header Cookie, which is not in `headers`.
+    """
 
     method: str
     target: str
@@ -49,12 +52,15 @@ class Request:
     trace_id: str
 
 
-def event(request: Request, account: str, request_id: str) -> dict[str, Any]:
-    """https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-request-payload"""
+def build_event(request: HttpRequest, account: str, request_id: str) -> dict[str, Any]:
+    """Return the event of a function URL.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-request-payload
+    """
     path, _, query = request.target.partition("?")
     host = request.headers.get("host", "")
     now = datetime.now(UTC)
-    out: dict[str, Any] = {
+    event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
@@ -81,48 +87,53 @@ def event(request: Request, account: str, request_id: str) -> dict[str, Any]:
         "isBase64Encoded": False,
     }
     if request.cookies:
-        out["cookies"] = request.cookies
+        event["cookies"] = request.cookies
     if query:
         parameters: dict[str, str] = {}
         for key, value in parse_qsl(query, keep_blank_values=True):
             parameters[key] = f"{parameters[key]},{value}" if key in parameters else value
-        out["queryStringParameters"] = parameters
+        event["queryStringParameters"] = parameters
     if request.body:
-        text = _text(request.body, request.headers.get("content-type", ""))
-        out["isBase64Encoded"] = text is None
-        out["body"] = b64encode(request.body).decode() if text is None else text
-    return out
+        text = _decode_text(request.body, request.headers.get("content-type", ""))
+        event["isBase64Encoded"] = text is None
+        event["body"] = b64encode(request.body).decode() if text is None else text
+    return event
 
 
-def response(payload: bytes) -> Reply:
-    """https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload
+def parse_response(payload: bytes) -> HttpResponse:
+    """Return the HTTP response for the result of a function. Raise MalformedResponse.
 
-    Raises MalformedAnswer.
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload
     """
-    answer = json.loads(payload or b"null")
-    if not isinstance(answer, dict) or "statusCode" not in answer:  # AWS infers the rest
-        inferred = answer.encode() if isinstance(answer, str) else payload
-        return Reply(200, inferred, [("Content-Type", "application/json")])
+    result = json.loads(payload or b"null")
+    if not isinstance(result, dict) or "statusCode" not in result:  # AWS infers status and content type
+        inferred = result.encode() if isinstance(result, str) else payload
+        return HttpResponse(200, inferred, [("Content-Type", "application/json")])
     try:
-        status = int(answer["statusCode"])
-        body_text = answer.get("body")
-        body_text = body_text if isinstance(body_text, str) else "" if body_text is None else json.dumps(body_text)
-        body = b64decode(body_text, validate=True) if answer.get("isBase64Encoded") else body_text.encode()
-        headers = [(str(k), str(v)) for k, v in (answer.get("headers") or {}).items()]
-        cookies = [("Set-Cookie", str(cookie)) for cookie in answer.get("cookies") or []]
+        status = int(result["statusCode"])
+        body = _encode_body(result.get("body"), bool(result.get("isBase64Encoded")))
+        headers = [(str(name), str(value)) for name, value in (result.get("headers") or {}).items()]
+        cookies = [("Set-Cookie", str(cookie)) for cookie in result.get("cookies") or []]
         if not 100 <= status <= 599:
             raise ValueError(status)
     except (ValueError, TypeError, AttributeError) as error:
-        raise MalformedAnswer from error
+        raise MalformedResponse from error
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
-    return Reply(status, body, headers + cookies)
+    return HttpResponse(status, body, headers + cookies)
 
 
-def _text(body: bytes, content_type: str) -> str | None:
-    """The body as text when its type is one, None for what AWS passes on as base64."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if not (kind.startswith("text/") or kind in TEXT_TYPES or kind.endswith(("+json", "+xml"))):
+def _encode_body(body: Any, is_base64: bool) -> bytes:
+    if body is None:
+        return b""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return b64decode(text, validate=True) if is_base64 else text.encode()
+
+
+def _decode_text(body: bytes, content_type: str) -> str | None:
+    """Return a textual body as text, and None for a body that AWS encodes as base64."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if not (media_type.startswith("text/") or media_type in TEXT_TYPES or media_type.endswith(("+json", "+xml"))):
         return None
     try:
         return body.decode()
@@ -130,34 +141,37 @@ def _text(body: bytes, content_type: str) -> str | None:
         return None
 
 
-def handler(serve: Callable[[Request], Reply]) -> Callable[..., BaseHTTPRequestHandler]:
+def request_handler(respond: Callable[[HttpRequest], HttpResponse]) -> Callable[..., BaseHTTPRequestHandler]:
+    """Return a request handler for `http.server` that answers every request with the result of `respond`."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         wbufsize = -1
 
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):  # any method
-                return self._any
+            if name.startswith("do_"):  # http.server looks for a method such as do_GET; HTTP methods are unlimited
+                return self._handle_request
             raise AttributeError(name)
 
-        def _any(self) -> None:
-            reply = serve(self._request())
-            self.send_response_only(reply.status)
+        def _handle_request(self) -> None:
+            response = respond(self._read_request())
+            self.send_response_only(response.status)
             self.send_header("Date", self.date_time_string())
-            for name, value in reply.headers:
+            for name, value in response.headers:
                 if name.lower() not in ("content-length", "transfer-encoding", "connection", "date"):
                     self.send_header(name, value.encode().decode("latin-1"))
-            if reply.status not in (204, 304):
-                length = next((v for k, v in reply.headers if k.lower() == "content-length"), None)
-                head = self.command == "HEAD" and length is not None
-                self.send_header("Content-Length", str(length) if head else str(len(reply.body)))
+            has_body = response.status not in (204, 304)
+            if has_body:
+                declared = next((value for name, value in response.headers if name.lower() == "content-length"), None)
+                length = declared if self.command == "HEAD" and declared is not None else str(len(response.body))
+                self.send_header("Content-Length", length)
             self.end_headers()
-            if self.command != "HEAD" and reply.status not in (204, 304):
-                self.wfile.write(reply.body)
+            if has_body and self.command != "HEAD":
+                self.wfile.write(response.body)
             self.wfile.flush()
 
-        def _request(self) -> Request:
+        def _read_request(self) -> HttpRequest:
             body = read_body(self.headers, self.rfile)
             headers: dict[str, str] = {}
             cookies: list[str] = []
@@ -175,7 +189,8 @@ def handler(serve: Callable[[Request], Reply]) -> Callable[..., BaseHTTPRequestH
                 "x-forwarded-port": "443",
                 "x-forwarded-for": ", ".join(filter(None, [headers.get("x-forwarded-for"), source_ip])),
             }
-            return Request(self.command, self.path, self.request_version, source_ip, headers, cookies, body, trace_id)
+            protocol = self.request_version
+            return HttpRequest(self.command, self.path, protocol, source_ip, headers, cookies, body, trace_id)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

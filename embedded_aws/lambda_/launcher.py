@@ -1,4 +1,4 @@
-"""How does an execution environment's process start? Here: AWS's own runtime client in a Python of this machine."""
+"""Start the processes of execution environments with AWS's runtime client and this machine's Python."""
 
 import os
 import re
@@ -17,29 +17,35 @@ from embedded_aws.ecr.images import Image
 
 
 class Launcher(Protocol):
+    """Start a process for an image."""
+
     def start(
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]
     ) -> "subprocess.Popen[bytes]":
-        """Starts the image's command against the Runtime API there.
+        """Start the image's command with the address of its Runtime API.
 
-        `kill()` must end everything it started. A process that is not the runtime itself tells `runtime_pid`.
+        `kill()` of the returned process must end its children too. If that process is not the runtime itself, its
+        attribute `runtime_pid` is the process ID of the runtime.
         """
 
     def close(self) -> None:
-        """Removes what the launcher itself keeps."""
+        """Delete the launcher's temporary files."""
 
 
 class SnapshotLauncher(Launcher, Protocol):
+    """Start processes that can be restored from a snapshot too."""
+
     def start_snapshot(
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
     ) -> "subprocess.Popen[bytes]":
-        """Starts the image's command so that it is copied whenever `control` asks for it (snapshot_runtime.py)."""
+        """Start the image's command in snapshot_runtime.py, which forks for each message on `control`."""
 
 
 class ProcessGroup(subprocess.Popen[bytes]):
-    """A process in a group of its own, so that what it forked dies with it."""
+    """A process with its own process group, so that its children are killed with it."""
 
     def kill(self) -> None:
+        """Kill the process and its children."""
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -47,14 +53,19 @@ class ProcessGroup(subprocess.Popen[bytes]):
 
 
 class ProcessLauncher:
-    """Runs a task root in place; on the path are the standard library, the runtime client and it, nothing else."""
+    """Run the files of a task root in place.
+
+    The function can import the standard library, the runtime client and the task root, but no installed package.
+    """
 
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> ProcessGroup:
+        """Start the runtime client with the image's command."""
         return self._start(["-m", "awslambdaric"], image, environ, runtime_api, output)
 
     def start_snapshot(
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
     ) -> ProcessGroup:
+        """Start snapshot_runtime.py with the image's command."""
         program = [str(Path(__file__).with_name("snapshot_runtime.py")), str(control.fileno())]
         return self._start(program, image, environ, runtime_api, output, (control.fileno(),))
 
@@ -81,7 +92,7 @@ class ProcessLauncher:
             "_HANDLER": image.command[0],
             "AWS_LAMBDA_RUNTIME_API": runtime_api,
         }
-        # -S: no site-packages. -B: the task root is read-only on AWS, so no bytecode is ever written there.
+        # -S: without site-packages. -B: without writing bytecode, since the task root is read-only on AWS.
         return ProcessGroup(
             [python, "-S", "-B", *program, *image.command],
             pass_fds=descriptors,
@@ -94,14 +105,15 @@ class ProcessLauncher:
         )
 
     def close(self) -> None:
+        """Delete the folder of the runtime client."""
         if "_runtime_dir" in self.__dict__:
             shutil.rmtree(self._runtime_dir)
 
     @cached_property
     def _runtime_dir(self) -> Path:
-        """What AWS's image has in /var/runtime: the installed runtime client and its requirements, linked."""
+        """A folder with links to the installed runtime client and its requirements, like /var/runtime on AWS."""
         directory = Path(tempfile.mkdtemp(prefix="lambda-runtime-"))
-        for name in ("awslambdaric", *map(_name, distribution("awslambdaric").requires or [])):
+        for name in ("awslambdaric", *map(_package_name, distribution("awslambdaric").requires or [])):
             files: Any = distribution(name).files or []
             for top in {path.parts[0] for path in files} - {"..", "__pycache__"}:
                 source = Path(str(distribution(name).locate_file(top)))
@@ -110,6 +122,6 @@ class ProcessLauncher:
         return directory
 
 
-def _name(requirement: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return found.group() if found else requirement
+def _package_name(requirement: str) -> str:
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return match.group() if match else requirement

@@ -1,14 +1,14 @@
-"""Resource policies: who may invoke a function, one policy per qualifier."""
+"""The operations on resource policies. Each qualifier of a function has its own policy."""
 
 import json
 from typing import Any
 
+from embedded_aws.calls import Params
 from embedded_aws.errors import conflict, invalid, not_found
-from embedded_aws.lambda_.state import LATEST, Config, Function, LambdaState, Policy, new_id
+from embedded_aws.lambda_.deployed_version import Config
+from embedded_aws.lambda_.state import LATEST, Function, LambdaState, Policy, new_id
 
-Params = dict[str, Any]
-
-# Parameter of AddPermission -> (operator, key) of the condition AWS stores.
+# The operator and key of the condition that AWS stores, by the parameter of AddPermission.
 CONDITIONS = {
     "FunctionUrlAuthType": ("StringEquals", "lambda:FunctionUrlAuthType"),
     "InvokedViaFunctionUrl": ("Bool", "lambda:InvokedViaFunctionUrl"),
@@ -17,16 +17,19 @@ CONDITIONS = {
     "PrincipalOrgID": ("StringEquals", "aws:PrincipalOrgID"),
     "EventSourceToken": ("StringEquals", "lambda:EventSourceToken"),
 }
-ONLY_WITH = {"FunctionUrlAuthType": "lambda:InvokeFunctionUrl", "InvokedViaFunctionUrl": "lambda:InvokeFunction"}
+REQUIRED_ACTION = {"FunctionUrlAuthType": "lambda:InvokeFunctionUrl", "InvokedViaFunctionUrl": "lambda:InvokeFunction"}
 
 
 class Permissions:
+    """The operations on resource policies in one Region."""
+
     def __init__(self, state: LambdaState) -> None:
-        self.state = state
+        self._state = state
 
     def add_permission(self, params: Params) -> Config:
-        function, qualifier = self._subject(params)
-        for key, action in ONLY_WITH.items():
+        """Add a statement to the policy of a function, a version or an alias."""
+        function, qualifier = self._find(params)
+        for key, action in REQUIRED_ACTION.items():
             if key in params and params["Action"] != action:
                 raise invalid(f"{key} is only supported for {action} action")
         policy = function.policies.setdefault(qualifier, Policy())
@@ -40,55 +43,57 @@ class Permissions:
             "Effect": "Allow",
             "Principal": self._principal(params["Principal"]),
             "Action": params["Action"],
-            "Resource": self.state.arn(function.name, qualifier),
+            "Resource": self._state.arn(function.name, qualifier),
         }
         for key, (operator, name) in CONDITIONS.items():
             if params.get(key) is not None:
                 value = str(params[key]).lower() if isinstance(params[key], bool) else params[key]
                 statement.setdefault("Condition", {}).setdefault(operator, {})[name] = value
         policy.statements.append(statement)
-        self._revise(function, qualifier)
+        self._change_revision(function, qualifier)
         return {"Statement": json.dumps(statement, separators=(",", ":"))}
 
     def remove_permission(self, params: Params) -> Config:
-        function, qualifier = self._subject(params)
+        """Remove a statement from a policy."""
+        function, qualifier = self._find(params)
         policy = function.policies.get(qualifier, Policy())
-        kept = [s for s in policy.statements if s["Sid"] != params["StatementId"]]
-        if len(kept) == len(policy.statements):
+        remaining = [s for s in policy.statements if s["Sid"] != params["StatementId"]]
+        if len(remaining) == len(policy.statements):
             raise not_found(f"Statement {params['StatementId']} is not found in resource policy.")
-        policy.statements = kept
-        self._revise(function, qualifier)
+        policy.statements = remaining
+        self._change_revision(function, qualifier)
         return {}
 
     def get_policy(self, params: Params) -> Config:
-        function, qualifier = self.state.function(params)
-        self.state.check_qualifier(function, qualifier)
+        """Return a policy as a JSON string."""
+        function, qualifier = self._state.function(params)
+        self._state.check_qualifier(function, qualifier)
         policy = function.policies.get(qualifier)
         if policy is None or not policy.statements:
             raise not_found("The resource you requested does not exist.")
         document = {"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}
-        revision = self._revision(function, qualifier)
+        revision = self._revision_id(function, qualifier)
         return {"Policy": json.dumps(document, separators=(",", ":")), "RevisionId": revision}
 
-    def _subject(self, params: Params) -> tuple[Function, str]:
-        function, qualifier = self.state.function(params)
+    def _find(self, params: Params) -> tuple[Function, str]:
+        function, qualifier = self._state.function(params)
         if qualifier == LATEST:
             raise invalid("We currently do not support adding policies for $LATEST.")
-        self.state.check_qualifier(function, qualifier)
-        self.state.check_revision(params.get("RevisionId"), self._revision(function, qualifier))
+        self._state.check_qualifier(function, qualifier)
+        self._state.check_revision(params.get("RevisionId"), self._revision_id(function, qualifier))
         return function, qualifier
 
-    def _revision(self, function: Function, qualifier: str) -> str:
-        """A policy has no revision of its own: it is the function's, the version's or the alias's."""
+    def _revision_id(self, function: Function, qualifier: str) -> str:
+        """Return the revision ID of a policy, which is that of the function, the version or the alias."""
         if alias := function.aliases.get(qualifier):
             return alias.revision
-        return self.state.version(function, qualifier).revision_id(self.state.clock.time())
+        return self._state.version(function, qualifier).revision_id(self._state.clock.time())
 
-    def _revise(self, function: Function, qualifier: str) -> None:
+    def _change_revision(self, function: Function, qualifier: str) -> None:
         if alias := function.aliases.get(qualifier):
             alias.revision = new_id()
         else:
-            self.state.version(function, qualifier).new_revision()
+            self._state.version(function, qualifier).new_revision()
 
     def _principal(self, principal: str) -> Any:
         if principal == "*":

@@ -1,4 +1,7 @@
-"""The Runtime API of one execution environment: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html"""
+"""The Runtime API, through which the runtime of an execution environment gets events and posts responses.
+
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+"""
 
 import json
 import threading
@@ -14,6 +17,8 @@ MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100  # the limit that AWS's error message
 
 @dataclass(frozen=True)
 class Invocation:
+    """The event of one invocation and what the runtime needs for the handler's context."""
+
     request_id: str
     payload: bytes
     function_arn: str
@@ -24,7 +29,7 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Posted:
-    """What the runtime posted: `kind` is response, error, init_error, restore_error or too_large."""
+    """A response or error of the runtime. `kind` is response, error, init_error, restore_error or too_large."""
 
     kind: str
     payload: bytes
@@ -32,11 +37,11 @@ class Posted:
 
 
 class RuntimeApi:
-    """Serves one runtime. All state is guarded by `changed`, which is notified on every change."""
+    """Serve one runtime. `changed` guards all attributes and is notified of every change."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
-        self.ready = False  # the runtime has asked for an invocation and waits for it
+        self.ready = False  # the runtime waits for an invocation
         self.posted: Posted | None = None
         self._next: Invocation | None = None
         self._closed = False
@@ -44,23 +49,26 @@ class RuntimeApi:
         self.address = self._server.address
 
     def hand_out(self, invocation: Invocation) -> None:
+        """Give the runtime its next invocation."""
         with self.changed:
             self.ready, self.posted, self._next = False, None, invocation
             self.changed.notify_all()
 
     def close(self) -> None:
+        """Stop serving. A runtime that waits for an invocation loses its connection."""
         with self.changed:
             self._closed = True
             self.changed.notify_all()
         stop(self._server)
 
     def initialized(self) -> None:
-        """With SnapStart: INIT is done, and what follows runs after a restore."""
+        """Mark INIT as finished, for a function with SnapStart. The runtime continues after a restore."""
         with self.changed:
             self.ready = True
             self.changed.notify_all()
 
     def next(self) -> Invocation | None:
+        """Wait for the next invocation. Return None once this API is closed."""
         with self.changed:
             self.ready = True
             self.changed.notify_all()
@@ -69,6 +77,7 @@ class RuntimeApi:
             return invocation
 
     def post(self, posted: Posted) -> None:
+        """Store the response or error of the runtime."""
         with self.changed:
             self.posted = posted
             self.changed.notify_all()
@@ -83,7 +92,7 @@ def _handler(api: RuntimeApi) -> Callable[..., BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             if self.path == f"{PREFIX}restore/next":
                 api.initialized()
-                return self._answer(200, b"")
+                return self._respond(200, b"")
             invocation = api.next()
             if invocation is None:
                 self.close_connection = True
@@ -95,24 +104,25 @@ def _handler(api: RuntimeApi) -> Callable[..., BaseHTTPRequestHandler]:
                 "Lambda-Runtime-Trace-Id": invocation.trace_id,
                 "Lambda-Runtime-Client-Context": invocation.client_context,
             }
-            return self._answer(200, invocation.payload, {k: v for k, v in headers.items() if v})
+            return self._respond(200, invocation.payload, {k: v for k, v in headers.items() if v})
 
         def do_POST(self) -> None:
             body = read_body(self.headers, self.rfile)
-            kind = {"response": "response", "error": "error"}.get(self.path.rpartition("/")[2], "error")
             if self.path == f"{PREFIX}init/error":
                 kind = "init_error"
             elif self.path == f"{PREFIX}restore/error":
                 kind = "restore_error"
+            else:
+                kind = "response" if self.path.endswith("/response") else "error"
             if len(body) > MAX_RESPONSE_BYTES:
                 api.post(Posted("too_large", b"", "Function.ResponseSizeTooLarge"))
-                return self._answer(413, json.dumps({"errorType": "RequestEntityTooLarge"}).encode())
-            self._answer(202, b'{"status":"OK"}')
+                return self._respond(413, json.dumps({"errorType": "RequestEntityTooLarge"}).encode())
+            self._respond(202, b'{"status":"OK"}')
             return api.post(Posted(kind, body, self.headers.get("Lambda-Runtime-Function-Error-Type", "")))
 
-        def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response_only(status)
-            # awslambdaric 4.2 segfaults when /next has no Content-Type.
+            # awslambdaric 4.2 crashes if the response to /next has no Content-Type.
             for key, value in {"Content-Type": "application/json", **(headers or {})}.items():
                 self.send_header(key, value)
             self.send_header("Content-Length", str(len(body)))

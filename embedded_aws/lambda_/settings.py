@@ -1,54 +1,61 @@
-"""Settings beside a function's versions: reserved concurrency, tags, the account's limits."""
+"""The operations on reserved concurrency, tags and the limits of the account."""
 
-from typing import Any
-
+from embedded_aws.calls import Params
 from embedded_aws.errors import invalid, not_found
-from embedded_aws.lambda_.state import Config, Function, LambdaState
-
-Params = dict[str, Any]
+from embedded_aws.lambda_.deployed_version import Config
+from embedded_aws.lambda_.state import Function, LambdaState
 
 
 class Settings:
+    """The operations on reserved concurrency, tags and account limits in one Region."""
+
     def __init__(self, state: LambdaState) -> None:
-        self.state = state
+        self._state = state
 
     def put_function_concurrency(self, params: Params) -> Config:
-        function, _ = self.state.function(params)
-        wanted = params["ReservedConcurrentExecutions"]
-        others = sum(f.reserved_concurrency or 0 for f in self.state.functions.values() if f is not function)
-        if self.state.account_concurrency - others - wanted < self.state.kept_unreserved and wanted:
+        """Reserve concurrency for a function. Keep some of the account's concurrency unreserved."""
+        function, _ = self._state.function(params)
+        requested = params["ReservedConcurrentExecutions"]
+        others = sum(f.reserved_concurrency or 0 for f in self._state.functions.values() if f is not function)
+        if self._state.account_concurrency - others - requested < self._state.minimum_unreserved and requested:
             raise invalid(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
-                f"UnreservedConcurrentExecution below its minimum value of [{self.state.kept_unreserved}]."
+                f"UnreservedConcurrentExecution below its minimum value of [{self._state.minimum_unreserved}]."
             )
-        function.reserved_concurrency = wanted
-        return {"ReservedConcurrentExecutions": wanted}
+        function.reserved_concurrency = requested
+        return {"ReservedConcurrentExecutions": requested}
 
     def get_function_concurrency(self, params: Params) -> Config:
-        function, _ = self.state.function(params)
+        """Return the reserved concurrency of a function."""
+        function, _ = self._state.function(params)
         reserved = function.reserved_concurrency
         return {} if reserved is None else {"ReservedConcurrentExecutions": reserved}
 
     def delete_function_concurrency(self, params: Params) -> Config:
-        self.state.function(params)[0].reserved_concurrency = None
+        """Remove the reserved concurrency of a function."""
+        self._state.function(params)[0].reserved_concurrency = None
         return {}
 
     def tag_resource(self, params: Params) -> Config:
-        self._tagged(params).tags.update(params["Tags"])
+        """Add tags to a function."""
+        self._by_arn(params).tags.update(params["Tags"])
         return {}
 
     def untag_resource(self, params: Params) -> Config:
-        tags = self._tagged(params).tags
+        """Remove tags from a function."""
+        tags = self._by_arn(params).tags
         for key in params["TagKeys"]:
             tags.pop(key, None)
         return {}
 
     def list_tags(self, params: Params) -> Config:
-        return {"Tags": self._tagged(params).tags}
+        """Return the tags of a function."""
+        return {"Tags": self._by_arn(params).tags}
 
     def get_account_settings(self, params: Params) -> Config:
-        reserved = sum(f.reserved_concurrency or 0 for f in self.state.functions.values())
-        limit = self.state.account_concurrency
+        """Return the limits of the account and its number of functions."""
+        reserved = sum(f.reserved_concurrency or 0 for f in self._state.functions.values())
+        limit = self._state.account_concurrency
         return {
             "AccountLimit": {
                 "TotalCodeSize": 80530636800,
@@ -57,13 +64,13 @@ class Settings:
                 "ConcurrentExecutions": limit,
                 "UnreservedConcurrentExecutions": limit - reserved,
             },
-            "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": len(self.state.functions)},
+            "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": len(self._state.functions)},
         }
 
-    def _tagged(self, params: Params) -> Function:
+    def _by_arn(self, params: Params) -> Function:
         name = params["Resource"].partition(":function:")[2]
         if ":" in name:
             raise invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
-        if name not in self.state.functions:
+        if name not in self._state.functions:
             raise not_found(f"Function not found: {params['Resource']}")
-        return self.state.functions[name]
+        return self._state.functions[name]

@@ -1,6 +1,4 @@
-"""SnapStart: INIT is done once for a version, and every execution environment of it is a copy of that process."""
-
-from __future__ import annotations
+"""SnapStart: INIT runs once for a version, and each execution environment is a fork of the initialized process."""
 
 import json
 import os
@@ -9,64 +7,63 @@ import socket
 import subprocess
 import threading
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from embedded_aws.ecr.images import Image
+from embedded_aws.lambda_.execution_environment import ExecutionEnvironment, Outcome
 from embedded_aws.lambda_.launcher import SnapshotLauncher
-
-if TYPE_CHECKING:
-    from embedded_aws.lambda_.execution_environment import ExecutionEnvironment, Outcome
 
 
 class Snapshot:
-    """Starts taking itself at once. A Launcher, once it is taken: what it starts are restores."""
+    """The snapshot of one version. It is also the Launcher of the environments that are restored from it.
 
-    def __init__(self, take: SnapshotLauncher) -> None:
+    `failure` is the outcome of an INIT that failed. `launcher` starts the process for INIT.
+    """
+
+    def __init__(self, launcher: SnapshotLauncher) -> None:
         self.failure: Outcome | None = None
-        self._take = take
-        self._control, self._theirs = socket.socketpair()
+        self._control, self._process_control = socket.socketpair()
+        self.launcher = InitLauncher(launcher, self._process_control)
         self._sending = threading.Lock()
-        self._thread = threading.Thread(target=self._initialize, daemon=True)
-        self.environment: ExecutionEnvironment | None = None
+        self._environment: ExecutionEnvironment | None = None
+        self._taken = threading.Event()
 
-    def begin(self, environment: ExecutionEnvironment) -> None:
-        """Lets this environment do INIT; it was given `first` as its launcher."""
-        self.environment = environment
-        self._thread.start()
-
-    @property
-    def first(self) -> First:
-        return First(self._take, self._theirs)
+    def take(self, environment: ExecutionEnvironment) -> None:
+        """Run INIT in this environment, in the background. `launcher` must be the launcher of the environment."""
+        self._environment = environment
+        threading.Thread(target=self._initialize, args=(environment,), daemon=True).start()
 
     def taken(self, timeout_s: float) -> bool:
-        """Whether it is, or has failed, after at most so long."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        """Wait at most `timeout_s`. Return True if INIT has succeeded or failed."""
+        return self._taken.wait(timeout_s)
 
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> Any:
-        """A restore: its variables are those of INIT, but for where its Runtime API is."""
-        reading, status = os.pipe()
+        """Restore an environment. It keeps the environment variables of INIT except the address of its Runtime API."""
+        reader, writer = os.pipe()
         try:
             message = json.dumps({"AWS_LAMBDA_RUNTIME_API": runtime_api}).encode()
             with self._sending:
-                socket.send_fds(self._control, [message], [output.fileno(), status])
+                socket.send_fds(self._control, [message], [output.fileno(), writer])
         finally:
-            os.close(status)
-        return Restored(reading)
+            os.close(writer)
+        return RestoredProcess(reader)
 
     def close(self) -> None:
+        """Stop the process that ran INIT."""
         self._control.close()
-        if self.environment:
-            self.environment.stop()
+        if self._environment:
+            self._environment.stop()
 
-    def _initialize(self) -> None:
-        assert self.environment is not None
-        self.failure = self.environment.initialize()
-        self._theirs.close()
+    def _initialize(self, environment: ExecutionEnvironment) -> None:
+        try:
+            self.failure = environment.initialize()
+        finally:
+            self._process_control.close()
+            self._taken.set()
 
 
-class First:
-    """The Launcher of the process that does INIT."""
+class InitLauncher:
+    """Starts the process that runs INIT and then forks when `control` requests it."""
 
     def __init__(self, launcher: SnapshotLauncher, control: socket.socket) -> None:
         self._launcher = launcher
@@ -75,23 +72,31 @@ class First:
     def start(
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]
     ) -> subprocess.Popen[bytes]:
+        """Start the image's command against the Runtime API at this address."""
         return self._launcher.start_snapshot(image, environ, runtime_api, output, self._control)
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Do nothing: the launcher belongs to the EmbeddedAws."""
 
 
-class Restored:
-    """A copied process, with what of Popen is needed. It is no child of this process: another one tells how it ends."""
+class RestoredProcess:
+    """A forked process, with the methods of Popen that an execution environment needs.
+
+    It is not a child of this process. Its parent sends the process ID, and later the exit status, through the pipe
+    `status`.
+    """
 
     def __init__(self, status: int) -> None:
         self._status = os.fdopen(status, "rb")
         self.pid = int(self._status.readline() or 0)
 
     def kill(self) -> None:
+        """Kill the process and everything it started."""
         with suppress(ProcessLookupError, PermissionError):
             if self.pid:
                 os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
+        """Wait until the process has ended. Return its exit code, as Popen does."""
         with self._status:
             return os.waitstatus_to_exitcode(int(self._status.read() or 0))

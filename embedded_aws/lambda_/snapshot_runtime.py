@@ -1,7 +1,8 @@
-"""Runs as a function's process: AWS's runtime client, forked after INIT for each restore of the snapshot.
+"""The program of a function with SnapStart: AWS's runtime client, which forks after INIT for each restore.
 
-Started with a socket and then what the runtime client takes. A message on the socket asks for a restore and brings the
-environment's variables, its output and where to say the process's number and exit status.
+Its arguments are a control socket and the arguments of the runtime client. Each message on the socket requests a
+restore. The message is a JSON object of environment variables with two file descriptors: one for the output of the
+process, and one to which this program writes the process ID and, later, the exit status.
 """
 
 import json
@@ -15,7 +16,8 @@ from typing import Any
 
 
 def main(control: socket.socket, arguments: list[str]) -> None:
-    # The compiled client keeps the address that it finds when it is imported: it is left to the forks to do so.
+    """Run the runtime client, and return from `restore_next` in the restored processes only."""
+    # The compiled client reads the address of the Runtime API on import, so each fork imports it for itself.
     sys.modules["runtime_client"] = SimpleNamespace(initialize_client=lambda agent: None)  # type: ignore[assignment]
     import awslambdaric.__main__
     from awslambdaric import lambda_runtime_client
@@ -24,7 +26,7 @@ def main(control: socket.socket, arguments: list[str]) -> None:
     ask_for_restore = BaseLambdaRuntimeClient.restore_next
 
     def restore_next(self: BaseLambdaRuntimeClient) -> None:
-        """Returns in each restored copy, never in the process that was started."""
+        """Wait for restore requests. Return in each restored process, and never in the original one."""
         ask_for_restore(self)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         state = sys.modules["random"].getstate() if "random" in sys.modules else None
@@ -63,7 +65,7 @@ def main(control: socket.socket, arguments: list[str]) -> None:
 
 
 def control_socket(where: str) -> socket.socket:
-    """The open socket of this number; or, in a container, the one that is handed out at this abstract address."""
+    """Return the open socket with this file descriptor or, in a container, receive it from this abstract address."""
     if where.isdecimal():
         return socket.socket(fileno=int(where))
     with socket.socket(socket.AF_UNIX) as connection:
@@ -72,7 +74,7 @@ def control_socket(where: str) -> socket.socket:
 
 
 def same_randomness(state: object) -> None:
-    """Python seeds `random` anew in a fork; what is restored from a snapshot goes on with what was in it."""
+    """Set the state of `random` to that of the snapshot, because Python seeds it again in a fork."""
     if state is not None:
         sys.modules["random"].setstate(state)
 
@@ -107,5 +109,5 @@ def restore_event_loop(loop: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.path[0] = os.getcwd()  # not this file's folder, none of which is the function's
+    sys.path[0] = os.getcwd()  # the task root instead of this file's folder
     main(control_socket(sys.argv[1]), sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What does Lambda know in one Region? Functions, their versions and aliases, and the states that time changes."""
+"""The state of Lambda in one Region: functions, versions, aliases and the states that change with time."""
 
 import threading
 import uuid
@@ -10,64 +10,60 @@ from typing import Any
 from embedded_aws.clock import Clock, Delays
 from embedded_aws.ecr.images import Registry
 from embedded_aws.errors import AwsError, conflict, invalid, not_found, revision_mismatch
+from embedded_aws.lambda_.deployed_version import Config, DeployedVersion
 from embedded_aws.lambda_.snapshot import Snapshot
 
-IDLE_S = (
-    14 * 86_400
-)  # after so long, Lambda reclaims what a version needs to run (crossplane-contrib/provider-aws#2084)
-WATCH_S = 0.05  # on this machine's clock: how long one look at a version waits for its snapshot
+IDLE_S = 14 * 86_400  # Lambda then reclaims a version's resources (crossplane-contrib/provider-aws#2084)
+SNAPSHOT_WAIT_S = 0.05  # how long `describe` waits for a snapshot, in real time
 LATEST = "$LATEST"
-Config = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Deployed:
-    """One immutable configuration and image. Execution environments belong to exactly one of these."""
-
-    function: str
-    version: str
-    config: Config
-    image_uri: str
-    image_digest: str
 
 
 @dataclass
 class Version:
-    """$LATEST or a published version."""
+    """$LATEST or a published version. Times are seconds on the emulator's clock.
 
-    deployed: Deployed
+    An update of $LATEST takes effect at `updated_at`; until then, invocations run `previous`. The revision then changes
+    to `revision_after_update`.
+    """
+
+    deployed: DeployedVersion
     active_at: float
     revision: str
     last_modified: float
-    settled_at: float = 0.0
-    settled_revision: str = ""
-    previous: Deployed | None = None
+    updated_at: float = 0.0
+    revision_after_update: str = ""
+    previous: DeployedVersion | None = None
     snapshot: Snapshot | None = None
     used_at: float = 0.0
     awake_at: float = 0.0
 
     @property
     def number(self) -> str:
+        """The version number, or $LATEST."""
         return self.deployed.version
 
-    def running(self, now: float) -> Deployed:
-        """What an invocation runs: the old configuration until an update has settled."""
-        return self.previous if self.previous and now < self.settled_at else self.deployed
+    def running(self, now: float) -> DeployedVersion:
+        """Return what an invocation runs: the previous configuration until an update has taken effect."""
+        return self.previous if self.previous and now < self.updated_at else self.deployed
 
     def revision_id(self, now: float) -> str:
-        """On $LATEST the id changes once more when the function becomes active or an update settles."""
-        settled = now >= max(self.active_at, self.settled_at)
-        return self.settled_revision if settled and self.settled_revision else self.revision
+        """Return the revision ID. That of $LATEST changes again when the function is active or updated."""
+        is_ready = now >= max(self.active_at, self.updated_at)
+        return self.revision_after_update if is_ready and self.revision_after_update else self.revision
 
     def is_idle(self, now: float) -> bool:
-        return now - max(self.active_at, self.settled_at, self.used_at) >= IDLE_S
+        """Return True if nobody has used this version for 14 days."""
+        return now - max(self.active_at, self.updated_at, self.used_at) >= IDLE_S
 
     def new_revision(self) -> None:
-        self.revision = self.settled_revision = new_id()
+        """Change the revision ID."""
+        self.revision = self.revision_after_update = new_id()
 
 
 @dataclass
 class Alias:
+    """A name for a version. `weights` routes a share of the invocations to another version."""
+
     name: str
     version: str
     description: str
@@ -77,12 +73,14 @@ class Alias:
 
 @dataclass
 class Policy:
+    """A resource policy."""
+
     statements: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
-class Provisioned:
-    """The provisioned concurrency of one version; `failure` is why there is none."""
+class ProvisionedConcurrencyConfig:
+    """The provisioned concurrency of one version. `failure` is a StatusReason, or empty."""
 
     requested: int
     modified_at: float
@@ -92,6 +90,8 @@ class Provisioned:
 
 @dataclass
 class FunctionUrl:
+    """The configuration of a function URL. `close` stops its HTTP server."""
+
     qualifier: str
     auth_type: str
     invoke_mode: str
@@ -104,6 +104,8 @@ class FunctionUrl:
 
 @dataclass
 class Function:
+    """A function with everything that belongs to it. Dictionaries are keyed by version, alias name or qualifier."""
+
     name: str
     latest: Version
     tags: dict[str, str]
@@ -112,47 +114,52 @@ class Function:
     aliases: dict[str, Alias] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     urls: dict[str, FunctionUrl] = field(default_factory=dict)
-    provisioned: dict[str, Provisioned] = field(default_factory=dict)
+    provisioned: dict[str, ProvisionedConcurrencyConfig] = field(default_factory=dict)
     reserved_concurrency: int | None = None
 
 
 @dataclass
 class LambdaState:
-    """Shared by all operations of a Region; hold `lock` to read or change it."""
+    """The functions of one Region and the limits of the account. Hold `lock` to read or change it."""
 
     account: str
     region: str
     clock: Clock
     delays: Delays
     registry: Registry
-    can_assume: Callable[[str], bool]
-    may: Callable[[str, str, str], bool]  # role, action, resource
+    can_assume: Callable[[str], bool]  # takes a role ARN
+    role_allows: Callable[[str, str, str], bool]  # takes a role ARN, an action and a resource
     functions: dict[str, Function] = field(default_factory=dict)
     account_concurrency: int = 1000
-    account_memory_mb: int = 10_240  # the most of one function; 3,008 in many new accounts
+    account_memory_mb: int = 10_240  # the maximum of one function; many new accounts have 3,008
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def arn(self, name: str, qualifier: str = "") -> str:
+        """Return the ARN of a function, or of one of its versions or aliases."""
         return f"arn:aws:lambda:{self.region}:{self.account}:function:{name}{':' + qualifier if qualifier else ''}"
 
     def locate(self, params: dict[str, Any]) -> tuple[str, str]:
-        """Function name and qualifier from a name, partial ARN or ARN, and the Qualifier parameter."""
+        """Return the function name and the qualifier of a call.
+
+        FunctionName is a name, a partial ARN or an ARN. The qualifier may be part of it or the Qualifier parameter.
+        """
         name, qualifier = str(params["FunctionName"]), str(params.get("Qualifier") or "")
         if ":function:" in name:
             name = name.partition(":function:")[2]
-        name, _, inner = name.partition(":")
-        if inner and qualifier and inner != qualifier:
+        name, _, own_qualifier = name.partition(":")
+        if own_qualifier and qualifier and own_qualifier != qualifier:
             raise invalid("The derived qualifier from the function name does not match the specified qualifier.")
-        return name, qualifier or inner
+        return name, qualifier or own_qualifier
 
     def function(self, params: dict[str, Any]) -> tuple[Function, str]:
+        """Return the function and the qualifier of a call. Raise ResourceNotFoundException."""
         name, qualifier = self.locate(params)
         if name not in self.functions:
             raise not_found(f"Function not found: {self.arn(name, qualifier)}")
         return self.functions[name], qualifier
 
     def version(self, function: Function, qualifier: str) -> Version:
-        """The version that a number, an alias or nothing stands for. Raises ResourceNotFoundException."""
+        """Return the version of a number or an alias, $LATEST if it is empty. Raise ResourceNotFoundException."""
         alias = function.aliases.get(qualifier)
         number = alias.version if alias else qualifier
         if number in ("", LATEST):
@@ -162,47 +169,62 @@ class LambdaState:
         return function.published[number]
 
     @property
-    def kept_unreserved(self) -> int:
-        """Concurrency that no function may reserve: all of it in a new account that has 10 (anomalyco/sst#5829)."""
+    def minimum_unreserved(self) -> int:
+        """The concurrency that no function may reserve: all of it in a new account with 10 (anomalyco/sst#5829)."""
         return min(100, self.account_concurrency)
 
     def check_memory(self, config: Config) -> None:
+        """Raise ValidationException if the account does not allow this much memory."""
         if config["MemorySize"] > self.account_memory_mb:
             reason = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to "
             raise AwsError("ValidationException", f"{reason}{self.account_memory_mb}")
 
     def check_qualifier(self, function: Function, qualifier: str) -> None:
+        """Raise ResourceNotFoundException if the qualifier is neither a version nor an alias."""
         if qualifier and qualifier not in function.aliases:
             self.version(function, qualifier)
 
     def check_revision(self, expected: str | None, actual: str) -> None:
+        """Raise PreconditionFailedException if a call states another revision ID."""
         if expected and expected != actual:
             raise revision_mismatch()
 
-    def check_settled(self, function: Function) -> None:
-        """Refuses what AWS refuses while the function is being created or updated."""
-        now, latest = self.clock.time(), function.latest
-        because = "The operation cannot be performed at this time."
-        if now < latest.active_at:
-            raise conflict(f"{because} The function is currently in the following state: Pending")
-        if now < latest.settled_at:
-            raise conflict(f"{because} An update is in progress for resource: {self.arn(function.name)}")
+    def check_active(self, version: Version) -> None:
+        """Raise ResourceConflictException while a version is in state Pending."""
+        if self.clock.time() < version.active_at:
+            raise conflict(
+                "The operation cannot be performed at this time. "
+                "The function is currently in the following state: Pending"
+            )
+
+    def check_updatable(self, function: Function) -> None:
+        """Raise ResourceConflictException while the function is being created or updated."""
+        self.check_active(function.latest)
+        if self.clock.time() < function.latest.updated_at:
+            raise conflict(
+                "The operation cannot be performed at this time. "
+                f"An update is in progress for resource: {self.arn(function.name)}"
+            )
 
     def check_role(self, config: Config) -> None:
+        """Raise InvalidParameterValueException if Lambda cannot use the execution role."""
         if not self.can_assume(config["Role"]):
             raise invalid("The role defined for the function cannot be assumed by Lambda.")
-        in_vpc = config.get("VpcConfig", {}).get("SubnetIds")
-        if in_vpc and not self.may(config["Role"], "ec2:CreateNetworkInterface", "*"):
+        subnets = config.get("VpcConfig", {}).get("SubnetIds")
+        if subnets and not self.role_allows(config["Role"], "ec2:CreateNetworkInterface", "*"):
             raise invalid("The provided execution role does not have permissions to call CreateNetworkInterface on EC2")
 
     def describe(self, version: Version, *, qualified: bool = False, updates: bool = True) -> Config:
-        """The FunctionConfiguration that AWS answers."""
+        """Return the FunctionConfiguration that AWS responds with, including the current State.
+
+        With `qualified`, the ARN of $LATEST ends in ":$LATEST". Without `updates`, LastUpdateStatus is left out, as in
+        the response of CreateFunction.
+        """
         now, deployed = self.clock.time(), version.deployed
-        name = deployed.function
         out = {
             **deployed.config,
-            "FunctionName": name,
-            "FunctionArn": self.arn(name, version.number if qualified or version.number != LATEST else ""),
+            "FunctionName": deployed.function,
+            "FunctionArn": self.arn(deployed.function, version.number if qualified or version.number != LATEST else ""),
             "Version": version.number,
             "CodeSha256": deployed.image_digest.removeprefix("sha256:"),
             "CodeSize": 0,
@@ -214,31 +236,39 @@ class LambdaState:
         if image_config:
             out["ImageConfigResponse"] = {"ImageConfig": image_config}
         if not self.registry.exists(self.region, deployed.image_uri):
-            reason = "The function is trying to use a deleted image."
-            return out | {"State": "Inactive", "StateReasonCode": "ImageDeleted", "StateReason": reason}
-        creating = {"ReasonCode": "Creating", "Reason": "The function is being created."}
+            return out | _state("Inactive", "ImageDeleted", "The function is trying to use a deleted image.")
         snapshot = version.snapshot
-        if now < max(version.active_at, version.awake_at) or (snapshot and not snapshot.taken(WATCH_S)):
-            return out | {"State": "Pending"} | {f"State{key}": value for key, value in creating.items()}
+        if now < max(version.active_at, version.awake_at) or (snapshot and not snapshot.taken(SNAPSHOT_WAIT_S)):
+            return out | _state("Pending", "Creating", "The function is being created.")
         if snapshot and snapshot.failure:
             reason = f"The function failed to initialize: {snapshot.failure.error_type}."
-            return out | {"State": "Failed", "StateReasonCode": "FunctionError", "StateReason": reason}
+            return out | _state("Failed", "FunctionError", reason)
         if snapshot:
             out["SnapStart"] = {**out["SnapStart"], "OptimizationStatus": "On"}
         if version.is_idle(now):
-            return out | {"State": "Inactive", "StateReasonCode": "Idle", "StateReason": "The function is idle."}
-        if now < version.settled_at:
-            out |= {"LastUpdateStatus": "InProgress"} | {f"LastUpdateStatus{k}": v for k, v in creating.items()}
+            return out | _state("Inactive", "Idle", "The function is idle.")
+        if now < version.updated_at:
+            out |= {
+                "LastUpdateStatus": "InProgress",
+                "LastUpdateStatusReasonCode": "Creating",
+                "LastUpdateStatusReason": "The function is being created.",
+            }
         elif updates:
             out["LastUpdateStatus"] = "Successful"
         return out | {"State": "Active"}
 
 
+def _state(state: str, reason_code: str, reason: str) -> Config:
+    return {"State": state, "StateReasonCode": reason_code, "StateReason": reason}
+
+
 def new_id() -> str:
+    """Return a revision ID."""
     return str(uuid.uuid4())
 
 
 def timestamp(seconds: float) -> str:
+    """Return a time in Lambda's format, such as 2026-11-28T18:00:00.000+0000."""
     return (
         datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}+0000"
     )

@@ -1,0 +1,1 @@
+"""DNS and the hosted zones of Route 53."""

@@ -1,4 +1,4 @@
-"""Public DNS as AWS sees it: Route 53's zones once they are delegated, and records that are kept elsewhere."""
+"""Public DNS: the delegated hosted zones of Route 53, and records at other DNS providers."""
 
 from typing import Any
 
@@ -6,7 +6,11 @@ from moto.route53.models import route53_backends
 
 
 class PublicDns:
-    """`delegated` names the zones whose registrar points to Route 53; `elsewhere` maps (name, type) to a value."""
+    """The DNS records that the public can see.
+
+    `delegated` holds the names of the zones whose registrar points to Route 53. `elsewhere` holds the records at other
+    providers by name and type.
+    """
 
     def __init__(self, account: str) -> None:
         self.delegated: set[str] = set()
@@ -14,27 +18,33 @@ class PublicDns:
         self._account = account
 
     def name_servers(self, zone: str) -> set[str]:
-        """The servers that answer for a zone."""
+        """Return the name servers of a zone, or an empty set if it does not exist."""
         if zone in self.delegated:
-            return {server for held in self._zones(zone) for server in held.delegation_set.name_servers}
+            return {server for hosted_zone in self._zones(zone) for server in hosted_zone.delegation_set.name_servers}
         return {"ns1.elsewhere.example"} if any(name.endswith(zone) for name, _ in self.elsewhere) else set()
 
     def resolve(self, name: str, kind: str) -> str | None:
-        """The value of a record, without the final dot; of an alias record, the name that it leads to."""
+        """Return the value of a record, or the target of an alias record, without the final dot."""
         name = name.rstrip(".")
         for zone in self.delegated:
-            for held in self._zones(zone):
-                for record in held.rrsets:
+            for hosted_zone in self._zones(zone):
+                for record in hosted_zone.rrsets:
                     if record.name.rstrip(".") == name and record.type == kind:
                         value = record.alias_target["DNSName"] if record.alias_target else record.records[0]
                         return str(value).rstrip(".")
         return self.elsewhere.get((name, kind))
 
     def addresses(self, name: str) -> set[str]:
-        """What stands for the addresses a name leads to: the name itself where no record leads on."""
+        """Return a stand-in for the addresses of a name: the target of its record, or an API's own name.
+
+        Return an empty set if the name does not resolve.
+        """
         target = self.resolve(name, "A") or self.resolve(name, "CNAME")
-        return {target or name} if target or ".execute-api." in name else set()
+        if target:
+            return {target}
+        return {name} if ".execute-api." in name else set()
 
     def _zones(self, name: str) -> list[Any]:
+        """Return the public hosted zones with this name."""
         zones = route53_backends[self._account]["aws"].zones.values()
         return [zone for zone in zones if zone.name.rstrip(".") == name and not zone.private_zone]

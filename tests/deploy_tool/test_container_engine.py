@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded_aws.containers.docker import docker, docker_aws
+from embedded_aws.containers.docker_aws import docker_aws
+from embedded_aws.containers.docker_engine import docker
 from embedded_aws.ecr.images import ACCEPTED_MEDIA_TYPES
 from scripts import transcript
 from scripts.projects import TEMPLATE

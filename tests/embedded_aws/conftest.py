@@ -1,4 +1,4 @@
-"""Fixtures of the embedded AWS's own tests; a module of their own, so that pytest can load it as a plugin."""
+"""Fixtures for the tests of the embedded AWS."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,16 +7,25 @@ import pytest
 
 from embedded_aws.clock import ManualClock
 from embedded_aws.server import EmbeddedAws
-from tests.support.sample_function import SampleFunction
+from tests.support.sample_function import NAME, SampleFunction
 
 
 @pytest.fixture
 def aws() -> Iterator[EmbeddedAws]:
-    """An AWS whose clock stands still until a test advances it."""
+    """An embedded AWS whose clock only a test advances."""
     with EmbeddedAws(clock=ManualClock()) as aws:
         yield aws
 
 
 @pytest.fixture
 def sample(aws: EmbeddedAws, tmp_path: Path) -> SampleFunction:
+    """A function that the test creates."""
     return SampleFunction(aws, tmp_path)
+
+
+@pytest.fixture
+def live(sample: SampleFunction) -> SampleFunction:
+    """A function with version 1 and the alias `live`."""
+    sample.create()
+    sample.client.create_alias(FunctionName=NAME, Name="live", FunctionVersion=sample.publish())
+    return sample

@@ -1,7 +1,4 @@
-"""Do aliases, function URL configurations and permissions behave as at AWS?"""
-
-import json
-from typing import Any
+"""Test how aliases are created, moved and deleted, and how they route invocations to versions."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,15 +8,7 @@ from tests.support.sample_function import ECHO, NAME, SampleFunction, raises_cli
 ARN = f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}"
 
 
-@pytest.fixture
-def live(sample: SampleFunction) -> SampleFunction:
-    """Version 1 under alias `live`."""
-    sample.create()
-    sample.client.create_alias(FunctionName=NAME, Name="live", FunctionVersion=sample.publish())
-    return sample
-
-
-def test_an_alias_moves_under_a_revision_check(live: SampleFunction) -> None:
+def test_an_alias_moves_if_the_revision_id_is_current(live: SampleFunction) -> None:
     alias = live.client.get_alias(FunctionName=NAME, Name="live")
     live.update(ECHO + "# two\n")
     assert live.publish() == "2"
@@ -33,7 +22,7 @@ def test_an_alias_moves_under_a_revision_check(live: SampleFunction) -> None:
     assert live.invoke(Qualifier="live").version == "2"
 
 
-def test_aliases_that_cannot_be(live: SampleFunction) -> None:
+def test_an_invalid_alias_is_refused(live: SampleFunction) -> None:
     with raises_client_error("ResourceConflictException", f"Alias already exists: {ARN}:live"):
         live.client.create_alias(FunctionName=NAME, Name="live", FunctionVersion="1")
     with raises_client_error("ResourceNotFoundException", f"Function not found: {ARN}:9"):
@@ -44,7 +33,7 @@ def test_aliases_that_cannot_be(live: SampleFunction) -> None:
         live.client.get_alias(FunctionName=NAME, Name="other")
 
 
-def test_a_version_under_an_alias_cannot_be_deleted(live: SampleFunction) -> None:
+def test_a_version_with_an_alias_cannot_be_deleted(live: SampleFunction) -> None:
     message = "Unable to delete version because the following aliases reference it: [live]"
     with raises_client_error("ResourceConflictException", message):
         live.client.delete_function(FunctionName=NAME, Qualifier="1")
@@ -52,7 +41,7 @@ def test_a_version_under_an_alias_cannot_be_deleted(live: SampleFunction) -> Non
     live.client.delete_function(FunctionName=NAME, Qualifier="1")
 
 
-def test_an_alias_with_weights_sends_some_requests_elsewhere(live: SampleFunction) -> None:
+def test_an_alias_with_weights_routes_invocations_to_two_versions(live: SampleFunction) -> None:
     live.update(ECHO + "# two\n")
     live.publish()
     weights = {"AdditionalVersionWeights": {"2": 0.5}}
@@ -62,101 +51,6 @@ def test_an_alias_with_weights_sends_some_requests_elsewhere(live: SampleFunctio
         live.client.delete_function(FunctionName=NAME, Qualifier="2")
     live.client.update_alias(FunctionName=NAME, Name="live", RoutingConfig={})
     assert {live.invoke(Qualifier="live").version for _ in range(10)} == {"1"}
-
-
-def test_a_url_is_of_an_alias_and_never_of_a_version(live: SampleFunction) -> None:
-    made = live.client.create_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="NONE")
-    assert made["FunctionUrl"].endswith("/")
-    assert made["FunctionArn"] == f"{ARN}:live"
-    with raises_client_error("ResourceConflictException", "FunctionUrlConfig exists for this Lambda function"):
-        live.client.create_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="NONE")
-    for qualifier in ("1", "$LATEST"):
-        with raises_client_error("ValidationException"):
-            live.client.create_function_url_config(FunctionName=NAME, Qualifier=qualifier, AuthType="NONE")
-    with raises_client_error("ResourceNotFoundException"):
-        live.client.get_function_url_config(FunctionName=NAME)
-    live.client.update_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="AWS_IAM")
-    found = live.client.get_function_url_config(FunctionName=NAME, Qualifier="live")
-    assert (found["AuthType"], found["FunctionUrl"]) == ("AWS_IAM", made["FunctionUrl"])
-    assert len(live.client.list_function_url_configs(FunctionName=NAME)["FunctionUrlConfigs"]) == 1
-    live.client.delete_function_url_config(FunctionName=NAME, Qualifier="live")
-    with raises_client_error("ResourceNotFoundException", "The resource you requested does not exist."):
-        live.client.delete_function_url_config(FunctionName=NAME, Qualifier="live")
-
-
-@pytest.mark.parametrize(
-    ("conditions", "stored"),
-    [
-        (
-            {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
-            {"StringEquals": {"lambda:FunctionUrlAuthType": "NONE"}},
-        ),
-        ({"InvokedViaFunctionUrl": True}, {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}),
-        (
-            {"SourceArn": "arn:aws:execute-api:us-east-1:123456789012:a/*"},
-            {"ArnLike": {"AWS:SourceArn": "arn:aws:execute-api:us-east-1:123456789012:a/*"}},
-        ),
-        ({"SourceAccount": "123456789012"}, {"StringEquals": {"AWS:SourceAccount": "123456789012"}}),
-        ({"PrincipalOrgID": "o-0123456789"}, {"StringEquals": {"aws:PrincipalOrgID": "o-0123456789"}}),
-    ],
-)
-def test_conditions_are_stored_as_iam_writes_them(
-    live: SampleFunction, conditions: dict[str, Any], stored: dict[str, Any]
-) -> None:
-    definition = {"Action": "lambda:InvokeFunction", "Principal": "*", **conditions}
-    live.client.add_permission(FunctionName=NAME, Qualifier="live", StatementId="s", **definition)
-    (statement,) = json.loads(live.client.get_policy(FunctionName=NAME, Qualifier="live")["Policy"])["Statement"]
-    assert statement["Condition"] == stored
-    assert (statement["Resource"], statement["Principal"]) == (f"{ARN}:live", "*")
-
-
-def test_principals_are_stored_as_iam_writes_them(live: SampleFunction) -> None:
-    for principal, stored in {
-        "apigateway.amazonaws.com": {"Service": "apigateway.amazonaws.com"},
-        "123456789012": {"AWS": "arn:aws:iam::123456789012:root"},
-    }.items():
-        answer = (
-            live.client.add_permission(
-                FunctionName=NAME, StatementId=principal[:10], Action="lambda:InvokeFunction", Principal=principal
-            )
-            if principal.isdigit()
-            else live.client.add_permission(
-                FunctionName=NAME, StatementId="gateway", Action="lambda:InvokeFunction", Principal=principal
-            )
-        )
-        assert json.loads(answer["Statement"])["Principal"] == stored
-
-
-def test_each_qualifier_has_a_policy_of_its_own(live: SampleFunction) -> None:
-    live.allow("s", "lambda:InvokeFunction")
-    with raises_client_error("ResourceConflictException", "The statement id (s) provided already exists."):
-        live.allow("s", "lambda:InvokeFunction")
-    with raises_client_error("ResourceNotFoundException"):
-        live.client.get_policy(FunctionName=NAME)
-    with raises_client_error(
-        "InvalidParameterValueException", "We currently do not support adding policies for $LATEST."
-    ):
-        live.client.add_permission(
-            FunctionName=NAME, Qualifier="$LATEST", StatementId="s", Action="lambda:*", Principal="*"
-        )
-    with raises_client_error("ResourceNotFoundException"):
-        live.client.add_permission(FunctionName=NAME, Qualifier="no", StatementId="s", Action="lambda:*", Principal="*")
-    with raises_client_error("InvalidParameterValueException", "FunctionUrlAuthType is only supported for"):
-        live.allow("t", "lambda:InvokeFunction", FunctionUrlAuthType="NONE")
-
-
-def test_a_policy_has_the_revision_of_its_alias(live: SampleFunction) -> None:
-    before = live.client.get_alias(FunctionName=NAME, Name="live")["RevisionId"]
-    with raises_client_error("PreconditionFailedException"):
-        live.allow("s", "lambda:InvokeFunction", RevisionId="other")
-    live.allow("s", "lambda:InvokeFunction", RevisionId=before)
-    after = live.client.get_alias(FunctionName=NAME, Name="live")["RevisionId"]
-    assert before != after == live.client.get_policy(FunctionName=NAME, Qualifier="live")["RevisionId"]
-    with raises_client_error("ResourceNotFoundException"):
-        live.client.remove_permission(FunctionName=NAME, Qualifier="live", StatementId="t")
-    live.client.remove_permission(FunctionName=NAME, Qualifier="live", StatementId="s", RevisionId=after)
-    with raises_client_error("ResourceNotFoundException"):
-        live.client.get_policy(FunctionName=NAME, Qualifier="live")
 
 
 def test_deleting_an_alias_deletes_its_url_and_policy(live: SampleFunction) -> None:

@@ -1,4 +1,4 @@
-"""Can a test make any call fail as AWS fails, and see which calls were made?"""
+"""Test faults and hooks: denied, throttled and failing calls, broken connections, and the recorded calls."""
 
 from typing import Any
 
@@ -18,25 +18,26 @@ from tests.support.sample_function import NAME, SampleFunction
         ("sns", "list_topics", {}, "AccessDenied", 403, "*"),
     ],
 )  # fmt: skip
-def test_a_denied_action(
+def test_a_denied_call_gets_the_error_of_its_protocol(
     aws: EmbeddedAws, service: str, operation: str, params: Any, code: str, status: int, resource: str
 ) -> None:
     resource = resource.format("us-east-1:123456789012")
     aws.deny(f"{service}:*")
     for _ in range(2):
-        with pytest.raises(ClientError) as denied:
+        with pytest.raises(ClientError) as error:
             getattr(aws.client(service), operation)(**params)
-        answer = denied.value.response
-        assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
-        assert "User: arn:aws:sts::123456789012:user/moto is not authorized to perform: " in answer["Error"]["Message"]
-        assert f" on resource: {resource} " in answer["Error"]["Message"]
+        response = error.value.response
+        assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+        message = response["Error"]["Message"]
+        assert "User: arn:aws:sts::123456789012:user/moto is not authorized to perform: " in message
+        assert f" on resource: {resource} " in message
     aws.clear_faults()
     with pytest.raises(ClientError) as error:
         aws.client("lambda").get_function(FunctionName="f")
     assert error.value.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
-def test_actions_that_come_with_a_call_are_checked_too(sample: SampleFunction) -> None:
+def test_additional_actions_of_a_call_can_be_denied(sample: SampleFunction) -> None:
     definition = sample.definition(Tags={"a": "b"})
     for action in ("iam:PassRole", "lambda:TagResource"):
         sample.aws.deny(action)
@@ -54,7 +55,7 @@ def test_actions_that_come_with_a_call_are_checked_too(sample: SampleFunction) -
         ("iam", "list_roles", "Throttling", "InternalFailure"),
     ],
 )
-def test_throttles_and_server_errors(
+def test_a_chosen_call_is_throttled_or_fails(
     aws: EmbeddedAws, service: str, operation: str, throttled: str, failed: str
 ) -> None:
     client = aws.client(service)
@@ -68,32 +69,32 @@ def test_throttles_and_server_errors(
         assert (fault.seen, fault.hits) == (3, 1)
 
 
-@pytest.mark.parametrize(("kind", "made"), [("reset_before", False), ("reset_after", True)])
-def test_a_broken_connection_before_or_after_aws_acted(aws: EmbeddedAws, kind: Any, made: bool) -> None:
+@pytest.mark.parametrize(("kind", "is_created"), [("reset_before", False), ("reset_after", True)])
+def test_a_connection_breaks_before_or_after_a_call_takes_effect(aws: EmbeddedAws, kind: Any, is_created: bool) -> None:
     logs = aws.client("logs")
     aws.fail("logs:CreateLogGroup", kind)
     with pytest.raises(ConnectionClosedError):
         logs.create_log_group(logGroupName="/g")
-    assert bool(logs.describe_log_groups()["logGroups"]) is made
+    assert bool(logs.describe_log_groups()["logGroups"]) is is_created
 
 
 def test_hooks_run_around_every_call(aws: EmbeddedAws) -> None:
-    seen: list[tuple[int, str, str, int]] = []
-    aws.hook(lambda call, number, when: seen.append((number, when, call.action, call.status)))
+    events: list[tuple[int, str, str, int]] = []
+    aws.hook(lambda call, number, when: events.append((number, when, call.action, call.status)))
     aws.client("logs").create_log_group(logGroupName="/g")
     aws.client("sts").get_caller_identity()
-    assert seen == [
+    assert events == [
         (1, "before", "logs:CreateLogGroup", 0),
         (1, "after", "logs:CreateLogGroup", 200),
         (2, "before", "sts:GetCallerIdentity", 0),
         (2, "after", "sts:GetCallerIdentity", 200),
     ]
 
-    def breaks(call: Call, number: int, when: str) -> None:
+    def break_connection(call: Call, number: int, when: str) -> None:
         if (number, when) == (3, "after"):
             raise ConnectionReset
 
-    aws.hook(breaks)
+    aws.hook(break_connection)
     with pytest.raises(ConnectionClosedError):
         aws.client("logs").delete_log_group(logGroupName="/g")
     assert not aws.client("logs").describe_log_groups()["logGroups"]
@@ -127,8 +128,8 @@ def test_each_embedded_aws_starts_empty(aws: EmbeddedAws) -> None:
             other.client("logs").create_log_group(logGroupName="/g")
 
 
-def test_the_users_own_aws_configuration_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "none-such")
+def test_the_aws_configuration_of_the_user_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "missing-profile")
     with EmbeddedAws(region="eu-central-1") as aws:
         assert aws.client("lambda").get_account_settings()["AccountUsage"]["FunctionCount"] == 0
         assert aws.client("ecr").describe_repositories()["repositories"] == []

@@ -1,4 +1,4 @@
-"""Does a function URL make the events, and of answers the responses, that AWS makes?"""
+"""Test function URLs: configuration, authorization, events, responses, errors and moving the alias."""
 
 import http.client
 import json
@@ -15,30 +15,37 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from embedded_aws import Delays, EmbeddedAws, ManualClock
-from tests.support.sample_function import ECHO, NAME, HttpResponse, SampleFunction, send_request
+from tests.support.sample_function import (
+    ECHO,
+    NAME,
+    HttpResponse,
+    SampleFunction,
+    raises_client_error,
+    send_request,
+)
 
 FORBIDDEN = "Forbidden. For troubleshooting Function URL authorization issues, see: "
-GIVEN = "import json\n\ndef handler(event, context):\n    return json.loads(event['body'])\n"
+RETURNS_BODY = "import json\n\ndef handler(event, context):\n    return json.loads(event['body'])\n"
 
 
-def event_of(url: str, *args: Any, **more: Any) -> Any:
-    """The event as the echoing function saw it."""
-    status, body, _ = send_request(url, *args, **more)
+def read_event(url: str, *args: Any, **options: Any) -> Any:
+    """Send a request to a function that returns its event. Return the event."""
+    status, body, _ = send_request(url, *args, **options)
     assert status == 200
     return json.loads(body)
 
 
 @pytest.fixture
-def reply(sample: SampleFunction) -> Callable[[Any], HttpResponse]:
-    """Lets a function answer just this and returns what comes out of the URL."""
-    url = sample.public_url(GIVEN)
-    return lambda answer: send_request(url, "POST", "/", json.dumps(answer), {"Content-Type": "application/json"})
+def respond(sample: SampleFunction) -> Callable[[Any], HttpResponse]:
+    """Return the HTTP response of a URL whose function returns this result."""
+    url = sample.public_url(RETURNS_BODY)
+    return lambda result: send_request(url, "POST", "/", json.dumps(result), {"Content-Type": "application/json"})
 
 
-def test_the_event_is_a_v2_event(sample: SampleFunction) -> None:
+def test_the_event_has_payload_format_2_0(sample: SampleFunction) -> None:
     url = sample.public_url()
     host = url.removeprefix("http://").rstrip("/")
-    event = event_of(url, "GET", "/caf%C3%A9/a%20b?x=1&x=2&y=%26&z=", headers={"User-Agent": "me", "X-Name": "v"})
+    event = read_event(url, "GET", "/caf%C3%A9/a%20b?x=1&x=2&y=%26&z=", headers={"User-Agent": "me", "X-Name": "v"})
     assert event["version"] == "2.0"
     assert event["routeKey"] == "$default"
     assert event["rawPath"] == "/caf%C3%A9/a%20b"
@@ -61,7 +68,7 @@ def test_the_event_is_a_v2_event(sample: SampleFunction) -> None:
     }
 
 
-def test_cookies_and_repeated_headers(sample: SampleFunction) -> None:
+def test_cookies_are_split_and_repeated_headers_are_joined(sample: SampleFunction) -> None:
     url = sample.public_url()
     connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
     connection.putrequest("GET", "/")
@@ -75,7 +82,7 @@ def test_cookies_and_repeated_headers(sample: SampleFunction) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "text"),
+    ("content_type", "body", "is_text"),
     [
         ("application/json", '{"a": "é"}'.encode(), True),
         ("text/plain; charset=utf-8", b"hello", True),
@@ -86,24 +93,24 @@ def test_cookies_and_repeated_headers(sample: SampleFunction) -> None:
         ("image/png", b"\x89PNG", False),
     ],
 )
-def test_bodies_that_are_not_text_come_as_base64(
-    sample: SampleFunction, content_type: str, body: bytes, text: bool
+def test_bodies_that_are_not_text_are_encoded_as_base64(
+    sample: SampleFunction, content_type: str, body: bytes, is_text: bool
 ) -> None:
-    event = event_of(sample.public_url(), "POST", "/", body, {"Content-Type": content_type})
-    assert event["isBase64Encoded"] is not text
-    assert event["body"] == (body.decode() if text else b64encode(body).decode())
+    event = read_event(sample.public_url(), "POST", "/", body, {"Content-Type": content_type})
+    assert event["isBase64Encoded"] is not is_text
+    assert event["body"] == (body.decode() if is_text else b64encode(body).decode())
 
 
-def test_chunked_bodies_and_any_method(sample: SampleFunction) -> None:
+def test_chunked_bodies_and_all_methods_are_accepted(sample: SampleFunction) -> None:
     url = sample.public_url()
     chunks = iter([b'{"a":', b"1}"])
-    event = event_of(url, "PUT", "/", chunks, {"Content-Type": "application/json"}, encode_chunked=True)
+    event = read_event(url, "PUT", "/", chunks, {"Content-Type": "application/json"}, encode_chunked=True)
     assert event["body"] == '{"a":1}'
-    assert event_of(url, "PROPFIND")["requestContext"]["http"]["method"] == "PROPFIND"
+    assert read_event(url, "PROPFIND")["requestContext"]["http"]["method"] == "PROPFIND"
 
 
-def test_a_whole_answer(reply: Callable[[Any], HttpResponse]) -> None:
-    status, body, headers = reply(
+def test_a_result_with_all_fields_becomes_the_response(respond: Callable[[Any], HttpResponse]) -> None:
+    status, body, headers = respond(
         {
             "statusCode": 201,
             "headers": {"X-Name": "v", "content-type": "image/png"},
@@ -119,7 +126,7 @@ def test_a_whole_answer(reply: Callable[[Any], HttpResponse]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "body"),
+    ("result", "expected"),
     [
         ({"message": "hi"}, b'{"message": "hi"}'),
         ("hi", b"hi"),
@@ -127,13 +134,15 @@ def test_a_whole_answer(reply: Callable[[Any], HttpResponse]) -> None:
         ({"statusCode": 200, "body": "hi"}, b"hi"),
     ],
 )
-def test_what_aws_infers(reply: Callable[[Any], HttpResponse], answer: Any, body: bytes) -> None:
-    status, got, headers = reply(answer)
-    assert (status, got, headers["content-type"]) == (200, body, "application/json")
+def test_missing_fields_of_the_response_are_inferred(
+    respond: Callable[[Any], HttpResponse], result: Any, expected: bytes
+) -> None:
+    status, body, headers = respond(result)
+    assert (status, body, headers["content-type"]) == (200, expected, "application/json")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "result",
     [
         {"statusCode": "many"},
         {"statusCode": 1000},
@@ -141,29 +150,29 @@ def test_what_aws_infers(reply: Callable[[Any], HttpResponse], answer: Any, body
         {"statusCode": 200, "body": "%", "isBase64Encoded": True},
     ],
 )
-def test_an_answer_that_is_no_response_is_a_502(reply: Callable[[Any], HttpResponse], answer: Any) -> None:
-    assert reply(answer)[0] == 502
+def test_an_invalid_result_is_a_502(respond: Callable[[Any], HttpResponse], result: Any) -> None:
+    assert respond(result)[0] == 502
 
 
-def test_head_and_no_content_have_no_body(sample: SampleFunction) -> None:
+def test_responses_to_head_and_with_status_204_have_no_body(sample: SampleFunction) -> None:
     source = "def handler(event, context):\n    code = 204 if event['rawPath'] == '/none' else 200\n"
     url = sample.public_url(
         source + "    return {'statusCode': code, 'headers': {'content-length': '5'}, 'body': ''}\n"
     )
     connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
     for method, path, length in [("HEAD", "/", "5"), ("GET", "/none", None), ("HEAD", "/", "5")]:
-        connection.request(method, path)  # the same connection: a stray body would break the next answer
+        connection.request(method, path)  # on the same connection, where a body would break the next response
         response = connection.getresponse()
         assert (response.read(), response.headers["content-length"]) == (b"", length)
 
 
-def test_both_statements_are_needed(sample: SampleFunction) -> None:
+def test_a_public_url_needs_two_permissions(sample: SampleFunction) -> None:
     url = sample.public_url()
-    both: list[tuple[str, str, dict[str, Any]]] = [
+    permissions: list[tuple[str, str, dict[str, Any]]] = [
         ("url", "lambda:InvokeFunctionUrl", {"FunctionUrlAuthType": "NONE"}),
         ("function", "lambda:InvokeFunction", {"InvokedViaFunctionUrl": True}),
     ]
-    for statement, action, conditions in both:
+    for statement, action, conditions in permissions:
         sample.client.remove_permission(FunctionName=NAME, Qualifier="live", StatementId=statement)
         status, body, _ = send_request(url)
         assert status == 403
@@ -172,11 +181,13 @@ def test_both_statements_are_needed(sample: SampleFunction) -> None:
         assert send_request(url)[0] == 200
 
 
-@pytest.mark.parametrize("wrong", ["AWS_IAM", "other-qualifier"])
-def test_statements_that_do_not_open_the_url(sample: SampleFunction, wrong: str) -> None:
+@pytest.mark.parametrize("difference", ["AWS_IAM", "other-qualifier"])
+def test_a_permission_with_another_auth_type_or_qualifier_is_not_sufficient(
+    sample: SampleFunction, difference: str
+) -> None:
     url = sample.public_url()
     sample.client.remove_permission(FunctionName=NAME, Qualifier="live", StatementId="url")
-    if wrong == "AWS_IAM":
+    if difference == "AWS_IAM":
         sample.allow("url", "lambda:InvokeFunctionUrl", FunctionUrlAuthType="AWS_IAM")
     else:
         sample.client.add_permission(
@@ -189,25 +200,25 @@ def test_statements_that_do_not_open_the_url(sample: SampleFunction, wrong: str)
     assert send_request(url)[0] == 403
 
 
-def test_iam_needs_a_correct_signature(sample: SampleFunction) -> None:
+def test_a_url_with_iam_authorization_needs_a_valid_signature(sample: SampleFunction) -> None:
     url = sample.public_url()
     sample.client.update_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="AWS_IAM")
     assert send_request(url)[0] == 403
     environ = sample.aws.environ
 
-    def signed(secret: str, body: bytes, sent: bytes) -> int:
-        request = AWSRequest("POST", f"{url}path?b=2&a=1", {"Content-Type": "text/plain"}, body)
+    def send_signed(secret: str, signed_body: bytes, body: bytes) -> int:
+        request = AWSRequest("POST", f"{url}path?b=2&a=1", {"Content-Type": "text/plain"}, signed_body)
         SigV4Auth(Credentials(environ["AWS_ACCESS_KEY_ID"], secret), "lambda", "us-east-1").add_auth(request)
-        return send_request(url, "POST", "/path?b=2&a=1", sent, dict(request.headers))[0]
+        return send_request(url, "POST", "/path?b=2&a=1", body, dict(request.headers))[0]
 
-    assert signed(environ["AWS_SECRET_ACCESS_KEY"], b"body", b"body") == 200
-    assert signed("wrong", b"body", b"body") == 403
-    assert signed(environ["AWS_SECRET_ACCESS_KEY"], b"body", b"other") == 403
+    assert send_signed(environ["AWS_SECRET_ACCESS_KEY"], b"body", b"body") == 200
+    assert send_signed("wrong", b"body", b"body") == 403
+    assert send_signed(environ["AWS_SECRET_ACCESS_KEY"], b"body", b"other") == 403
 
 
-@pytest.mark.parametrize("trouble", ["raise ValueError('x')", "import os; os._exit(1)", "import time; time.sleep(5)"])
-def test_trouble_in_the_function_is_a_502(sample: SampleFunction, trouble: str) -> None:
-    url = sample.public_url(f"def handler(event, context):\n    {trouble}\n", Timeout=1)
+@pytest.mark.parametrize("failure", ["raise ValueError('x')", "import os; os._exit(1)", "import time; time.sleep(5)"])
+def test_an_exception_a_crash_or_a_time_out_is_a_502(sample: SampleFunction, failure: str) -> None:
+    url = sample.public_url(f"def handler(event, context):\n    {failure}\n", Timeout=1)
     status, body, _ = send_request(url)
     assert (status, body) == (502, b"Internal Server Error")
 
@@ -226,30 +237,30 @@ def test_a_body_over_the_limit_is_a_413(sample: SampleFunction) -> None:
     assert send_request(url, "POST", "/", b"x" * 4_000_000)[:2] == (200, b"5333336")
 
 
-def test_moving_the_alias_fails_no_request_and_never_goes_back(sample: SampleFunction) -> None:
-    answer = "import time\n\ndef handler(event, context):\n    time.sleep(0.01)\n    return {}\n"
-    url = sample.public_url(answer.format("'old'"))
-    sample.update(answer.format("'new'"))
+def test_moving_the_alias_fails_no_request_and_old_responses_end(sample: SampleFunction) -> None:
+    source = "import time\n\ndef handler(event, context):\n    time.sleep(0.01)\n    return {}\n"
+    url = sample.public_url(source.format("'old'"))
+    sample.update(source.format("'new'"))
     sample.publish()
     sample.invoke(Qualifier="2")
 
-    def client(_: int) -> list[tuple[int, bytes]]:
+    def send_requests() -> list[tuple[int, bytes]]:
         return [send_request(url)[:2] for _ in range(15)]
 
     with ThreadPoolExecutor(5) as pool:
-        running = [pool.submit(client, number) for number in range(4)]
-        while not any(e.invocations > 5 for e in sample.aws.environments(NAME)):
+        clients = [pool.submit(send_requests) for _ in range(4)]
+        while not any(environment.invocations > 5 for environment in sample.aws.environments(NAME)):
             time.sleep(0.005)
         sample.client.update_alias(FunctionName=NAME, Name="live", FunctionVersion="2")
-        answers = [future.result() for future in running]
-    for one in answers:
-        assert {status for status, _ in one} == {200}
-        bodies = [body for _, body in one]
-        assert bodies == sorted(bodies, reverse=True)  # b"old" … b"new"
+        results = [client.result() for client in clients]
+    for responses in results:
+        assert {status for status, _ in responses} == {200}
+        bodies = [body for _, body in responses]
+        assert bodies == sorted(bodies, reverse=True)  # first b"old", then b"new"
     assert send_request(url)[1] == b"new"
 
 
-def test_a_new_url_takes_a_while(tmp_path: Path) -> None:
+def test_a_new_url_is_forbidden_for_some_seconds(tmp_path: Path) -> None:
     with EmbeddedAws(clock=ManualClock(), delays=Delays(url_s=5)) as aws:
         sample = SampleFunction(aws, tmp_path)
         url = sample.public_url()
@@ -263,3 +274,23 @@ def test_a_deleted_url_is_closed(sample: SampleFunction) -> None:
     sample.client.delete_function_url_config(FunctionName=NAME, Qualifier="live")
     with pytest.raises(ConnectionRefusedError):
         send_request(url)
+
+
+def test_a_url_belongs_to_an_alias_and_never_to_a_version(live: SampleFunction) -> None:
+    created = live.client.create_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="NONE")
+    assert created["FunctionUrl"].endswith("/")
+    assert created["FunctionArn"] == f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}:live"
+    with raises_client_error("ResourceConflictException", "FunctionUrlConfig exists for this Lambda function"):
+        live.client.create_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="NONE")
+    for qualifier in ("1", "$LATEST"):
+        with raises_client_error("ValidationException"):
+            live.client.create_function_url_config(FunctionName=NAME, Qualifier=qualifier, AuthType="NONE")
+    with raises_client_error("ResourceNotFoundException"):
+        live.client.get_function_url_config(FunctionName=NAME)
+    live.client.update_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="AWS_IAM")
+    config = live.client.get_function_url_config(FunctionName=NAME, Qualifier="live")
+    assert (config["AuthType"], config["FunctionUrl"]) == ("AWS_IAM", created["FunctionUrl"])
+    assert len(live.client.list_function_url_configs(FunctionName=NAME)["FunctionUrlConfigs"]) == 1
+    live.client.delete_function_url_config(FunctionName=NAME, Qualifier="live")
+    with raises_client_error("ResourceNotFoundException", "The resource you requested does not exist."):
+        live.client.delete_function_url_config(FunctionName=NAME, Qualifier="live")

@@ -1,145 +1,11 @@
-"""Do functions and versions go through the states, conflicts and checks that they go through at AWS?"""
+"""Test how functions are created, configured, tagged and deleted, and which settings Lambda refuses."""
 
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from embedded_aws import OCI_INDEX, OCI_MANIFEST, EmbeddedAws
-from tests.support.sample_function import ECHO, NAME, SampleFunction, raises_client_error
-
-BUSY = "The operation cannot be performed at this time."
-
-
-def test_a_new_function_is_pending_then_active(sample: SampleFunction) -> None:
-    created = sample.client.create_function(**sample.definition())
-    assert (created["State"], created["StateReasonCode"]) == ("Pending", "Creating")
-    assert "LastUpdateStatus" not in created
-    with raises_client_error(
-        "ResourceConflictException", f"{BUSY} The function is currently in the following state: Pending"
-    ):
-        sample.client.invoke(FunctionName=NAME)
-    with raises_client_error("ResourceConflictException", "Pending"):
-        sample.client.publish_version(FunctionName=NAME)
-    sample.wait_until_ready()
-    active = sample.configuration()
-    assert (active["State"], active["LastUpdateStatus"]) == ("Active", "Successful")
-    assert active["RevisionId"] != created["RevisionId"]
-
-
-def test_waiters_of_boto3_work_in_real_time(tmp_path: Any) -> None:
-    with EmbeddedAws() as aws:
-        sample = SampleFunction(aws, tmp_path)
-        role = sample.role(wait=False)
-        aws.clock.advance(aws.delays.role_s)
-        sample.client.create_function(**sample.definition(Role=role))
-        config = {"Delay": 0.05, "MaxAttempts": 40}
-        sample.client.get_waiter("function_active_v2").wait(FunctionName=NAME, WaiterConfig=config)
-        sample.client.update_function_configuration(FunctionName=NAME, MemorySize=256)
-        sample.client.get_waiter("function_updated_v2").wait(FunctionName=NAME, WaiterConfig=config)
-        version = sample.client.publish_version(FunctionName=NAME)["Version"]
-        waiter = sample.client.get_waiter("published_version_active")
-        waiter.wait(FunctionName=NAME, Qualifier=version, WaiterConfig=config)
-
-
-@pytest.mark.parametrize("call", ["code", "configuration", "publish"])
-def test_a_change_during_an_update_is_a_conflict(sample: SampleFunction, call: str) -> None:
-    sample.create()
-    updating = sample.client.update_function_configuration(FunctionName=NAME, Timeout=5)
-    assert updating["LastUpdateStatus"] == "InProgress"
-    calls = {
-        "code": lambda: sample.client.update_function_code(FunctionName=NAME, ImageUri=sample.image("")),
-        "configuration": lambda: sample.client.update_function_configuration(FunctionName=NAME, Timeout=6),
-        "publish": lambda: sample.client.publish_version(FunctionName=NAME),
-    }
-    arn = f"arn:aws:lambda:us-east-1:123456789012:function:{NAME}"
-    with raises_client_error("ResourceConflictException", f"{BUSY} An update is in progress for resource: {arn}"):
-        calls[call]()
-    sample.wait_until_ready()
-    calls[call]()
-
-
-def test_an_update_answers_with_the_old_code_until_it_has_settled(sample: SampleFunction) -> None:
-    sample.create("def handler(event, context):\n    return 'old'\n")
-    new = sample.image("def handler(event, context):\n    return 'new'\n")
-    sample.client.update_function_code(FunctionName=NAME, ImageUri=new)
-    assert sample.invoke().payload == "old"
-    sample.wait_until_ready()
-    assert sample.invoke().payload == "new"
-    assert len(sample.aws.environments(NAME)) == 1
-
-
-def test_revisions_guard_changes_of_latest(sample: SampleFunction) -> None:
-    sample.create()
-    first = sample.configuration()["RevisionId"]
-    with raises_client_error(
-        "PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id."
-    ):
-        sample.client.update_function_configuration(FunctionName=NAME, Timeout=5, RevisionId="other")
-    updating = sample.client.update_function_configuration(FunctionName=NAME, Timeout=5, RevisionId=first)
-    sample.wait_until_ready()
-    settled = sample.configuration()["RevisionId"]
-    assert len({first, updating["RevisionId"], settled}) == 3
-    with raises_client_error("PreconditionFailedException"):
-        sample.client.publish_version(FunctionName=NAME, RevisionId=updating["RevisionId"])
-    version = sample.client.publish_version(FunctionName=NAME, RevisionId=settled)
-    sample.wait_until_ready()
-    assert sample.configuration("1")["RevisionId"] == version["RevisionId"]  # becoming active changes no version
-    assert sample.configuration()["RevisionId"] != settled  # publishing changes $LATEST
-
-
-def test_publishing_an_unchanged_function_answers_the_same_version(sample: SampleFunction) -> None:
-    sample.create()
-    pending = sample.client.publish_version(FunctionName=NAME, Description="one")
-    assert (pending["Version"], pending["State"]) == ("1", "Pending")
-    sample.wait_until_ready()
-    assert sample.configuration("1")["State"] == "Active"
-    assert sample.publish() == "1"
-    sample.update(ECHO + "# changed\n")
-    assert sample.publish() == "2"
-    sample.client.update_function_configuration(FunctionName=NAME, Environment={"Variables": {"AA": "1"}})
-    sample.wait_until_ready()
-    assert sample.publish() == "3"
-    versions = sample.client.list_versions_by_function(FunctionName=NAME)["Versions"]
-    assert [v["Version"] for v in versions] == ["$LATEST", "1", "2", "3"]
-    assert versions[1]["Description"] == "one"
-
-
-def test_version_numbers_are_never_used_again(sample: SampleFunction) -> None:
-    sample.create()
-    sample.publish()
-    sample.client.delete_function(FunctionName=NAME, Qualifier="1")
-    with raises_client_error(
-        "ResourceNotFoundException", f"Function not found: arn:aws:lambda:us-east-1:123456789012:function:{NAME}:1"
-    ):
-        sample.configuration("1")
-    sample.client.delete_function(FunctionName=NAME, Qualifier="99")  # nothing to delete is no error at AWS
-    assert sample.publish() == "2"
-
-
-def test_a_version_keeps_the_code_it_was_published_from(sample: SampleFunction) -> None:
-    sample.create("def handler(event, context):\n    return 1\n")
-    sample.publish()
-    sample.update("def handler(event, context):\n    return 2\n")
-    assert sample.invoke(Qualifier="1").payload == 1
-    assert sample.invoke().payload == 2
-
-
-def test_publish_checks_the_code_hash(sample: SampleFunction) -> None:
-    sample.create()
-    sha256 = sample.configuration()["CodeSha256"]
-    with raises_client_error("InvalidParameterValueException", "is different from current CodeSHA256"):
-        sample.client.publish_version(FunctionName=NAME, CodeSha256="0" * 64)
-    assert sample.client.publish_version(FunctionName=NAME, CodeSha256=sha256)["CodeSha256"] == sha256
-
-
-def test_a_new_role_cannot_be_assumed_at_once(sample: SampleFunction) -> None:
-    definition = sample.definition(Role=sample.role(wait=False))
-    message = "The role defined for the function cannot be assumed by Lambda."
-    with raises_client_error("InvalidParameterValueException", message):
-        sample.client.create_function(**definition)
-    sample.wait_until_ready()
-    sample.client.create_function(**definition)
+from embedded_aws import OCI_INDEX, OCI_MANIFEST
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error
 
 
 def test_a_role_must_trust_lambda(sample: SampleFunction) -> None:
@@ -174,12 +40,12 @@ def test_a_function_cannot_be_created_twice(sample: SampleFunction) -> None:
         ({"Handler": "a.b"}, "InvalidParameterValueException", "PackageType is Image"),
     ],
 )
-def test_what_lambda_refuses(sample: SampleFunction, changes: dict[str, Any], code: str, message: str) -> None:
+def test_invalid_settings_are_refused(sample: SampleFunction, changes: dict[str, Any], code: str, message: str) -> None:
     with raises_client_error(code, message):
         sample.client.create_function(**sample.definition(**changes))
 
 
-def test_the_image_must_exist_and_be_no_index(sample: SampleFunction) -> None:
+def test_the_image_must_exist_and_must_not_be_an_index(sample: SampleFunction) -> None:
     definition = sample.definition()
     uri = definition["Code"]["ImageUri"].partition("@")[0]
     with raises_client_error("InvalidParameterValueException", f"Source image {uri}:none does not exist."):
@@ -195,16 +61,7 @@ def test_the_image_must_exist_and_be_no_index(sample: SampleFunction) -> None:
     assert sample.client.get_function(FunctionName=NAME)["Code"]["ResolvedImageUri"] == "".join(tagged)
 
 
-def test_a_function_whose_image_is_deleted_goes_inactive(sample: SampleFunction) -> None:
-    sample.create()
-    digest = "sha256:" + sample.configuration()["CodeSha256"]
-    sample.aws.client("ecr").batch_delete_image(repositoryName=NAME, imageIds=[{"imageDigest": digest}])
-    assert (sample.configuration()["State"], sample.configuration()["StateReasonCode"]) == ("Inactive", "ImageDeleted")
-    with pytest.raises(ClientError):
-        sample.invoke()
-
-
-def test_the_configuration_comes_back_with_defaults(sample: SampleFunction) -> None:
+def test_the_configuration_includes_the_defaults(sample: SampleFunction) -> None:
     sample.create(
         Tags={"service": "a"}, ImageConfig={"Command": ["main.handler"]}, Environment={"Variables": {"AA": "1"}}
     )
@@ -228,7 +85,7 @@ def test_the_configuration_comes_back_with_defaults(sample: SampleFunction) -> N
     assert configuration["LoggingConfig"] == {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{NAME}"}
 
 
-def test_tags_are_of_the_function_only(sample: SampleFunction) -> None:
+def test_aliases_have_no_tags(sample: SampleFunction) -> None:
     sample.create(Tags={"service": "a"})
     arn = sample.configuration()["FunctionArn"].removesuffix(":$LATEST")
     sample.client.tag_resource(Resource=arn, Tags={"stage": "prod"})
@@ -239,7 +96,7 @@ def test_tags_are_of_the_function_only(sample: SampleFunction) -> None:
         sample.client.list_tags(Resource=f"{arn}:live")
 
 
-def test_deleting_a_function_deletes_everything_of_it(sample: SampleFunction) -> None:
+def test_deleting_a_function_deletes_its_environments_versions_and_policies(sample: SampleFunction) -> None:
     sample.public_url()
     sample.invoke(Qualifier="live")
     pids = [environment.pid for environment in sample.aws.environments(NAME)]
@@ -255,25 +112,13 @@ def test_deleting_a_function_deletes_everything_of_it(sample: SampleFunction) ->
     assert not sample.client.list_aliases(FunctionName=NAME)["Aliases"]
 
 
-def test_account_limits_and_reserved_concurrency(sample: SampleFunction) -> None:
-    sample.create()
-    sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=7)
-    assert sample.client.get_function_concurrency(FunctionName=NAME)["ReservedConcurrentExecutions"] == 7
-    limits = sample.client.get_account_settings()["AccountLimit"]
-    assert (limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]) == (1000, 993)
-    with raises_client_error("InvalidParameterValueException", "below its minimum value of [100]"):
-        sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=901)
-    sample.client.delete_function_concurrency(FunctionName=NAME)
-    assert "ReservedConcurrentExecutions" not in sample.client.get_function_concurrency(FunctionName=NAME)
-
-
-def test_a_function_in_a_vpc_needs_a_role_that_may_connect_it(sample: SampleFunction) -> None:
+def test_a_function_in_a_vpc_needs_a_role_that_may_create_network_interfaces(sample: SampleFunction) -> None:
     network = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
-    told = "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
+    message = "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
     sample.create()
-    with raises_client_error("InvalidParameterValueException", told):
+    with raises_client_error("InvalidParameterValueException", message):
         sample.client.update_function_configuration(FunctionName=NAME, VpcConfig=network)
-    may_connect = {"Effect": "Allow", "Action": "ec2:CreateNetworkInterface", "Resource": "*"}
-    role = sample.role("connects", may_connect)
+    permission = {"Effect": "Allow", "Action": "ec2:CreateNetworkInterface", "Resource": "*"}
+    role = sample.role("vpc", permission)
     sample.client.update_function_configuration(FunctionName=NAME, Role=role, VpcConfig=network)
     assert sample.configuration()["VpcConfig"]["SubnetIds"] == ["subnet-1"]

@@ -1,4 +1,4 @@
-"""Is what moto gets wrong, in the services that we leave to it, put right?"""
+"""Test the corrections to moto, by service, where moto differs from AWS."""
 
 import hashlib
 from typing import Any
@@ -21,7 +21,7 @@ ALARM: dict[str, Any] = {
 }
 
 
-def test_retention_takes_only_the_days_that_exist(aws: EmbeddedAws) -> None:
+def test_an_unsupported_log_retention_is_refused(aws: EmbeddedAws) -> None:
     logs = aws.client("logs")
     logs.create_log_group(logGroupName="/g")
     with raises_client_error(
@@ -32,7 +32,7 @@ def test_retention_takes_only_the_days_that_exist(aws: EmbeddedAws) -> None:
     assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 30
 
 
-def test_tags_of_a_log_group_go_by_the_arn_without_a_star(aws: EmbeddedAws) -> None:
+def test_tags_of_a_log_group_use_the_arn_without_a_wildcard(aws: EmbeddedAws) -> None:
     logs = aws.client("logs")
     logs.create_log_group(logGroupName="/g", tags={"service": "a"})
     group = logs.describe_log_groups()["logGroups"][0]
@@ -43,7 +43,7 @@ def test_tags_of_a_log_group_go_by_the_arn_without_a_star(aws: EmbeddedAws) -> N
         logs.list_tags_for_resource(resourceArn=group["logGroupArn"] + "x")
 
 
-def test_a_digest_is_the_hash_of_the_manifest(sample: SampleFunction) -> None:
+def test_the_digest_of_an_image_is_the_hash_of_its_manifest(sample: SampleFunction) -> None:
     uri = sample.image(tag="one")
     digest = uri.partition("@")[2]
     ecr = sample.aws.client("ecr")
@@ -51,21 +51,22 @@ def test_a_digest_is_the_hash_of_the_manifest(sample: SampleFunction) -> None:
     assert "sha256:" + hashlib.sha256(image["imageManifest"].encode()).hexdigest() == digest
     assert image["imageId"]["imageDigest"] == digest
     assert image["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
-    assert sample.image(tag="one") == uri  # the same content is the same image
+    assert sample.image(tag="one") == uri  # the same content has the same digest
     assert sample.image("other = 1\n", tag="one") != uri
 
 
-def test_a_moved_tag_leaves_the_old_image_without_one(sample: SampleFunction) -> None:
+def test_moving_a_tag_leaves_the_old_image_untagged(sample: SampleFunction) -> None:
     old, new = sample.image(tag="one"), sample.image("other = 1\n", tag="one")
     ecr = sample.aws.client("ecr")
-    images = {i["imageDigest"]: i.get("imageTags") for i in ecr.describe_images(repositoryName=NAME)["imageDetails"]}
-    assert images == {old.partition("@")[2]: None, new.partition("@")[2]: ["one"]}
-    gone = [{"imageDigest": old.partition("@")[2]}]
-    assert ecr.batch_delete_image(repositoryName=NAME, imageIds=gone)["imageIds"] == gone
+    details = ecr.describe_images(repositoryName=NAME)["imageDetails"]
+    tags = {image["imageDigest"]: image.get("imageTags") for image in details}
+    assert tags == {old.partition("@")[2]: None, new.partition("@")[2]: ["one"]}
+    old_image = [{"imageDigest": old.partition("@")[2]}]
+    assert ecr.batch_delete_image(repositoryName=NAME, imageIds=old_image)["imageIds"] == old_image
     assert len(ecr.list_images(repositoryName=NAME)["imageIds"]) == 1
 
 
-def test_tags_of_an_alarm_are_set_once(aws: EmbeddedAws) -> None:
+def test_updating_an_alarm_does_not_change_its_tags(aws: EmbeddedAws) -> None:
     cloudwatch = aws.client("cloudwatch")
     for value in ("first", "second"):
         cloudwatch.put_metric_alarm(**ALARM, Tags=[{"Key": "k", "Value": value}])
@@ -73,7 +74,7 @@ def test_tags_of_an_alarm_are_set_once(aws: EmbeddedAws) -> None:
     assert cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "k", "Value": "first"}]
 
 
-def test_deleting_an_alarm_that_is_not_there_deletes_none(aws: EmbeddedAws) -> None:
+def test_deleting_a_missing_alarm_deletes_no_other_alarm(aws: EmbeddedAws) -> None:
     cloudwatch = aws.client("cloudwatch")
     cloudwatch.put_metric_alarm(**ALARM)
     with pytest.raises(ClientError, match="ResourceNotFound"):
@@ -82,7 +83,7 @@ def test_deleting_an_alarm_that_is_not_there_deletes_none(aws: EmbeddedAws) -> N
     cloudwatch.delete_alarms(AlarmNames=["a"])
 
 
-def test_a_topic_cannot_be_made_again_with_other_tags(aws: EmbeddedAws) -> None:
+def test_creating_an_existing_topic_with_other_tags_is_refused(aws: EmbeddedAws) -> None:
     sns = aws.client("sns")
     tags = [{"Key": "service", "Value": "a"}]
     arn = sns.create_topic(Name="t", Tags=tags)["TopicArn"]
@@ -91,32 +92,31 @@ def test_a_topic_cannot_be_made_again_with_other_tags(aws: EmbeddedAws) -> None:
         sns.create_topic(Name="t", Tags=[{"Key": "service", "Value": "b"}])
 
 
-def test_an_email_subscription_waits_for_its_confirmation(aws: EmbeddedAws) -> None:
+def test_an_email_subscription_is_pending_until_it_is_confirmed(aws: EmbeddedAws) -> None:
     sns = aws.client("sns")
     arn = sns.create_topic(Name="t")["TopicArn"]
     for protocol, endpoint in (("email", "a@example.com"), ("sqs", "arn:aws:sqs:us-east-1:123456789012:q")):
         sns.subscribe(TopicArn=arn, Protocol=protocol, Endpoint=endpoint)
-    answer = sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="b@example.com")
-    assert answer["SubscriptionArn"] == "pending confirmation"
-    listed = {
-        s["Endpoint"]: s["SubscriptionArn"] for s in sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
-    }
-    assert listed.pop("arn:aws:sqs:us-east-1:123456789012:q").startswith(arn)
-    assert listed == dict.fromkeys(["a@example.com", "b@example.com"], "PendingConfirmation")
+    subscribed = sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="b@example.com")
+    assert subscribed["SubscriptionArn"] == "pending confirmation"
+    subscriptions = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
+    arns = {subscription["Endpoint"]: subscription["SubscriptionArn"] for subscription in subscriptions}
+    assert arns.pop("arn:aws:sqs:us-east-1:123456789012:q").startswith(arn)
+    assert arns == dict.fromkeys(["a@example.com", "b@example.com"], "PendingConfirmation")
     with raises_client_error("InvalidParameter"):
         sns.unsubscribe(SubscriptionArn="PendingConfirmation")
     sns.delete_topic(TopicArn=arn)
     assert not sns.list_topics()["Topics"]
 
 
-def test_a_standard_parameter_holds_four_kilobytes(aws: EmbeddedAws) -> None:
+def test_a_parameter_over_4_kb_is_refused(aws: EmbeddedAws) -> None:
     ssm = aws.client("ssm")
     with raises_client_error("ValidationException", "maximum parameter value of 4096 characters"):
         ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4097)
     ssm.put_parameter(Name="/a", Type="SecureString", Value="x" * 4096)
 
 
-def test_the_current_version_of_a_secret_is_the_one_with_the_label(aws: EmbeddedAws) -> None:
+def test_the_label_awscurrent_selects_the_current_version_of_a_secret(aws: EmbeddedAws) -> None:
     secrets = aws.client("secretsmanager")
     first = secrets.create_secret(Name="a", SecretString="one")["VersionId"]
     second = secrets.put_secret_value(SecretId="a", SecretString="two", VersionStages=["DRAFT"])["VersionId"]
@@ -147,7 +147,7 @@ def test_a_secret_that_is_being_deleted_can_only_be_restored(aws: EmbeddedAws) -
     assert secrets.get_secret_value(SecretId="a")["SecretString"] == "one"
 
 
-def test_the_name_of_a_secret_deleted_at_once_is_free_some_seconds_later(aws: EmbeddedAws) -> None:
+def test_the_name_of_a_force_deleted_secret_is_free_after_some_seconds(aws: EmbeddedAws) -> None:
     secrets = aws.client("secretsmanager")
     secrets.create_secret(Name="a", SecretString="one")
     secrets.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
@@ -157,26 +157,26 @@ def test_the_name_of_a_secret_deleted_at_once_is_free_some_seconds_later(aws: Em
     secrets.create_secret(Name="a", SecretString="two")
 
 
-def test_a_secret_holds_64_kilobytes(aws: EmbeddedAws) -> None:
+def test_a_secret_over_64_kb_is_refused(aws: EmbeddedAws) -> None:
     secrets = aws.client("secretsmanager")
     with raises_client_error("ValidationException", "65536"):
         secrets.create_secret(Name="a", SecretString="x" * 65_537)
     secrets.create_secret(Name="a", SecretString="x" * 65_536)
 
 
-def test_a_schedule_goes_with_its_target(aws: EmbeddedAws) -> None:
+def test_scheduled_actions_are_deleted_with_their_scalable_target(aws: EmbeddedAws) -> None:
     client = aws.client("application-autoscaling")
-    of: dict[str, str] = {
+    target: dict[str, str] = {
         "ServiceNamespace": "lambda",
         "ScalableDimension": "lambda:function:ProvisionedConcurrency",
         "ResourceId": "function:sample:1",
     }
     limits = {"MinCapacity": 0, "MaxCapacity": 5}
-    client.register_scalable_target(**of, **limits)
+    client.register_scalable_target(**target, **limits)
     client.put_scheduled_action(
-        **of, ScheduledActionName="morning", Schedule="cron(0 8 * * ? *)", ScalableTargetAction=limits
+        **target, ScheduledActionName="morning", Schedule="cron(0 8 * * ? *)", ScalableTargetAction=limits
     )
-    client.deregister_scalable_target(**of)
+    client.deregister_scalable_target(**target)
     assert client.describe_scheduled_actions(ServiceNamespace="lambda")["ScheduledActions"] == []
     with raises_client_error("ObjectNotFoundException"):
-        client.deregister_scalable_target(**of)
+        client.deregister_scalable_target(**target)

@@ -1,4 +1,4 @@
-"""Does provisioned concurrency keep environments ready, fail and refuse as Lambda's does?"""
+"""Test provisioned concurrency: ready environments, changes of their number, failures and refused requests."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from embedded_aws.lambda_.execution_environment import PROVISIONED
 from tests.support.sample_function import NAME, SampleFunction, metric_total, raises_client_error
 
-TELLS = """
+RETURNS_KIND_AND_PID = """
 import os, time
 KIND = os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]
 
@@ -20,36 +20,36 @@ FAILS_INIT = "raise RuntimeError('no model')"
 
 
 def put(sample: SampleFunction, version: str, executions: int) -> dict[str, Any]:
-    answer: dict[str, Any] = sample.client.put_provisioned_concurrency_config(
+    response: dict[str, Any] = sample.client.put_provisioned_concurrency_config(
         FunctionName=NAME, Qualifier=version, ProvisionedConcurrentExecutions=executions
     )
-    return answer
+    return response
 
 
 def get(sample: SampleFunction, version: str) -> dict[str, Any]:
-    answer: dict[str, Any] = sample.client.get_provisioned_concurrency_config(FunctionName=NAME, Qualifier=version)
-    return answer
+    response: dict[str, Any] = sample.client.get_provisioned_concurrency_config(FunctionName=NAME, Qualifier=version)
+    return response
 
 
 def test_environments_are_ready_before_requests_and_used_first(sample: SampleFunction) -> None:
-    sample.create(TELLS, Timeout=10)
+    sample.create(RETURNS_KIND_AND_PID, Timeout=10)
     version = sample.publish()
     assert sample.invoke(Qualifier=version).payload[0] == "on-demand"
-    asked = put(sample, version, 2)
-    assert (asked["Status"], asked["AvailableProvisionedConcurrentExecutions"]) == ("IN_PROGRESS", 0)
+    created = put(sample, version, 2)
+    assert (created["Status"], created["AvailableProvisionedConcurrentExecutions"]) == ("IN_PROGRESS", 0)
     sample.wait_until_ready()
     ready = get(sample, version)
     assert (ready["Status"], ready["AvailableProvisionedConcurrentExecutions"]) == ("READY", 2)
     with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(lambda _: sample.invoke({"seconds": 0.3}, Qualifier=version), range(3)))
-    assert sorted(answer.payload[0] for answer in answers) == ["on-demand", PROVISIONED, PROVISIONED]
+        results = list(pool.map(lambda _: sample.invoke({"seconds": 0.3}, Qualifier=version), range(3)))
+    assert sorted(result.payload[0] for result in results) == ["on-demand", PROVISIONED, PROVISIONED]
     resource = f"{NAME}:{version}"
     assert metric_total(sample, "ProvisionedConcurrencyInvocations", FunctionName=NAME, Resource=resource) == 2
     assert metric_total(sample, "ProvisionedConcurrencySpilloverInvocations", FunctionName=NAME, Resource=resource) == 1
 
 
-def test_the_first_report_tells_the_init_that_nobody_waited_for(sample: SampleFunction) -> None:
-    sample.create(TELLS)
+def test_the_first_report_includes_the_duration_of_init_without_billing_it(sample: SampleFunction) -> None:
+    sample.create(RETURNS_KIND_AND_PID)
     version = sample.publish()
     put(sample, version, 1)
     metrics = sample.invoke(Qualifier=version).report["metrics"]
@@ -57,39 +57,39 @@ def test_the_first_report_tells_the_init_that_nobody_waited_for(sample: SampleFu
     assert "initDurationMs" not in sample.invoke(Qualifier=version).report["metrics"]
 
 
-def test_more_and_fewer_and_none(sample: SampleFunction) -> None:
-    sample.create(TELLS)
+def test_the_number_of_ready_environments_can_be_changed(sample: SampleFunction) -> None:
+    sample.create(RETURNS_KIND_AND_PID)
     version = sample.publish()
 
-    def ready() -> list[int]:
+    def pids() -> list[int]:
         return sorted(e.pid for e in sample.aws.environments(NAME) if e.kind == PROVISIONED)
 
     put(sample, version, 1)
-    first = ready()
+    (first,) = pids()
     put(sample, version, 3)
-    assert len(ready()) == 3
-    assert first[0] in ready()
+    assert len(pids()) == 3
+    assert first in pids()
     put(sample, version, 2)
-    assert len(ready()) == 2
-    listed = sample.client.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
-    assert [one["FunctionArn"].rpartition(":")[2] for one in listed] == [version]
+    assert len(pids()) == 2
+    configs = sample.client.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
+    assert [config["FunctionArn"].rpartition(":")[2] for config in configs] == [version]
     sample.client.delete_provisioned_concurrency_config(FunctionName=NAME, Qualifier=version)
-    assert ready() == []
+    assert pids() == []
     with raises_client_error("ProvisionedConcurrencyConfigNotFoundException"):
         get(sample, version)
 
 
-def test_a_failing_init_is_told_without_a_reason(sample: SampleFunction) -> None:
+def test_a_failing_init_is_reported_without_its_error(sample: SampleFunction) -> None:
     sample.create(FAILS_INIT)
     version = sample.publish()
     put(sample, version, 1)
     sample.wait_until_ready()
-    found = get(sample, version)
-    assert (found["Status"], found["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
+    config = get(sample, version)
+    assert (config["Status"], config["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
 
 
-def test_refusals(sample: SampleFunction) -> None:
-    sample.create(TELLS)
+def test_an_invalid_version_number_or_setting_is_refused(sample: SampleFunction) -> None:
+    sample.create(RETURNS_KIND_AND_PID)
     with raises_client_error("InvalidParameterValueException", "unpublished function versions"):
         put(sample, "$LATEST", 1)
     with raises_client_error("ResourceNotFoundException"):
@@ -112,8 +112,8 @@ def test_refusals(sample: SampleFunction) -> None:
 
 
 @pytest.mark.parametrize("executions", [0, -1])
-def test_at_least_one(sample: SampleFunction, executions: int) -> None:
-    sample.create(TELLS)
+def test_less_than_one_environment_is_refused(sample: SampleFunction, executions: int) -> None:
+    sample.create(RETURNS_KIND_AND_PID)
     version = sample.publish()
     with pytest.raises(Exception, match=r"ProvisionedConcurrentExecutions|provisionedConcurrentExecutions"):
         put(sample, version, executions)

@@ -1,4 +1,4 @@
-"""Does the embedded demo run the very files that the Dockerfile would put into the image?"""
+"""Test that a task root contains the files that the Dockerfile would put into the image."""
 
 import importlib.util
 import os
@@ -19,7 +19,7 @@ ARG TARGETARCH
 ENV PIP_PLATFORM="manylinux_2_28_${TARGETARCH}"
 WORKDIR /build
 COPY requirements.txt .
-# A comment inside a command is no part of it.
+# A comment inside a command does not belong to it.
 RUN --mount=type=cache,target=/root/.cache/pip \\
     # like this one
     cp requirements.txt /build/installed > /dev/null && echo "$PIP_PLATFORM" > "platform of ${TARGETARCH}"
@@ -46,7 +46,7 @@ def project(tmp_path: Path) -> Path:
         "tests/test_main.py": "",
     }
     for name, text in files.items():
-        path = tmp_path / "my project" / name  # with a blank, as folders may have
+        path = tmp_path / "my project" / name  # folder names can contain spaces
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return tmp_path / "my project"
@@ -54,54 +54,57 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lines() -> list[str]:
+    """The progress lines of the last build."""
     return []
 
 
 @pytest.fixture
-def lay_out(project: Path, tmp_path: Path, lines: list[str]) -> Callable[[], TaskRoot]:
-    def lay_out() -> TaskRoot:
+def build(project: Path, tmp_path: Path, lines: list[str]) -> Callable[[], TaskRoot]:
+    def build() -> TaskRoot:
         lines.clear()
         return build_task_root(project, tmp_path / "a cache", lines.append)
 
-    return lay_out
+    return build
 
 
-def test_holds_what_the_dockerfile_copies_and_no_more(lay_out: Callable[[], TaskRoot]) -> None:
-    task_root = lay_out()
-    assert names(task_root.path) == {
+def test_a_task_root_contains_exactly_the_files_that_the_dockerfile_copies(build: Callable[[], TaskRoot]) -> None:
+    task_root = build()
+    assert file_names(task_root.path) == {
         "installed",
         "app/main.py",
         "app/secret.kept",
         "app/deep/module.py",
-        *(pyc(name) for name in ("app/main.py", "app/deep/module.py")),
+        *(bytecode_name(name) for name in ("app/main.py", "app/deep/module.py")),
     }
     assert task_root.command == ["app.main.handler"]
 
 
-def test_second_time_nothing_runs(lay_out: Callable[[], TaskRoot], lines: list[str]) -> None:
-    first = lay_out()
-    assert lay_out() == first
+def test_a_repeated_build_uses_the_cached_layers(build: Callable[[], TaskRoot], lines: list[str]) -> None:
+    first = build()
+    assert build() == first
     assert len(lines) == 6
     assert all(line.endswith("(cached)") for line in lines)
 
 
-def test_new_code_keeps_the_layers_before_it(lay_out: Callable[[], TaskRoot], project: Path, lines: list[str]) -> None:
-    first = lay_out()
+def test_a_changed_file_keeps_the_earlier_layers(
+    build: Callable[[], TaskRoot], project: Path, lines: list[str]
+) -> None:
+    first = build()
     (project / "app/main.py").write_text("changed = True\n")
-    second = lay_out()
+    second = build()
     assert [line.split()[0] for line in lines if line.endswith("(cached)")] == ["COPY", "RUN"]
     assert first.path != second.path
     assert (first.path / "app/main.py").read_text() != (second.path / "app/main.py").read_text()
 
 
-def test_what_dockerignore_hides_changes_nothing(lay_out: Callable[[], TaskRoot], project: Path) -> None:
-    first = lay_out()
+def test_files_in_dockerignore_do_not_change_the_task_root(build: Callable[[], TaskRoot], project: Path) -> None:
+    first = build()
     (project / "app/secret.txt").write_text("changed")
     (project / "tests/test_main.py").write_text("changed")
-    assert lay_out() == first
+    assert build() == first
 
 
-def test_layers_are_shared_by_projects(project: Path, tmp_path: Path, lines: list[str]) -> None:
+def test_projects_share_their_layers(project: Path, tmp_path: Path, lines: list[str]) -> None:
     build_task_root(project, tmp_path / "cache", lines.append)
     other = project.rename(tmp_path / "other")
     lines.clear()
@@ -110,59 +113,59 @@ def test_layers_are_shared_by_projects(project: Path, tmp_path: Path, lines: lis
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
-        ("ADD app app", "ADD is not understood"),
-        ("USER nobody", "USER is not understood"),
-        ("COPY --chown=1 app app", "--chown is not understood"),
-        ("COPY missing .", "no missing to COPY"),
-        ("COPY tests tests", "no tests to COPY"),
-        ("COPY --from=other /x .", "there is no stage other"),
-        ("COPY $NOWHERE .", "nothing sets $NOWHERE"),
+        ("ADD app app", "ADD is not supported"),
+        ("USER nobody", "USER is not supported"),
+        ("COPY --chown=1 app app", "--chown is not supported"),
+        ("COPY missing .", "missing does not exist or is excluded by .dockerignore"),
+        ("COPY tests tests", "tests does not exist or is excluded by .dockerignore"),
+        ("COPY --from=other /x .", "the stage other does not exist"),
+        ("COPY $NOWHERE .", "$NOWHERE is not set"),
         ("RUN --mount=type=secret,id=x true", "only cache mounts"),
         ("RUN cat <<EOF", "here-documents"),
-        ("RUN echo x > /etc/passwd", "/etc/passwd is this machine's"),
-        ("RUN rm -rf /", "/ is this machine's"),
-        ("RUN exit 3", "failed here"),
+        ("RUN echo x > /etc/passwd", "/etc/passwd belongs to this machine"),
+        ("RUN rm -rf /", "/ belongs to this machine"),
+        ("RUN exit 3", "RUN exit 3 failed"),
         ("CMD app.main.handler", "CMD ["),
-        ("ENV SETTING=on", "ENV in the last stage is not understood: SETTING"),
+        ("ENV SETTING=on", "ENV in the last stage is not supported: SETTING"),
         ("WORKDIR /elsewhere\nCOPY app app", "files outside /var/task: elsewhere"),
     ],
 )
-def test_what_is_not_understood_is_an_error(
-    lay_out: Callable[[], TaskRoot], project: Path, line: str, said: str
+def test_an_unsupported_or_failing_instruction_is_an_error(
+    build: Callable[[], TaskRoot], project: Path, line: str, message: str
 ) -> None:
     (project / "Dockerfile").write_text(DOCKERFILE + line + "\n")
     with pytest.raises(DockerfileError) as error:
-        lay_out()
-    assert said in str(error.value)
+        build()
+    assert message in str(error.value)
 
 
-def test_default_project(bake: Bake, lines: list[str]) -> None:
+def test_the_task_root_of_a_project_has_its_dependencies_and_bytecode(bake: Bake, lines: list[str]) -> None:
     project = bake()
     task_root = build_task_root(project.path, TEMPLATE / ".cache", lines.append)
-    found = names(task_root.path)
-    assert {name for name in found if name.startswith("app/") and not name.endswith(".pyc")} == {
-        f"app/{name}" for name in names(project.path / "app") if "__pycache__" not in name
+    names = file_names(task_root.path)
+    assert {name for name in names if name.startswith("app/") and not name.endswith(".pyc")} == {
+        f"app/{name}" for name in file_names(project.path / "app") if "__pycache__" not in name
     }
-    assert {"fastapi/__init__.py", "mangum/__init__.py"} <= found
-    assert not {name for name in found if name.startswith(("tests/", "deploy/", "pytest/", "boto3/", "moto/", "bin/"))}
-    sources = {name for name in found if name.endswith(".py") and importable(name)}
-    assert {pyc(name) for name in sources} - found == set()
-    for name in found:
+    assert {"fastapi/__init__.py", "mangum/__init__.py"} <= names
+    assert not {name for name in names if name.startswith(("tests/", "deploy/", "pytest/", "boto3/", "moto/", "bin/"))}
+    sources = {name for name in names if name.endswith(".py") and is_importable(name)}
+    assert {bytecode_name(name) for name in sources} - names == set()
+    for name in names:
         if name.endswith(".pyc"):
             header = (task_root.path / name).read_bytes()[:8]
             assert header[:4] == importlib.util.MAGIC_NUMBER
             assert header[4:] == b"\1\0\0\0", f"{name} is not unchecked-hash: Python would compare it with its source"
 
 
-def names(folder: Path) -> set[str]:
+def file_names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def pyc(name: str) -> str:
+def bytecode_name(name: str) -> str:
     return importlib.util.cache_from_source(name).replace(os.sep, "/")
 
 
-def importable(name: str) -> bool:
+def is_importable(name: str) -> bool:
     return all(part.removesuffix(".py").isidentifier() for part in name.split("/"))

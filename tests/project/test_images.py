@@ -24,7 +24,7 @@ import pytest
 from cookiecutter.environment import StrictEnvironment
 from jinja2 import FileSystemLoader
 
-from embedded_aws.containers.docker import NOBODY, docker
+from embedded_aws.containers.docker_engine import NOBODY, docker
 from embedded_aws.containers.task_root import build_task_root
 from embedded_aws.ecr.docker_registry import RunningRegistry, running_registry
 from embedded_aws.ecr.images import ACCEPTED_MEDIA_TYPES

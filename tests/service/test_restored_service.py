@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from embedded_aws import EmbeddedAws
-from embedded_aws.containers.docker import DockerAws, docker_aws, engine_architecture
+from embedded_aws.containers.docker_aws import DockerAws, docker_aws
+from embedded_aws.containers.docker_engine import engine_architecture
 from scripts.deploy_tool import run_deploy_sh
 from scripts.project_changes import SETTINGS_END
 from tests.support.bake import Bake

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from embedded_aws import EmbeddedAws
-from embedded_aws.lambda_.execution_environment import resident_kb
+from embedded_aws.lambda_.runtime_process import resident_kb
 from scripts.project_changes import disable_throttling
 from scripts.projects import COMBINATIONS, Answers, combination_name
 from tests.support.bake import Bake

@@ -13,7 +13,8 @@ import pytest
 
 from embedded_aws import EmbeddedAws
 from embedded_aws.calls import Call
-from embedded_aws.containers.docker import docker, docker_aws
+from embedded_aws.containers.docker_aws import docker_aws
+from embedded_aws.containers.docker_engine import docker
 from scripts import acceptance_on_aws as account
 from scripts.acceptance_on_aws import NAME, Account, main
 from scripts.deploy_tool import Run
