@@ -61,7 +61,7 @@ TESTED_BY = {
     r"\./deploy\.sh migrate upgrade": "tests/deploy_tool/test_migrations.py",
     r"\./deploy\.sh secret set WEBHOOK_SECRET": "tests/support/recipes.py::deployed_with_every_recipe",
 }
-NOT_TESTED = {"aws configure"}  # it asks a person for keys
+NOT_TESTED = {"aws configure", "aws login", "aws sso login"}  # they ask a person, or open a browser
 
 in_every_combination = pytest.mark.parametrize("answers", COMBINATIONS, ids=combination_name)
 in_default_and_largest = pytest.mark.parametrize(
