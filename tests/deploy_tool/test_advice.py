@@ -144,6 +144,7 @@ def test_no_exception_is_printed_as_a_traceback(
         assert "Traceback" not in run.err
         assert 2 <= len(run.err.splitlines()) <= 4, run.err
     assert failing > 20
+    monkeypatch.undo()
     assert stage.aws.client("lambda").get_function(FunctionName=NAME)["Configuration"]["State"] == "Active"
 
 
