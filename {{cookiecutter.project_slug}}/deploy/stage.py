@@ -39,7 +39,15 @@ class Session(boto3.Session):
         super().__init__(region_name=region, botocore_session=session)
         self.ca_bundle: Any = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         self._clients: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._caller_arn = ""
+        self._lock = threading.RLock()
+
+    def caller_arn(self) -> str:
+        """Return the ARN of the user or role whose credentials are used. Call AWS only once."""
+        with self._lock:
+            if not self._caller_arn:
+                self._caller_arn = self.client("sts").get_caller_identity()["Arn"]
+            return self._caller_arn
 
     if not TYPE_CHECKING:  # boto3-stubs declares the type of each client on the method of the base class
 
@@ -116,19 +124,15 @@ class Stage:
         config = ClientConfig(retries={"total_max_attempts": 1}, read_timeout=INVOKE_READ_TIMEOUT_S, tcp_keepalive=True)
         return self.session.client("lambda", config=config)
 
-    @cached_property
-    def _identity(self) -> list[str]:
-        return self.client("sts").get_caller_identity()["Arn"].split(":")
-
     @property
     def account(self) -> str:
         """The ID of the AWS account."""
-        return self._identity[4]
+        return self.session.caller_arn().split(":")[4]
 
     @property
     def partition(self) -> str:
         """The AWS partition, such as aws."""
-        return self._identity[1]
+        return self.session.caller_arn().split(":")[1]
 
     def arn(self, service: str, resource: str, *, region: bool = True, account: bool = True) -> str:
         """Return the ARN of a resource in this account and Region, or without them where AWS leaves them out."""
