@@ -1,4 +1,4 @@
-"""Every combination is deployed with its own ./deploy.sh, responds, uses all its permissions, and is destroyed."""
+"""Test every combination: ./deploy.sh deploys it, it responds, it uses all its permissions, and it can be destroyed."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from scripts.deploy_tool import Run, run_deploy_sh
 from scripts.projects import COMBINATIONS, Answers, combination_name
 from tests.support.bake import Bake
 from tests.support.deploy_tool import database_for, push_image, remaining_resources, run_in_process
-from tests.support.permissions import grants, missing, unused
+from tests.support.permissions import list_grants, missing, unused
 
 TRANSCRIPT = r"""my-api · prod · us-east-1
 \[#\] Building image\.\.\.          skipped: --image was given
@@ -27,7 +27,7 @@ TRANSCRIPT = r"""my-api · prod · us-east-1
 \[#\] Cleaning up\.\.\.             nothing to remove
 Deployed my-api in \d+s\.  \1
 """
-READS = 25  # of a deploy without changes in the default project
+READS = 25  # AWS calls of a deploy without changes in the default project
 MORE_READS = {"http_api": 1, "secrets_manager": 1, "alembic": 2, "provisioned_concurrency": 4}
 MIGRATING = r"\[#\] Migrating database\.\.\.      empty → 0001 \(\d+\.\ds\)\n"
 
@@ -55,9 +55,10 @@ def test_a_project_works_from_its_first_deploy_to_destroy(bake: Bake, tmp_path: 
 
         @contextmanager
         def unchanged() -> Iterator[None]:
+            """Check that a plan and a deploy in the block change nothing and read little."""
             before = len(aws.calls)
             yield
-            calls = aws.calls[before:]  # of a plan and a deploy
+            calls = aws.calls[before:]
             assert [call.operation for call in calls if call.mutating] == []
             assert len(calls) <= 2 * READS + sum(2 * MORE_READS.get(answer, 0) for answer in answers.values())
 
@@ -67,8 +68,8 @@ def test_a_project_works_from_its_first_deploy_to_destroy(bake: Bake, tmp_path: 
 
 
 def assert_all_permissions_are_used(aws: EmbeddedAws) -> None:
-    granted = set(grants(aws))
-    assert "logs:PutLogEvents" in {action for _, action, _ in granted}
-    assert unused(granted, aws.used_by_roles) == set()
-    assert missing(granted, aws.used_by_roles) == set()
-    assert [grant for grant in granted if "*" in grant[1] or grant[2] == "*"] == []
+    grants = list_grants(aws)
+    assert "logs:PutLogEvents" in {action for _, action, _ in grants}
+    assert unused(grants, aws.used_by_roles) == set()
+    assert missing(grants, aws.used_by_roles) == set()
+    assert [grant for grant in grants if "*" in grant[1] or grant[2] == "*"] == []

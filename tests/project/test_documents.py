@@ -57,7 +57,7 @@ ELSEWHERE = {
     r"\./deploy\.sh doctor": "deploy_tool/test_doctor.py",
     r"\./deploy\.sh github (OWNER/REPO|--remove)": "deploy_tool/test_github.py",
     r"\./deploy\.sh --stage pr-12 destroy": "acceptance.py",
-    r"\./deploy\.sh migrate upgrade": "deploy_tool/test_migrate.py",
+    r"\./deploy\.sh migrate upgrade": "deploy_tool/test_migrations.py",
     r"\./deploy\.sh secret set WEBHOOK_SECRET": "test_recipes.py::live",
 }
 NOT_OURS = {"aws configure"}  # asks a person for keys
