@@ -1,4 +1,7 @@
-"""Migrations: they run before a version is published, and a failing one stops the release."""
+"""Test migrations as part of a release, and the command `migrate`, without a database.
+
+test_migrations_on_postgres.py tests them with a real PostgreSQL.
+"""
 
 import json
 from typing import Any
@@ -18,7 +21,7 @@ def handler(event, context):
     print(json.dumps(event))
     return {"from": "one", "to": "two", "output": ""}
 """
-REPEATS_THE_COMMAND = """
+RETURNS_THE_COMMAND = """
 def handler(event, context):
     output = f"{event['command']} {event['revision']}"
     return {"from": "one", "to": None, "output": output if event["command"] in ("current", "history") else ""}
@@ -40,8 +43,8 @@ def test_the_migration_function_runs_the_image_of_the_release(stage: DeployedSta
     assert migrate["Configuration"]["ImageConfigResponse"]["ImageConfig"]["Command"] == ["aws_lambda.migrate.handler"]
     assert migrate["Configuration"]["Timeout"] == 900
     assert migrate["Configuration"]["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{NAME}"
-    same = ("Role", "Environment", "MemorySize")
-    assert [migrate["Configuration"][key] for key in same] == [live["Configuration"][key] for key in same]
+    for key in ("Role", "Environment", "MemorySize"):
+        assert migrate["Configuration"][key] == live["Configuration"][key]
 
 
 def test_migrations_run_before_the_version_is_published(stage: DeployedStage) -> None:
@@ -112,8 +115,10 @@ def test_a_migration_is_not_started_again_after_a_lost_connection(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_command_runs_in_the_migration_function(stage: DeployedStage, arguments: list[str], output: str) -> None:
-    stage.deploy("--image", stage.push("repeats the command", migrations=REPEATS_THE_COMMAND))
+def test_the_command_runs_alembic_in_the_migration_function(
+    stage: DeployedStage, arguments: list[str], output: str
+) -> None:
+    stage.deploy("--image", stage.push("returns the command", migrations=RETURNS_THE_COMMAND))
     run = stage.deploy("migrate", *arguments)
     assert (run.code, run.out) == (0, output)
     assert stage.mutations == []
@@ -130,7 +135,9 @@ def test_a_command_runs_in_the_migration_function(stage: DeployedStage, argument
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_in_the_arguments_is_an_error(stage: DeployedStage, arguments: list[str], message: str) -> None:
+def test_a_mistake_in_the_arguments_of_migrate_is_an_error(
+    stage: DeployedStage, arguments: list[str], message: str
+) -> None:
     rejected = stage.deploy("migrate", *arguments)
     assert rejected.code == 2
     assert rejected.err.splitlines()[0] == message
