@@ -1,4 +1,4 @@
-"""The command `doctor`: it finds what would make a deploy fail, and says how to fix it."""
+"""Test the command `doctor`: it finds what would make a deploy fail, and says how to fix it."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Errors have two lines, what happened and what to do, and the right exit code."""
+"""Test errors of all commands: one line says what happened, one says what to do, and the exit code fits."""
 
 import botocore.session
 import pytest
