@@ -17,7 +17,7 @@ def test_each_stage_has_its_own_resources(stage: DeployedStage) -> None:
     assert {function["FunctionName"] for function in functions} == {NAME, "my-api-pr-12"}
 
 
-def test_the_topic_exists_as_long_as_there_is_an_email_address(stage: DeployedStage) -> None:
+def test_the_alarm_topic_exists_only_with_an_email_address(stage: DeployedStage) -> None:
     sns = stage.aws.client("sns")
     stage.configure('alarm_email = "ops@example.com"')
     stage.release("old")
