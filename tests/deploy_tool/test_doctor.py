@@ -95,7 +95,7 @@ def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "others", "needed", "unreserved"),
+    ("setting", "reserved_elsewhere", "needed", "unreserved"),
     [
         ("reserved_concurrency = 950", 0, 950, 1000),
         ("reserved_concurrency = 10", 895, 10, 105),
@@ -103,12 +103,12 @@ def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
     ],
 )
 def test_a_quota_that_is_too_small_is_a_problem(
-    doctor: Doctor, setting: str, others: int, needed: int, unreserved: int
+    doctor: Doctor, setting: str, reserved_elsewhere: int, needed: int, unreserved: int
 ) -> None:
-    if others:
+    if reserved_elsewhere:
         doctor.stage.deploy("--stage", "dev", "--image", doctor.stage.images["old"])
         doctor.stage.aws.client("lambda").put_function_concurrency(
-            FunctionName="my-api-dev", ReservedConcurrentExecutions=others
+            FunctionName="my-api-dev", ReservedConcurrentExecutions=reserved_elsewhere
         )
     doctor.stage.configure(setting)
     assert (
