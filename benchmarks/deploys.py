@@ -1,6 +1,6 @@
-"""Measure ./deploy.sh on an AWS where each call takes 50 ms and every change is finished immediately.
+"""Measure ./deploy.sh on an emulated AWS where each call takes 50 ms and each change is complete immediately.
 
-The images exist already and start immediately, so the result is the time of the tool and of its calls.
+The images already exist and start immediately, so the result is the time of the deploy tool and of its calls.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ from scripts.projects import Project, generate_project, project_environment, sha
 
 LATENCY_S = 0.05
 NO_DELAYS = Delays(pending_s=0, update_s=0, publish_s=0, provision_s=0, role_s=0)
-REPETITIONS = 5  # of the runs that can be repeated; the result is the median
+REPETITIONS = 5  # of each kind of deploy except the first one; the result is the median
 HANDLER = """
 def handler(event, context):
     return {{"statusCode": 200, "headers": {{"content-type": "application/json"}}, "body": '{{"release": {}}}'}}
@@ -27,7 +27,7 @@ def handler(event, context):
 
 @dataclass(frozen=True)
 class Deploy:
-    """One run. `costs` contains the seconds of each of its parts; their sum is `wall_s`."""
+    """The duration of one deploy. `costs` contains the seconds of each part; their sum is `wall_s`."""
 
     title: str
     reads: int
@@ -36,54 +36,58 @@ class Deploy:
     costs: dict[str, float]
 
     @property
-    def own_s(self) -> float:
-        """The time without waiting for AWS to finish a change, and without the first request of the new version."""
+    def tool_s(self) -> float:
+        """Return the time without waiting for changes to complete, and without the new version's first request."""
         return self.wall_s - self.costs[FINISHED] - self.costs[INVOKE]
 
 
 START, READ, MUTATE = "Python and its imports", "waiting for reads", "waiting for changes"
-FINISHED, POLLS = "asking whether AWS has finished", {"GetFunction", "GetFunctionConfiguration"}  # after a change
-INVOKE, BETWEEN = "the new version's first request", "making clients, comparing, printing, the URL"
+FINISHED, INVOKE = "waiting until changes are complete", "the new version's first request"
+BETWEEN = "creating clients, comparing, printing, the request to the URL"
+POLLS = {"GetFunction", "GetFunctionConfiguration"}  # after a change, they count as FINISHED
 
 
 class Stopwatch:
-    """Delay each call of the deploy tool as AWS does, and record when it began and ended."""
+    """A hook that delays each call of the deploy tool until LATENCY_S has passed, and records its start and end."""
 
     def __init__(self) -> None:
         self.intervals: list[tuple[float, float, str]] = []
-        self._begun: dict[int, float] = {}
+        self._started: dict[int, float] = {}
 
     def __call__(self, call: Call, number: int, when: Literal["before", "after"]) -> None:
+        """Record the start before the call. After it, wait and record the interval with the kind of the call."""
         if when == "before":
-            self._begun[threading.get_ident()] = time.monotonic()
+            self._started[threading.get_ident()] = time.monotonic()
             return
-        begun = self._begun.pop(threading.get_ident())
-        time.sleep(max(0.0, begun + LATENCY_S - time.monotonic()))
+        started = self._started.pop(threading.get_ident())
+        time.sleep(max(0.0, started + LATENCY_S - time.monotonic()))
         kind = INVOKE if call.operation == "Invoke" else MUTATE if call.mutating else READ
         if call.operation in POLLS and any(earlier == MUTATE for _, _, earlier in self.intervals):
             kind = FINISHED
-        self.intervals.append((begun, time.monotonic(), kind))
+        self.intervals.append((started, time.monotonic(), kind))
 
 
 def measure(folder: Path) -> list[Deploy]:
+    """Generate a project in the folder, and measure a first deploy, one without changes and one with a code change."""
     project = generate_project(folder / "deployed")
     share_venv(project.path)
     with EmbeddedAws(delays=NO_DELAYS) as aws:
-        images = [push(aws, folder, number) for number in range(REPETITIONS + 2)]
+        images = [push_image(aws, folder, number) for number in range(REPETITIONS + 2)]
         stopwatch = Stopwatch()
         aws.hook(stopwatch)
 
         def run(title: str, image: str) -> Deploy:
-            return timed(title, project, aws, stopwatch, image)
+            return measure_deploy(title, project, aws, stopwatch, image)
 
-        run("plan", images[0])  # with which Python compiles the tool
+        run("plan", images[0])  # not measured: Python compiles the deploy tool
         first = run("first deploy", images[0])
-        nothing = [run("no change", images[0]) for _ in range(REPETITIONS)]
+        unchanged = [run("no change", images[0]) for _ in range(REPETITIONS)]
         code = [run("code only", image) for image in images[1:-1]]
-        return [first, middle(nothing), middle(code)]
+        return [first, median(unchanged), median(code)]
 
 
-def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, image: str) -> Deploy:
+def measure_deploy(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, image: str) -> Deploy:
+    """Run ./deploy.sh once and return its duration. Raise SystemExit if it fails."""
     say(f"./deploy.sh: {title}")
     stopwatch.intervals.clear()
     environ = {
@@ -91,12 +95,12 @@ def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, 
     }
     command = ["./deploy.sh", "plan"] if title == "plan" else ["./deploy.sh", "--image", image]
     before, started = len(aws.calls), time.monotonic()
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=project.path, env=environ | aws.environ, capture_output=True, text=True, check=False
     )
     ended = time.monotonic()
-    if done.returncode:
-        raise SystemExit(f"./deploy.sh: {done.stdout}{done.stderr}")
+    if process.returncode:
+        raise SystemExit(f"./deploy.sh: {process.stdout}{process.stderr}")
     calls = aws.calls[before:]
     mutations = [call.operation for call in calls if call.mutating and call.operation != "Invoke"]
     costs = split(started, ended, stopwatch.intervals)
@@ -104,29 +108,30 @@ def timed(title: str, project: Project, aws: EmbeddedAws, stopwatch: Stopwatch, 
 
 
 def split(started: float, ended: float, intervals: Sequence[tuple[float, float, str]]) -> dict[str, float]:
-    """Return the seconds of each part of a run. If calls overlap, the time counts for the call that began first."""
+    """Return the seconds of each part of a run. While calls overlap, count the time only for the first one."""
     costs = {
-        START: min(begun for begun, _, _ in intervals) - started,
+        START: min(call_started for call_started, _, _ in intervals) - started,
         READ: 0.0,
         MUTATE: 0.0,
         FINISHED: 0.0,
         INVOKE: 0.0,
         BETWEEN: 0.0,
     }
-    reached = started + costs[START]
-    for begun, end, kind in sorted(intervals):
-        costs[BETWEEN] += max(0.0, begun - reached)
-        costs[kind] += max(0.0, end - max(begun, reached))
-        reached = max(reached, end)
-    costs[BETWEEN] += ended - reached
+    counted_until = started + costs[START]
+    for call_started, call_ended, kind in sorted(intervals):
+        costs[BETWEEN] += max(0.0, call_started - counted_until)
+        costs[kind] += max(0.0, call_ended - max(call_started, counted_until))
+        counted_until = max(counted_until, call_ended)
+    costs[BETWEEN] += ended - counted_until
     return costs
 
 
-def middle(deploys: Sequence[Deploy]) -> Deploy:
-    """Return the run with the median time."""
-    return sorted(deploys, key=lambda deploy: deploy.own_s)[len(deploys) // 2]
+def median(deploys: Sequence[Deploy]) -> Deploy:
+    """Return the deploy with the median time."""
+    return sorted(deploys, key=lambda deploy: deploy.tool_s)[len(deploys) // 2]
 
 
-def push(aws: EmbeddedAws, folder: Path, number: int) -> str:
+def push_image(aws: EmbeddedAws, folder: Path, number: int) -> str:
+    """Push an image whose response contains the number, and return its URI."""
     root = write_handler(folder / f"image-{number}", HANDLER.format(number))
     return aws.push_image("built-elsewhere", root, tag=str(number))

@@ -18,12 +18,12 @@ from scripts.projects import TEMPLATE
 
 PUBLISHED = TEMPLATE / "benchmarks/results"
 README = TEMPLATE / "README.md"
-MARK = "<!-- made by `make bench`: {} -->"
+README_MARK = "<!-- made by `make bench`: {} -->"
 OURS = "ours"
 Result = dict[str, Any]
 
 HEAD = (
-    "| | INIT | middle half | its processor time | first request | warm | its processor time "
+    "| | INIT | interquartile range | INIT CPU time | first request | warm | warm CPU time "
     "| warm p50 / p99, ms | memory, MB | files opened | read, MB | packages, MB |\n"
     "|---|--:|:-:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 )
@@ -39,14 +39,15 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 """
 
 
-def result(
+def build_result(
     subjects: Sequence[Subject],
     rounds: Rounds,
     base: str,
     opened: Mapping[str, int],
     deploys: Sequence[Deploy] | None,
 ) -> Result:
-    names = [one.name for one in subjects]
+    """Return all measurements as JSON data, relative to the subject `base`."""
+    names = [subject.name for subject in subjects]
     return {
         "date": time.strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
@@ -54,128 +55,134 @@ def result(
         "rounds": len(rounds),
         "base": base,
         "subjects": {
-            one.name: {
-                "title": one.title,
-                "is_web_server": one.is_web_server,
-                "files_opened": opened[one.name],
+            subject.name: {
+                "title": subject.title,
+                "is_web_server": subject.is_web_server,
+                "files_opened": opened[subject.name],
                 "packages_mb": round(
-                    sum(path.stat().st_size for path in one.root.rglob("*") if path.is_file()) / 2**20, 1
+                    sum(path.stat().st_size for path in subject.root.rglob("*") if path.is_file()) / 2**20, 1
                 ),
-                "absolute": as_data(absolute(rounds, one.name)),
-                "relative": as_data(relative(rounds, one.name, base)),
-                "to_ours": as_data(relative(rounds, one.name, OURS)) if OURS in names else {},
+                "absolute": as_data(absolute(rounds, subject.name)),
+                "relative": as_data(relative(rounds, subject.name, base)),
+                "to_ours": as_data(relative(rounds, subject.name, OURS)) if OURS in names else {},
             }
-            for one in subjects
+            for subject in subjects
         },
-        "deploys": [dataclasses.asdict(one) | {"own_s": one.own_s} for one in deploys or []],
+        "deploys": [dataclasses.asdict(deploy) | {"tool_s": deploy.tool_s} for deploy in deploys or []],
     }
 
 
-def write(found: Result, folder: Path) -> None:
+def write(result: Result, folder: Path) -> None:
+    """Write results.json, results.md and cold-start.svg to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (folder / "results.md").write_text(text(found), "utf-8")
-    (folder / "cold-start.svg").write_text(chart(found), "utf-8")
+    (folder / "results.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "results.md").write_text(text(result), "utf-8")
+    (folder / "cold-start.svg").write_text(chart(result), "utf-8")
 
 
-def publish(found: Result) -> None:
-    """Write the short table into the README, between its marks."""
+def publish(result: Result) -> None:
+    """Replace the table between the marks in the README."""
     readme = README.read_text("utf-8")
-    begin, end = MARK.format("begin"), MARK.format("end")
+    begin, end = README_MARK.format("begin"), README_MARK.format("end")
     pattern = re.compile(f"{re.escape(begin)}\n.*{re.escape(end)}", re.S)
-    README.write_text(pattern.sub(lambda _: f"{begin}\n{short_table(found)}{end}", readme), "utf-8")
+    README.write_text(pattern.sub(lambda _: f"{begin}\n{short_table(result)}{end}", readme), "utf-8")
 
 
-def text(found: Result) -> str:
-    packages = ", ".join(f"{name} {number}" for name, number in found["packages"].items())
-    ran = f"{found['date']}, {found['rounds']} rounds, {found['machine']}, {packages}; relative to {found['base']}.\n"
-    tables = [ran, table(found), own_table(found), deploy_table(found)]
+def text(result: Result) -> str:
+    """Return results.md."""
+    packages = ", ".join(f"{name} {number}" for name, number in result["packages"].items())
+    source = (
+        f"{result['date']}, {result['rounds']} rounds, {result['machine']}, {packages}; relative to {result['base']}.\n"
+    )
+    tables = [source, main_table(result), variants_table(result), deploy_table(result)]
     return "\n".join(filter(None, tables))
 
 
-def table(found: Result) -> str:
+def main_table(result: Result) -> str:
+    """Return the table of all subjects and measurements."""
     rows = []
-    for one in found["subjects"].values():
-        times, ratios = one["absolute"], one["relative"]
+    for subject in result["subjects"].values():
+        times, ratios = subject["absolute"], subject["relative"]
         init = ratios["init_ms"]
-        # Its warm requests lack the hop through the Lambda Web Adapter, so they are not comparable.
-        warm = "" if one["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
-        p50_p99 = (
-            "" if one["is_web_server"] else " / ".join(f"{times[f'warm_{p}_ms']['median']:.1f}" for p in ("p50", "p99"))
-        )
+        # Warm requests to a web server lack the hop through the Lambda Web Adapter, so they are not comparable.
+        warm = "" if subject["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
+        warm_cpu = "" if subject["is_web_server"] else f"{ratios['warm_cpu_ms']['median']:.2f}"
+        p50_p99 = f"{times['warm_p50_ms']['median']:.1f} / {times['warm_p99_ms']['median']:.1f}"
         cells = [
-            one["title"],
+            subject["title"],
             f"{init['median']:.2f}",
             f"{init['low']:.2f} to {init['high']:.2f}",
             f"{ratios['init_cpu_ms']['median']:.2f}",
             f"{ratios['cold']['median']:.2f}",
             warm,
-            "" if one["is_web_server"] else f"{ratios['warm_cpu_ms']['median']:.2f}",
-            p50_p99,
+            warm_cpu,
+            "" if subject["is_web_server"] else p50_p99,
             f"{times['peak_mb']['median']:.0f}",
-            f"{one['files_opened']:,}",
+            f"{subject['files_opened']:,}",
             f"{times['read_mb']['median']:.0f}",
-            f"{one['packages_mb']:.1f}",
+            f"{subject['packages_mb']:.1f}",
         ]
         rows.append(f"| {' | '.join(cells)} |\n")
     return HEAD + "".join(rows)
 
 
-def own_table(found: Result) -> str:
+def variants_table(result: Result) -> str:
     """Return the variants of this template relative to its default, or "" if none was measured."""
-    head = "| relative to ours, default | INIT | middle half | its processor time | warm | its processor time |\n"
+    head = "| relative to ours, default | INIT | interquartile range | INIT CPU time | warm | warm CPU time |\n"
     head += "|---|--:|:-:|--:|--:|--:|\n"
     rows = []
-    for name, one in found["subjects"].items():
-        if name.startswith(OURS) and name != OURS and one["to_ours"]:
-            init, *others = (one["to_ours"][key] for key in ("init_ms", "init_cpu_ms", "warm_p50_ms", "warm_cpu_ms"))
-            half = f"{init['low']:.2f} to {init['high']:.2f}"
-            cells = [one["title"], f"{init['median']:.2f}", half, *(f"{other['median']:.2f}" for other in others)]
+    for name, subject in result["subjects"].items():
+        if name.startswith(OURS) and name != OURS and subject["to_ours"]:
+            init, *others = (
+                subject["to_ours"][key] for key in ("init_ms", "init_cpu_ms", "warm_p50_ms", "warm_cpu_ms")
+            )
+            spread = f"{init['low']:.2f} to {init['high']:.2f}"
+            cells = [subject["title"], f"{init['median']:.2f}", spread, *(f"{other['median']:.2f}" for other in others)]
             rows.append(f"| {' | '.join(cells)} |\n")
     return head + "".join(rows) if rows else ""
 
 
-def short_table(found: Result) -> str:
+def short_table(result: Result) -> str:
     """Return the table for the README."""
     rows = ["| | INIT | first request | warm | memory |\n|---|--:|--:|--:|--:|\n"]
-    for one in found["subjects"].values():
-        ratios, memory = one["relative"], one["absolute"]["peak_mb"]["median"]
-        warm = "" if one["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
+    for subject in result["subjects"].values():
+        ratios, memory = subject["relative"], subject["absolute"]["peak_mb"]["median"]
+        warm = "" if subject["is_web_server"] else f"{ratios['warm_p50_ms']['median']:.2f}"
         init, cold = ratios["init_ms"]["median"], ratios["cold"]["median"]
-        rows.append(f"| {one['title']} | {init:.2f} | {cold:.2f} | {warm} | {memory:.0f} MB |\n")
-    python = found["machine"].split()[-1]
-    source = f"Medians of {found['rounds']} rounds on {found['date']}, relative to the seed, with Python {python}."
+        rows.append(f"| {subject['title']} | {init:.2f} | {cold:.2f} | {warm} | {memory:.0f} MB |\n")
+    python = result["machine"].split()[-1]
+    source = f"Medians of {result['rounds']} rounds on {result['date']}, relative to the seed, with Python {python}."
     return "".join(rows) + f"\n{source}\n"
 
 
-def deploy_table(found: Result) -> str:
-    """Return the duration of deploys with their two largest parts, or "" if none was measured."""
-    head = "| ./deploy.sh | reads | changes | total time | the tool's own time | most of it |\n"
+def deploy_table(result: Result) -> str:
+    """Return the table of deploys with their two longest parts, or "" if none was measured."""
+    head = "| ./deploy.sh | reads | changes | total time | time of the tool and its calls | longest parts |\n"
     head += "|---|--:|--:|--:|--:|---|\n"
     rows = []
-    for one in found["deploys"]:
-        largest = sorted(one["costs"].items(), key=lambda cost: -cost[1])[:2]
-        of_that = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in largest)
-        times = f"{one['wall_s']:.2f} s | {one['own_s']:.2f} s"
-        rows.append(f"| {one['title']} | {one['reads']} | {one['mutations']} | {times} | {of_that} |\n")
+    for deploy in result["deploys"]:
+        largest = sorted(deploy["costs"].items(), key=lambda cost: -cost[1])[:2]
+        parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in largest)
+        times = f"{deploy['wall_s']:.2f} s | {deploy['tool_s']:.2f} s"
+        rows.append(f"| {deploy['title']} | {deploy['reads']} | {deploy['mutations']} | {times} | {parts} |\n")
     return head + "".join(rows) if rows else ""
 
 
-def chart(found: Result) -> str:
-    """Return an SVG with the INIT time of each subject as a bar, and the middle half of the rounds as a thin line.
+def chart(result: Result) -> str:
+    """Return an SVG with the INIT time of each subject as a bar, and the interquartile range as a thin line.
 
-    The values have a column of their own on the right, so that the reference line at 1.00 crosses no label.
+    The values are in a column on the right, so that the reference line at 1.00 crosses no label.
     """
     left, width, row, top, value_column = 280, 620, 24, 60, 48
-    subjects = found["subjects"]
-    longest = max(one["relative"]["init_ms"]["high"] for one in subjects.values())
+    subjects = result["subjects"]
+    longest = max(subject["relative"]["init_ms"]["high"] for subject in subjects.values())
     scale = (width - left - value_column - 8) / longest
     lines = []
-    for number, (name, one) in enumerate(subjects.items()):
-        ratio, y = one["relative"]["init_ms"], top + number * row
+    for number, (name, subject) in enumerate(subjects.items()):
+        ratio, y = subject["relative"]["init_ms"], top + number * row
         low, median, high = (ratio[key] * scale for key in ("low", "median", "high"))
         kind = "ours" if name.startswith("ours") else "bar"
-        title = escape(one["title"].replace("**", ""))
+        title = escape(subject["title"].replace("**", ""))
         lines += [
             f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{title}</text>',
             f'<rect class="{kind}" x="{left}" y="{y + 2}" width="{median:.1f}" height="{row - 7}" rx="2"/>',
@@ -184,7 +191,7 @@ def chart(found: Result) -> str:
         ]
     height = top + len(subjects) * row + 10
     reference = left + scale
-    measured = f"Bars: medians of {found['rounds']} rounds, {found['date']}. Thin lines: the middle half of the rounds."
+    measured = f"Bars: medians of {result['rounds']} rounds, {result['date']}. Thin lines: interquartile range."
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     return "\n".join(
         [

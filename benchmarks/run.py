@@ -1,6 +1,6 @@
 """`make bench`: compare how long services take to start and to respond.
 
-One round starts each subject once, in random order. Ratios compare subjects within a round, see README.md.
+One round starts each subject once, in random order. Ratios compare subjects within a round. See README.md.
 """
 
 import argparse
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import deploys, report
-from benchmarks.runtime import LAMBDA, Environments, Measured, Unfit
+from benchmarks.runtime import LAMBDA, Environments, Measurement, SubjectError
 from benchmarks.subjects import CACHE, SEED, Subject, say, subjects_by_name
 from embedded_aws import EmbeddedAws
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark, write and print the results, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--requests", type=int, default=200, help="number of warm requests to each environment")
@@ -27,34 +28,34 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--publish", action="store_true", help="write the results to benchmarks/results and the README")
     args = parser.parse_args(arguments)
     if args.rounds < 1:
-        parser.error("--rounds must be 1 or more; below 5 the medians say little")
+        parser.error("--rounds must be 1 or more. Use at least 5 for meaningful medians.")
     os.sched_setaffinity(0, LAMBDA)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         with EmbeddedAws() as aws:
-            makers = subjects_by_name(Path(folder), aws)
-            only = [args.base, *args.only.split(",")] if args.only else list(makers)
-            if unknown := [name for name in only if name not in makers]:
-                parser.error(f"no {unknown[0]!r}: there are {', '.join(makers)}")
-            subjects = [makers[name]() for name in only]
+            constructors = subjects_by_name(Path(folder), aws)
+            only = [args.base, *args.only.split(",")] if args.only else list(constructors)
+            if unknown := [name for name in only if name not in constructors]:
+                parser.error(f"Unknown subject {unknown[0]!r}. Available subjects: {', '.join(constructors)}")
+            subjects = [constructors[name]() for name in only]
             try:
                 rounds, opened = measure(subjects, args.rounds, args.requests)
-            except Unfit as error:
+            except SubjectError as error:
                 print(f"bench: {error}", file=sys.stderr)
                 return 1
-        deployed = None if args.only else deploys.measure(Path(folder))
-    result = report.result(subjects, rounds, args.base, opened, deployed)
-    into = report.PUBLISHED if args.publish else args.results
-    report.write(result, into)
+        deploy_results = None if args.only else deploys.measure(Path(folder))
+    result = report.build_result(subjects, rounds, args.base, opened, deploy_results)
+    results = report.PUBLISHED if args.publish else args.results
+    report.write(result, results)
     if args.publish:
         report.publish(result)
     print(report.text(result))
-    say(f"{into}: results.json, results.md and cold-start.svg")
+    say(f"Wrote results.json, results.md and cold-start.svg to {results}")
     return 0
 
 
 def measure(
     subjects: Sequence[Subject], number: int, requests: int
-) -> tuple[list[dict[str, Measured]], dict[str, int]]:
+) -> tuple[list[dict[str, Measurement]], dict[str, int]]:
     """Return the measurements of each round, and the number of files that INIT opens, both by the subject's name."""
     environments = Environments()
     try:

@@ -1,6 +1,6 @@
-"""Measure an execution environment, which is a real process, from its start to its end.
+"""Measure INIT and requests of an execution environment, which is a real process.
 
-The function runs on one core, everything that emulates Lambda on the other.
+The function runs on one core, and the emulation of Lambda on the other.
 """
 
 import http.client
@@ -26,7 +26,7 @@ CORES = sorted(os.sched_getaffinity(0))
 FUNCTION, LAMBDA = {CORES[0]}, {CORES[-1]}
 TIMEOUT_S = 60
 PROBE_S = 0.01  # the interval at which the Lambda Web Adapter checks the web server
-CPU_CLOCK = 2  # MAKE_PROCESS_CPUCLOCK in Linux's posix-timers.h: a process with its threads, those that ended included
+CPU_CLOCK = 2  # MAKE_PROCESS_CPUCLOCK in Linux's posix-timers.h: includes all threads, also those that have ended
 OPENED_FILES = Path(__file__).with_name("opened_files.py")
 VARIABLES = {
     "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
@@ -39,8 +39,11 @@ VARIABLES = {
 
 
 @dataclass(frozen=True)
-class Measured:
-    """INIT is from the start of the process until it is ready; `cpu` is the process's own time, all threads."""
+class Measurement:
+    """INIT is the time from the start of the process until it requests its first event.
+
+    The `cpu` values are the CPU time of all threads of the process.
+    """
 
     init_ms: float
     init_cpu_ms: float
@@ -49,15 +52,15 @@ class Measured:
     warm_p99_ms: float
     warm_cpu_ms: float
     peak_mb: float
-    read_mb: float  # during INIT: what it read, and the pages of files that it mapped
+    read_mb: float  # during INIT: read calls and pages of mapped files
 
 
-class Unfit(Exception):
-    """A subject does not start, or does not answer what all of them must."""
+class SubjectError(Exception):
+    """A subject does not start, or does not return the expected response."""
 
 
 class RuntimeClient:
-    """awslambdaric, which asks the Runtime API for one event after the other."""
+    """Run a handler with awslambdaric, and send events to it through the Runtime API."""
 
     def __init__(self) -> None:
         self.api = RuntimeApi()
@@ -66,9 +69,11 @@ class RuntimeClient:
         self.close = self.api.close
 
     def wait_until_ready(self, process: ProcessGroup) -> None:
+        """Wait until the process requests its first event."""
         self._wait(lambda: self.api.ready or process.poll() is not None)
 
-    def answer(self, event: bytes) -> bytes:
+    def invoke(self, event: bytes) -> bytes:
+        """Send an event to the handler and return its response."""
         deadline_ms = int(time.time() + TIMEOUT_S) * 1000
         arn = "arn:aws:lambda:us-east-1:123456789012:function:benchmark"
         self.api.hand_out(Invocation(str(uuid.uuid4()), event, arn, deadline_ms, "Root=1-0-0"))
@@ -76,32 +81,34 @@ class RuntimeClient:
         assert self.api.posted is not None
         return self.api.posted.payload
 
-    def _wait(self, done: Callable[[], bool]) -> None:
+    def _wait(self, condition: Callable[[], bool]) -> None:
         with self.api.changed:
-            if not self.api.changed.wait_for(done, TIMEOUT_S):
-                raise Unfit(f"nothing for {TIMEOUT_S} s")
+            if not self.api.changed.wait_for(condition, TIMEOUT_S):
+                raise SubjectError(f"no response within {TIMEOUT_S} s")
 
 
 class WebServer:
-    """uvicorn; what the Lambda Web Adapter does is done here: ask until it listens, then make HTTP of each event."""
+    """Run uvicorn, and send events to it as HTTP requests, as the Lambda Web Adapter does."""
 
     address = ""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as unused:
+            port = unused.getsockname()[1]
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
         self.program = ["-m", "uvicorn", "--port", str(port), "--no-access-log"]
         self.close = self.connection.close
 
     def wait_until_ready(self, process: ProcessGroup) -> None:
+        """Wait until the web server accepts a connection."""
         while process.poll() is None:
             try:
                 return self.connection.connect()
             except ConnectionRefusedError:
                 time.sleep(PROBE_S)
 
-    def answer(self, event: bytes) -> bytes:
+    def invoke(self, event: bytes) -> bytes:
+        """Send the request of the event and return the response as a handler would return it."""
         request = json.loads(event)
         self.connection.request("GET", request["rawPath"], headers=request["headers"])
         response = self.connection.getresponse()
@@ -111,35 +118,36 @@ class WebServer:
 class Environments(ProcessLauncher):
     """Start and measure one environment at a time."""
 
-    def measure(self, subject: Subject, requests: int) -> Measured:
-        with self._started(subject) as (process, runtime, started):
+    def measure(self, subject: Subject, requests: int) -> Measurement:
+        """Start the subject, send one first request and a number of warm ones, and return the measurement."""
+        with self._run(subject) as (process, runtime, started):
             init_ms = (time.perf_counter() - started) * 1000
             init_cpu_ms, read_mb = cpu_ms(process.pid), _read_mb(process.pid)
-            first_ms = _timed(runtime, subject)
+            first_ms = _time_request(runtime, subject)
             before_ms = cpu_ms(process.pid)
-            warm_ms = [_timed(runtime, subject) for _ in range(requests)]
+            warm_ms = [_time_request(runtime, subject) for _ in range(requests)]
             warm_cpu_ms = (cpu_ms(process.pid) - before_ms) / requests
             p99_ms = statistics.quantiles(warm_ms, n=100, method="inclusive")[98]
             peak_mb = _kilobytes(process.pid, "status", "VmHWM") / 1024
             p50_ms = statistics.median(warm_ms)
-            return Measured(init_ms, init_cpu_ms, first_ms, p50_ms, p99_ms, warm_cpu_ms, peak_mb, read_mb)
+            return Measurement(init_ms, init_cpu_ms, first_ms, p50_ms, p99_ms, warm_cpu_ms, peak_mb, read_mb)
 
     def opened_files(self, subject: Subject) -> set[str]:
-        """The names of the files that INIT opens."""
+        """Return the names of the files that INIT opens."""
         with tempfile.TemporaryFile("w+") as names:
             program = [str(OPENED_FILES), str(names.fileno())]
-            with self._started(subject, program, (names.fileno(),)):
+            with self._run(subject, program, (names.fileno(),)):
                 names.seek(0)
                 return set(names.read().split("\n")) - {""}
 
     @contextmanager
-    def _started(
-        self, subject: Subject, before: list[str] | None = None, descriptors: tuple[int, ...] = ()
+    def _run(
+        self, subject: Subject, prefix: list[str] | None = None, descriptors: tuple[int, ...] = ()
     ) -> Iterator[tuple[ProcessGroup, RuntimeClient | WebServer, float]]:
-        os.sched_setaffinity(0, LAMBDA)  # threads and processes get the core of the thread that starts them
+        os.sched_setaffinity(0, LAMBDA)  # threads and processes inherit the core of the thread that starts them
         runtime = WebServer() if subject.is_web_server else RuntimeClient()
         with tempfile.TemporaryFile() as output:
-            program = [*(before or []), *runtime.program]
+            program = [*(prefix or []), *runtime.program]
             image = Image("", "", subject.command, subject.root)
             os.sched_setaffinity(0, FUNCTION)
             started = time.perf_counter()
@@ -150,9 +158,9 @@ class Environments(ProcessLauncher):
             try:
                 runtime.wait_until_ready(process)
                 yield process, runtime, started
-            except (OSError, Unfit) as error:
+            except (OSError, SubjectError) as error:
                 output.seek(0)
-                raise Unfit(f"{subject.name}: {error}\n{output.read()[-2000:].decode()}") from error
+                raise SubjectError(f"{subject.name}: {error}\n{output.read()[-2000:].decode()}") from error
             finally:
                 process.kill()
                 process.wait()
@@ -160,18 +168,19 @@ class Environments(ProcessLauncher):
                 os.sched_setaffinity(0, CORES)
 
 
-def _timed(runtime: RuntimeClient | WebServer, subject: Subject) -> float:
+def _time_request(runtime: RuntimeClient | WebServer, subject: Subject) -> float:
     event = subject.event
     started = time.perf_counter()
-    answer = runtime.answer(event)
+    payload = runtime.invoke(event)
     ms = (time.perf_counter() - started) * 1000
-    response = json.loads(answer)
+    response = json.loads(payload)
     if response.get("statusCode") != 200 or json.loads(response["body"]) != {"ok": True}:
-        raise Unfit(f"the response is {answer!r}")
+        raise SubjectError(f'the response is {payload!r} instead of {{"ok": true}}')
     return ms
 
 
 def cpu_ms(pid: int) -> float:
+    """Return the CPU time of a process in milliseconds."""
     return time.clock_gettime_ns((~pid << 3) | CPU_CLOCK) / 1e6
 
 

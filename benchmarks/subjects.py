@@ -1,6 +1,7 @@
-"""The subjects of the benchmark: variants of our service, and alternatives. All return the same response to GET /.
+"""The subjects of the benchmark: variants of the generated service, and alternatives.
 
-The packages of the alternatives are pinned in `peers/<name>/requirements.txt` and installed on first use.
+All of them return the same response to GET /. The packages of the alternatives are pinned in
+`peers/<name>/requirements.txt` and installed on first use.
 """
 
 import os
@@ -22,10 +23,10 @@ HERE = Path(__file__).parent
 CACHE = TEMPLATE / ".cache"
 FUNCTION_URL = (HERE / "events/function_url.json").read_bytes()
 REST_API = (HERE / "events/rest_api.json").read_bytes()
-# What a deploy sets for the generated service.
+# The environment variables that a deploy sets for the generated service.
 OURS = {"STAGE": "prod", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
 OUR_COMMAND = ("aws_lambda.handler.handler",)
-UNGUARDED = {"FAST_IMPORT": "false"}
+NO_FAST_IMPORT = {"FAST_IMPORT": "false"}
 NO_ACCESS_LOG = {"AWS_LAMBDA_LOG_LEVEL": "WARN"}
 LARGEST = {
     "endpoint": "http_api",
@@ -33,7 +34,7 @@ LARGEST = {
     "migrations": "alembic",
     "cold_starts": "snapstart",
 }
-Edit = tuple[tuple[str, str, str], ...]  # file, what it says, what it is to say
+Edit = tuple[tuple[str, str, str], ...]  # file, old text, new text
 API_KEY: Edit = (
     ("app/settings.py", "from pydantic_settings", "from pydantic import SecretStr\nfrom pydantic_settings"),
     ("app/settings.py", '    stage: str = "local"', '    api_key: SecretStr\n    stage: str = "local"'),
@@ -45,12 +46,12 @@ WITHOUT_V1_SHORTCUT: Edit = (
     (COLD_START, "    if is_v1_model := ", "    if False and (is_v1_model := "),
     (COLD_START, 'class", None):', 'class", None)):'),
 )
-SEED = "seed"  # what all ratios are relative to
+SEED = "seed"  # the base of all ratios
 
 
 @dataclass(frozen=True)
 class Subject:
-    """`root` is its /var/task, which nothing writes to."""
+    """A service to measure. `root` is its task root (/var/task), which must not be changed."""
 
     name: str
     title: str
@@ -62,7 +63,7 @@ class Subject:
 
 
 def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Subject]]:
-    """Return a function for each subject that creates it. Generate projects in the folder, and put secrets into AWS."""
+    """Return a function that creates each subject. Generate projects in `bakes` and put secrets into AWS."""
     parameter, secret = put_secrets(aws)
     ssm = OURS | parameter | aws.environ
     manager = OURS | secret | aws.environ
@@ -70,18 +71,18 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
 
     @cache
     def ours(edit: Edit | None = None, **answers: str) -> Path:
-        return laid_out(bakes / str(len(list(bakes.iterdir()))), answers, edit)
+        return build_service_root(bakes / str(len(list(bakes.iterdir()))), answers, edit)
 
     def with_boto3() -> Path:
-        return installed("boto3", ours(API_KEY))
+        return install_peer("boto3", ours(API_KEY))
 
     rows: list[tuple[str, str, Callable[[], Path], dict[str, Any]]] = [
-        ("bare", "a bare handler", lambda: installed("bare"), {}),
-        (SEED, "minimal FastAPI + Mangum (the seed)", lambda: installed("seed"), {}),
-        ("seed again", "the same again, as a control", lambda: installed("seed"), {}),
-        ("seed without pyc", "… without .pyc, as the article advises", lambda: without_pyc(installed("seed")), {}),
+        ("bare", "a bare handler", lambda: install_peer("bare"), {}),
+        (SEED, "minimal FastAPI + Mangum (the seed)", lambda: install_peer("seed"), {}),
+        ("seed again", "the same again, as a control", lambda: install_peer("seed"), {}),
+        ("seed without pyc", "… without .pyc, as the article advises", lambda: without_pyc(install_peer("seed")), {}),
         ("ours", "**ours, default**", ours, {"environ": OURS}),
-        ("ours unguarded", "… with FAST_IMPORT off", ours, {"environ": OURS | UNGUARDED}),
+        ("ours - fast_import", "… with FAST_IMPORT off", ours, {"environ": OURS | NO_FAST_IMPORT}),
         ("ours - gc", "… with garbage collection during imports", lambda: ours(WITHOUT_GC), {"environ": OURS}),
         (
             "ours - defer_build",
@@ -90,7 +91,7 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
             {"environ": OURS},
         ),
         ("ours - v1", "… with pydantic.v1 imported", lambda: ours(WITHOUT_V1_SHORTCUT), {"environ": OURS}),
-        ("ours unlogged", "… without the access log", ours, {"environ": OURS | NO_ACCESS_LOG}),
+        ("ours - access log", "… without the access log", ours, {"environ": OURS | NO_ACCESS_LOG}),
         ("ours + ssm", "… with a secret in SSM", lambda: ours(API_KEY), {"environ": ssm}),
         (
             "ours + secrets manager",
@@ -103,31 +104,33 @@ def subjects_by_name(bakes: Path, aws: EmbeddedAws) -> dict[str, Callable[[], Su
         (
             "web adapter",
             "FastAPI + uvicorn (Web Adapter)",
-            lambda: installed("web_adapter"),
+            lambda: install_peer("web_adapter"),
             {"command": ("app.main:app",), "is_web_server": True},
         ),
-        ("powertools", "Powertools' resolver", lambda: installed("powertools"), {}),
-        ("chalice", "Chalice", lambda: installed("chalice"), {"command": ("app.app",), "event": REST_API}),
+        ("powertools", "Powertools' resolver", lambda: install_peer("powertools"), {}),
+        ("chalice", "Chalice", lambda: install_peer("chalice"), {"command": ("app.app",), "event": REST_API}),
         (
             "flask + zappa",
             "Flask + Zappa",
-            lambda: installed("flask_zappa"),
+            lambda: install_peer("flask_zappa"),
             {"command": ("zappa.handler.lambda_handler",)},
         ),
     ]
-    ours_only = {"command": OUR_COMMAND}
     return {
-        name: partial(made, name, title, root, {**(ours_only if name.startswith("ours") else {}), **options})
+        name: partial(
+            create_subject, name, title, root, ({"command": OUR_COMMAND} if name.startswith("ours") else {}) | options
+        )
         for name, title, root, options in rows
     }
 
 
-def made(name: str, title: str, root: Callable[[], Path], options: Mapping[str, Any]) -> Subject:
+def create_subject(name: str, title: str, root: Callable[[], Path], options: Mapping[str, Any]) -> Subject:
+    """Build the task root and return the subject."""
     return Subject(name, title, root(), **options)
 
 
-def installed(name: str, base: Path | None = None) -> Path:
-    """The task root of a peer: its packages as pip installs them, with .pyc, and its files; on top of `base`."""
+def install_peer(name: str, base: Path | None = None) -> Path:
+    """Return the task root of a peer: its files, and its packages with .pyc files. Start from a copy of `base`."""
     peer = HERE / "peers" / name
     files = sorted(path for path in peer.rglob("*") if path.is_file())
     content = [f"{path.relative_to(peer)} {path.read_text('utf-8')}" for path in files]
@@ -135,14 +138,14 @@ def installed(name: str, base: Path | None = None) -> Path:
     key = digest(sys.version, str(base and base.parents[1].name), *content)
     with layers.making(key, "") as draft:
         if draft:
-            say(f"Laying out {name}...")
+            say(f"Installing {name}...")
             if base:
                 shutil.copytree(base, draft, dirs_exist_ok=True, symlinks=True)
             if (peer / "requirements.txt").exists():
-                install(peer / "requirements.txt", draft)
-            hidden = shutil.ignore_patterns("requirements.*")
-            shutil.copytree(peer, draft, dirs_exist_ok=True, ignore=hidden)
-            if base:  # as its Dockerfile does, for what has taken the place of its own
+                install_packages(peer / "requirements.txt", draft)
+            ignore = shutil.ignore_patterns("requirements.*")
+            shutil.copytree(peer, draft, dirs_exist_ok=True, ignore=ignore)
+            if base:  # compile the replaced modules as the Dockerfile does
                 compiled = [
                     "compileall",
                     "-q",
@@ -155,13 +158,15 @@ def installed(name: str, base: Path | None = None) -> Path:
     return layers[key]
 
 
-def install(requirements: Path, target: Path) -> None:
+def install_packages(requirements: Path, target: Path) -> None:
+    """Install pinned packages into a folder with pip."""
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     run([sys.executable, "-m", "pip", "install", *options, "--target", str(target), "-r", str(requirements)])
     shutil.rmtree(target / "bin", ignore_errors=True)
 
 
 def without_pyc(root: Path) -> Path:
+    """Return a copy of a task root without .pyc files and test folders."""
     layers = Layers(CACHE / "benchmark", lambda line: None)
     key = digest("without pyc", root.name)
     with layers.making(key, "") as draft:
@@ -170,8 +175,8 @@ def without_pyc(root: Path) -> Path:
     return layers[key]
 
 
-def laid_out(folder: Path, answers: Answers, edit: Edit | None = None) -> Path:
-    """The task root of a bake with these answers, by its own Dockerfile."""
+def build_service_root(folder: Path, answers: Answers, edit: Edit | None = None) -> Path:
+    """Generate a project with the answers and the edit, and return the task root that its Dockerfile builds."""
     project = generate_project(folder, answers)
     for file, old, new in edit or ():
         project.edit(file, old, new)
@@ -179,7 +184,7 @@ def laid_out(folder: Path, answers: Answers, edit: Edit | None = None) -> Path:
 
 
 def put_secrets(aws: EmbeddedAws) -> tuple[dict[str, str], dict[str, str]]:
-    """The variables by which a service finds its secrets in SSM, and in Secrets Manager."""
+    """Create secrets in SSM and Secrets Manager, and return the environment variables for each store."""
     aws.client("ssm").put_parameter(Name="/benchmark/API_KEY", Value="k" * 40, Type="SecureString")
     value = '{"API_KEY": "%s", "DATABASE_URL": "postgresql://nowhere"}' % ("k" * 40)
     aws.client("secretsmanager").create_secret(Name="benchmark", SecretString=value)
@@ -188,11 +193,15 @@ def put_secrets(aws: EmbeddedAws) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def run(command: list[str]) -> None:
+    """Run a command without the variables that configure Python. Raise SystemExit if it fails."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}\n{done.stderr[-2000:]}")
+    process = subprocess.run(
+        command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with exit code {process.returncode}:\n{process.stderr[-2000:]}")
 
 
 def say(line: str) -> None:
+    """Print a progress message to stderr."""
     print(line, file=sys.stderr, flush=True)

@@ -1,7 +1,8 @@
-"""What trackers report of FastAPI and Mangum behind Lambda: is each so on the embedded AWS, and is it not so of ours?
+"""Test reported problems with FastAPI and Mangum on Lambda.
 
-Each test is named after the report. In `app/reported.py` are the same routes twice: in the service, and under a plain
-`Mangum(app)`, as its documentation has it, in a function of its own.
+Each test is named after the report. `app/reported.py` adds the same routes to the service and to a second function,
+which uses `Mangum(app)` as in Mangum's documentation. The test reproduces the problem with the second function, and
+shows that the service handles it.
 """
 
 import json
@@ -51,7 +52,7 @@ async def broken() -> None:
 @router.get("/later")
 async def later(tasks: BackgroundTasks) -> str:
     tasks.add_task(asyncio.sleep, 0.5)
-    return "at once"
+    return "accepted"
 
 
 @router.get("/typed")
@@ -65,23 +66,23 @@ plain = Mangum(app)
 """
 
 
-class Scene(DeployedService):
-    """The service is live, and so is the function `plain`."""
+class ServiceWithMangum(DeployedService):
+    """The deployed service, and the function `plain` with the same routes behind Mangum."""
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
-        """What it answers to this event; raises AssertionError when the invocation fails."""
-        answer = self.aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-        said = json.loads(answer["Payload"].read())
-        assert "FunctionError" not in answer, said
-        return said
+        """Invoke the function and return its result. Raise AssertionError if the invocation fails."""
+        response = self.aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        result = json.loads(response["Payload"].read())
+        assert "FunctionError" not in response, result
+        return result
 
-    def next_period(self) -> None:
-        """From now on alarms look at what happens from now on."""
+    def start_alarm_period(self) -> None:
+        """Advance the clock so that alarms ignore all earlier requests."""
         self.aws.clock.advance(300)
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(self.url + path, timeout=30) as response:
+            return json.load(response)
 
 
 def event(path: str, query: str = "") -> dict[str, Any]:
@@ -92,13 +93,15 @@ def event(path: str, query: str = "") -> dict[str, Any]:
     return {"version": "2.0", "routeKey": "$default", "isBase64Encoded": False} | request
 
 
-def behind(endpoint: str) -> pytest.MarkDecorator:
-    """For a test that asks this of one endpoint only."""
-    return pytest.mark.parametrize("on", [endpoint], indirect=True)
+def only_endpoint(endpoint: str) -> pytest.MarkDecorator:
+    """Run the test with one endpoint only."""
+    return pytest.mark.parametrize("service", [endpoint], indirect=True)
 
 
 @pytest.fixture(scope="module", params=CHOICES["endpoint"])
-def on(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def service(
+    bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[ServiceWithMangum]:
     project = bake(endpoint=request.param).copy(tmp_path_factory.mktemp("reported"))
     (project.path / "app/reported.py").write_text(REPORTED, encoding="utf-8")
     project.edit("app/main.py", "from app.routers", "from app import reported\nfrom app.routers")
@@ -106,8 +109,8 @@ def on(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.Fix
     append(project, "app/main.py", "\napp.include_router(reported.router)\n")
     with EmbeddedAws(ManualClock()) as aws:
         deploy, image = DeployTool(project, aws), push_image(project, aws)
-        first = deploy("--image", image)
-        assert first.code == 0, first.err
+        run = deploy("--image", image)
+        assert run.code == 0, run.err
         aws.client("lambda").create_function(
             FunctionName="plain",
             PackageType="Image",
@@ -119,79 +122,94 @@ def on(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.Fix
             Timeout=30,
         )
         aws.clock.advance(10)
-        yield Scene(aws, project, deploy, first.url)
+        yield ServiceWithMangum(aws, project, deploy, run.url)
 
 
-def test_serverless_express_144_errors_never_see_a_500(on: Scene) -> None:
-    """CodeGenieApp/serverless-express#144: the adapter answers for the exception, so the invocation succeeds."""
-    on.next_period()
-    assert not on.aws.alarm_fires(f"{NAME}-5xx")
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        on.get("broken")
-    assert caught.value.code == 500
-    assert "request_id" in caught.value.read().decode()
-    assert on.invoke("plain", event("/broken"))["statusCode"] == 500
+def test_serverless_express_144_the_errors_metric_does_not_count_500_responses(service: ServiceWithMangum) -> None:
+    """CodeGenieApp/serverless-express#144: the adapter handles the exception, so the invocation succeeds.
 
-    assert not on.aws.alarm_fires(f"{NAME}-errors")
-    assert on.aws.alarm_fires(f"{NAME}-5xx")
-    assert on.deploy("logs", "--errors").out.count("RuntimeError: out of cheese") == 1
+    The alarm for 5xx responses reports them.
+    """
+    service.start_alarm_period()
+    assert not service.aws.alarm_fires(f"{NAME}-5xx")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        service.get("broken")
+    assert error.value.code == 500
+    assert "request_id" in error.value.read().decode()
+    assert service.invoke("plain", event("/broken"))["statusCode"] == 500
+
+    assert not service.aws.alarm_fires(f"{NAME}-errors")
+    assert service.aws.alarm_fires(f"{NAME}-5xx")
+    assert service.deploy("logs", "--errors").out.count("RuntimeError: out of cheese") == 1
 
 
-@behind("function_url")
-def test_stac_fastapi_493_mangum_starts_the_application_for_every_request(on: Scene) -> None:
-    """stac-utils/stac-fastapi#493: so each connects to the database anew. Ours starts once."""
-    starts = [int(on.invoke("plain", event("/starts"))["body"]) for _ in range(3)]
+@only_endpoint("function_url")
+def test_stac_fastapi_493_mangum_starts_the_application_for_every_request(service: ServiceWithMangum) -> None:
+    """stac-utils/stac-fastapi#493: each request connects to the database again. The service starts only once."""
+    starts = [int(service.invoke("plain", event("/starts"))["body"]) for _ in range(3)]
     assert starts == [starts[0], starts[0] + 1, starts[0] + 2]
-    assert [on.get("starts") for _ in range(3)] == [1, 1, 1]
-    assert len(on.aws.environments(NAME)) == 1
+    assert [service.get("starts") for _ in range(3)] == [1, 1, 1]
+    assert len(service.aws.environments(NAME)) == 1
 
 
-@behind("function_url")
-def test_fastapi_1233_background_tasks_hold_up_the_response(on: Scene) -> None:
-    """fastapi/fastapi#1233: Lambda ends an invocation with its answer, so Mangum awaits them. The README says so."""
-    began = time.monotonic()
-    assert on.invoke("plain", event("/later"))["body"] == '"at once"'
-    plain = time.monotonic()
-    assert on.get("later") == "at once"
-    assert (plain - began > 0.5, time.monotonic() - plain > 0.5) == (True, True)
-    told = "*Background tasks delay the response*: on Lambda, the response waits for them."
-    assert told in (on.project.path / "README.md").read_text("utf-8")
+@only_endpoint("function_url")
+def test_fastapi_1233_background_tasks_delay_the_response(service: ServiceWithMangum) -> None:
+    """fastapi/fastapi#1233: Lambda freezes the environment after the response, so background tasks must run before it.
+
+    The README of the project documents it.
+    """
+    started = time.monotonic()
+    assert service.invoke("plain", event("/later"))["body"] == '"accepted"'
+    plain_ended = time.monotonic()
+    assert service.get("later") == "accepted"
+    assert plain_ended - started > 0.5
+    assert time.monotonic() - plain_ended > 0.5
+    limitation = "*Background tasks delay the response*: on Lambda, the response waits for them."
+    assert limitation in (service.project.path / "README.md").read_text("utf-8")
 
 
-@behind("http_api")
-def test_mangum_142_a_named_stage_breaks_paths_and_docs(on: Scene) -> None:
-    """Kludex/mangum#142: its name stays in the path, and /docs asks for /openapi.json outside of it."""
-    gateway = on.aws.client("apigatewayv2")
+@only_endpoint("http_api")
+def test_mangum_142_a_named_stage_breaks_paths_and_docs(service: ServiceWithMangum) -> None:
+    """Kludex/mangum#142: the path contains its name, and /docs requests /openapi.json without it.
+
+    The HTTP API of the project has only the stage $default.
+    """
+    gateway = service.aws.client("apigatewayv2")
     (api,) = gateway.get_apis()["Items"]
     gateway.create_stage(ApiId=api["ApiId"], StageName="prod", AutoDeploy=True)
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        on.get("prod/health")
+        service.get("prod/health")
     gateway.delete_stage(ApiId=api["ApiId"], StageName="prod")
 
-    assert on.get("health") == {"status": "healthy"}
-    with urllib.request.urlopen(on.url + "docs", timeout=30) as docs:
+    assert service.get("health") == {"status": "healthy"}
+    with urllib.request.urlopen(service.url + "docs", timeout=30) as docs:
         assert "url: '/openapi.json'" in docs.read().decode()
-    assert "/health" in on.get("openapi.json")["paths"]
+    assert "/health" in service.get("openapi.json")["paths"]
 
 
-@behind("function_url")
+@only_endpoint("function_url")
 @pytest.mark.parametrize("media_type", ["application/problem+json", "image/svg+xml"])
-def test_serverless_wsgi_74_text_of_an_unknown_type_travels_as_base64(on: Scene, media_type: str) -> None:
-    """logandk/serverless-wsgi#74: a third longer, of 6 MB. Ours knows all types that end in +json and +xml."""
-    asked = event("/typed", f"media_type={media_type.replace('+', '%2B')}")
-    plain, ours = on.invoke("plain", asked), on.invoke(f"{NAME}:live", asked)
+def test_serverless_wsgi_74_text_of_an_unknown_type_is_sent_as_base64(
+    service: ServiceWithMangum, media_type: str
+) -> None:
+    """logandk/serverless-wsgi#74: base64 is a third longer, and Lambda limits the response to 6 MB.
+
+    The service sends all types that end in +json and +xml as text.
+    """
+    request = event("/typed", f"media_type={media_type.replace('+', '%2B')}")
+    plain, live = service.invoke("plain", request), service.invoke(f"{NAME}:live", request)
     assert (plain["body"], plain["isBase64Encoded"]) == ("w7w=", True)
-    assert (ours["body"], ours["isBase64Encoded"]) == ("ü", False)
+    assert (live["body"], live["isBase64Encoded"]) == ("ü", False)
 
 
-@behind("function_url")
-def test_an_event_that_is_no_request_makes_mangum_raise(on: Scene) -> None:
-    """Such as a scheduled one. The invocation fails, which `Errors` does see; the environment lives on."""
-    on.next_period()
-    told = {"plain": "unable to infer a handler", f"{NAME}:live": "not an HTTP request in payload format 2.0"}
-    for function, match in told.items():
+@only_endpoint("function_url")
+def test_other_events_fail_without_ending_the_environment(service: ServiceWithMangum) -> None:
+    """A scheduled event fails, and the metric Errors counts it. The environment handles later requests."""
+    service.start_alarm_period()
+    messages = {"plain": "unable to infer a handler", f"{NAME}:live": "not an HTTP request in payload format 2.0"}
+    for function, match in messages.items():
         with pytest.raises(AssertionError, match=match):
-            on.invoke(function, {"source": "aws.events", "detail-type": "Scheduled Event"})
-    assert on.aws.alarm_fires(f"{NAME}-errors")
-    assert on.get("health") == {"status": "healthy"}
-    assert len(on.aws.environments(NAME)) == 1
+            service.invoke(function, {"source": "aws.events", "detail-type": "Scheduled Event"})
+    assert service.aws.alarm_fires(f"{NAME}-errors")
+    assert service.get("health") == {"status": "healthy"}
+    assert len(service.aws.environments(NAME)) == 1

@@ -1,4 +1,4 @@
-"""Is bad input answered with a 4xx or a clear 5xx, and does the execution environment live on?"""
+"""Test that bad requests and events get a defined response and do not end the execution environment."""
 
 import gzip
 import json
@@ -31,41 +31,41 @@ FLOWER = b'{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal
 JSON = b"Content-Type: application/json\r\n"
 PREDICT = b"POST /predict"
 
-# What is sent, and the status of the answer.
-HTTP: dict[str, tuple[tuple[bytes, ...], int]] = {
-    "path that is no UTF-8": ((b"GET /%FF%FE%ED%A0%80",), 404),
+# The request line, headers and body, and the expected status.
+HTTP_REQUESTS: dict[str, tuple[tuple[bytes, ...], int]] = {
+    "path that is not UTF-8": ((b"GET /%FF%FE%ED%A0%80",), 404),
     "path with raw bytes": ((b"GET /\xff\xfe",), 404),
     "path with NUL and dots": ((b"GET /%00/..%2f..",), 404),
     "path of 8 kB": ((b"GET /" + b"a" * 8000,), 404),
-    "query that is no UTF-8": ((b"GET /health?a=%FF&%C0=\xff&&&==",), 200),
-    "header that is no UTF-8, twice": ((b"GET /health", b"X-A: \xff\xfe\r\nX-A: 2\r\n"), 200),
-    "cookies that are none, twice": ((b"GET /health", b"Cookie: a=\xff; =; ;;\r\nCookie: a=2\r\n"), 200),
+    "query that is not UTF-8": ((b"GET /health?a=%FF&%C0=\xff&&&==",), 200),
+    "repeated header that is not UTF-8": ((b"GET /health", b"X-A: \xff\xfe\r\nX-A: 2\r\n"), 200),
+    "repeated header with malformed cookies": ((b"GET /health", b"Cookie: a=\xff; =; ;;\r\nCookie: a=2\r\n"), 200),
     "thousands of headers": ((b"GET /health", b"".join(b"X-%d: 1\r\n" % n for n in range(5000))), 431),
     "HEAD": ((b"HEAD /health",), 405),
     "OPTIONS": ((b"OPTIONS /health",), 405),
     "TRACE": ((b"TRACE /health",), 405),
-    "no method of HTTP": ((b"BREW /health",), 405),
+    "unknown method": ((b"BREW /health",), 405),
     "no body": ((PREDICT, JSON), 422),
-    "no type": ((PREDICT, b"", FLOWER), 422),
-    "no such type": ((PREDICT, b"Content-Type: \xff/;;=\r\n", FLOWER), 422),
-    "form without its boundary": ((PREDICT, b"Content-Type: multipart/form-data\r\n", FLOWER), 422),
-    "form that is no UTF-8": (
+    "no content type": ((PREDICT, b"", FLOWER), 422),
+    "malformed content type": ((PREDICT, b"Content-Type: \xff/;;=\r\n", FLOWER), 422),
+    "multipart form without a boundary": ((PREDICT, b"Content-Type: multipart/form-data\r\n", FLOWER), 422),
+    "form that is not UTF-8": (
         (PREDICT, b"Content-Type: application/x-www-form-urlencoded\r\n", b"%FF=%FF&" * 2000),
         422,
     ),
-    "compressed": ((PREDICT, JSON + b"Content-Encoding: gzip\r\n", gzip.compress(FLOWER)), 400),
-    "bytes": ((PREDICT, JSON, bytes(range(256))), 422),
-    "deep": ((PREDICT, JSON, b"[" * 900 + b"]" * 900), 422),
-    "too deep": ((PREDICT, JSON, b"[" * 100_000), 400),
-    "half of a character": ((PREDICT, JSON, FLOWER.replace(b"5.1", b'"\\ud800"')), 422),
-    "NUL": ((PREDICT, JSON, FLOWER.replace(b"5.1", b'"\\u0000"')), 422),
+    "compressed body": ((PREDICT, JSON + b"Content-Encoding: gzip\r\n", gzip.compress(FLOWER)), 400),
+    "all byte values": ((PREDICT, JSON, bytes(range(256))), 422),
+    "900 nested arrays": ((PREDICT, JSON, b"[" * 900 + b"]" * 900), 422),
+    "100,000 nested arrays": ((PREDICT, JSON, b"[" * 100_000), 400),
+    "lone surrogate": ((PREDICT, JSON, FLOWER.replace(b"5.1", b'"\\ud800"')), 422),
+    "NUL character": ((PREDICT, JSON, FLOWER.replace(b"5.1", b'"\\u0000"')), 422),
     "number of 4,000 digits": ((PREDICT, JSON, FLOWER.replace(b"5.1", b"9" * 4000)), 422),
     "number of 40,000 digits": ((PREDICT, JSON, FLOWER.replace(b"5.1", b"9" * 40_000)), 400),
     "NaN": ((PREDICT, JSON, FLOWER.replace(b"5.1", b"NaN")), 422),
     "infinity": ((PREDICT, JSON, FLOWER.replace(b"5.1", b"1e999")), 422),
-    "5.9 MB, wrong": ((PREDICT, JSON, b'{"x": "%s"}' % (b"y" * 5_900_000)), 422),
+    "invalid body of 5.9 MB": ((PREDICT, JSON, b'{"x": "%s"}' % (b"y" * 5_900_000)), 422),
     "response of 6 MB": ((b"GET /large/6000000",), 200),
-    "response of more": ((b"GET /large/6300000",), 500),
+    "response over the limit": ((b"GET /large/6300000",), 500),
 }
 POST = {"method": "POST", "path": "/count", "sourceIp": "203.0.113.7"}
 REQUEST: dict[str, Any] = {
@@ -76,7 +76,7 @@ REQUEST: dict[str, Any] = {
     "requestContext": {"http": POST},
     "isBase64Encoded": False,
 }
-# What Lambda itself is invoked with, and what was counted of it.
+# Changes to the event, and the expected numbers of headers, parameters, cookies and bytes.
 LARGE_EVENTS: dict[str, tuple[dict[str, Any], list[int]]] = {
     "thousands of headers": ({"headers": {f"x-{n}": "1" for n in range(5000)}}, [5000, 0, 0, 0]),
     "thousands of cookies": ({"cookies": [f"c{n}=1" for n in range(5000)]}, [2, 0, 5000, 0]),
@@ -84,24 +84,24 @@ LARGE_EVENTS: dict[str, tuple[dict[str, Any], list[int]]] = {
     "header of 1 MB": ({"headers": {"x": "y" * 1_000_000}}, [1, 0, 0, 0]),
     "body of 6 MB": ({"body": "x" * 6_000_000}, [1, 0, 0, 6_000_000]),
 }
-NO_REQUESTS: dict[str, object] = {
+OTHER_EVENTS: dict[str, object] = {
     "schedule": {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}},
     "queue": {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
     "list": [],
     "null": None,
     "text": "text",
     "number": 5,
-    "nothing": {},
+    "empty object": {},
     "no headers": REQUEST | {"headers": None},
     "number as a header": REQUEST | {"headers": {"x": 1}},
-    "half of a character in a header": REQUEST | {"headers": {"x": "\ud800"}},
-    "half of a character in the body": REQUEST | {"body": "\ud800"},
+    "lone surrogate in a header": REQUEST | {"headers": {"x": "\ud800"}},
+    "lone surrogate in the body": REQUEST | {"body": "\ud800"},
     "list as body": REQUEST | {"body": ["x"]},
-    "base64 that ends too early": REQUEST | {"body": "a", "isBase64Encoded": True},
+    "truncated base64": REQUEST | {"body": "a", "isBase64Encoded": True},
     "base64 that is not ASCII": REQUEST | {"body": "ü", "isBase64Encoded": True},
     "cookies that are numbers": REQUEST | {"cookies": [1]},
-    "port that is none": REQUEST | {"headers": {"host": "a:b:c"}},
-    "other version": REQUEST | {"version": "1.0"},
+    "host with two ports": REQUEST | {"headers": {"host": "a:b:c"}},
+    "payload format 1.0": REQUEST | {"version": "1.0"},
 }
 
 
@@ -110,8 +110,10 @@ class Service:
     aws: EmbeddedAws
     url: str
 
-    def http(self, line: bytes, headers: bytes = b"", body: bytes = b"", *, chunked: bool = False) -> tuple[int, bytes]:
-        """Status and body of the answer to a request as it is written here."""
+    def send_request(
+        self, line: bytes, headers: bytes = b"", body: bytes = b"", *, chunked: bool = False
+    ) -> tuple[int, bytes]:
+        """Send the bytes as they are, and return status and body of the response."""
         host, port = self.url.removeprefix("http://").rstrip("/").split(":")
         if chunked:
             headers += b"Transfer-Encoding: chunked\r\n"
@@ -121,24 +123,24 @@ class Service:
         with socket.create_connection((host, int(port)), timeout=60) as connection:
             head = b"%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n%s\r\n" % (line, host.encode(), headers)
             connection.sendall(head + body)
-            answer = b"".join(iter(lambda: connection.recv(2**20), b""))
-        head, _, content = answer.partition(b"\r\n\r\n")
+            response = b"".join(iter(lambda: connection.recv(2**20), b""))
+        head, _, content = response.partition(b"\r\n\r\n")
         return int(head.split()[1]), content
 
     def invoke(self, event: object) -> dict[str, Any]:
-        """What the caller of Invoke is answered."""
+        """Invoke the live version and return its result or Lambda's description of the error."""
         payload = json.dumps(event).encode()
-        answer = self.aws.client("lambda").invoke(FunctionName=NAME, Qualifier="live", Payload=payload)
-        told: dict[str, Any] = json.loads(answer["Payload"].read())
-        return told
+        response = self.aws.client("lambda").invoke(FunctionName=NAME, Qualifier="live", Payload=payload)
+        result: dict[str, Any] = json.loads(response["Payload"].read())
+        return result
 
-    def errors(self) -> list[dict[str, Any]]:
+    def logged_errors(self) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self.aws.log_messages(f"/aws/lambda/{NAME}")]
         return [line for line in lines if line.get("level") == "ERROR"]
 
 
 @pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
-def test_it_is_answered_and_the_environment_lives_on(bake: Bake, tmp_path: Path, endpoint: str) -> None:
+def test_bad_input_is_answered_and_does_not_end_the_environment(bake: Bake, tmp_path: Path, endpoint: str) -> None:
     project = bake(endpoint=endpoint).copy(tmp_path)
     project.edit("app/main.py", "from fastapi import FastAPI", "from fastapi import FastAPI, Request")
     append(project, "app/main.py", ROUTES)
@@ -146,56 +148,56 @@ def test_it_is_answered_and_the_environment_lives_on(bake: Bake, tmp_path: Path,
         run = DeployTool(project, aws)("--image", push_image(project, aws))
         assert run.code == 0, run.err
         service = Service(aws, run.url)
-        before = [(one.pid, one.alive) for one in aws.environments(NAME)]
+        before = [(environment.pid, environment.alive) for environment in aws.environments(NAME)]
 
-        http_is_answered(service)
+        check_http_requests(service)
         assert not aws.alarm_fires(f"{NAME}-errors")
-        assert aws.alarm_fires(f"{NAME}-5xx")  # by the response that was too large
-        what_is_larger_than_lambda_takes_is_refused_by_aws(service, endpoint)
-        events_are_answered(service)
-        events_that_are_no_requests_fail(service)
+        assert aws.alarm_fires(f"{NAME}-5xx")  # because of the response over the limit
+        check_requests_over_the_limit(service, endpoint)
+        check_large_events(service)
+        check_other_events(service)
         assert aws.alarm_fires(f"{NAME}-errors")
 
-        assert service.http(b"GET /health") == (200, b'{"status":"healthy"}')
-        assert [(one.pid, one.alive) for one in aws.environments(NAME)] == before
+        assert service.send_request(b"GET /health") == (200, b'{"status":"healthy"}')
+        assert [(environment.pid, environment.alive) for environment in aws.environments(NAME)] == before
 
 
-def http_is_answered(service: Service) -> None:
-    answers = {name: service.http(*sent) for name, (sent, _) in HTTP.items()}
-    assert {name: status for name, (status, _) in answers.items()} == {
-        name: status for name, (_, status) in HTTP.items()
+def check_http_requests(service: Service) -> None:
+    responses = {name: service.send_request(*request) for name, (request, _) in HTTP_REQUESTS.items()}
+    assert {name: status for name, (status, _) in responses.items()} == {
+        name: status for name, (_, status) in HTTP_REQUESTS.items()
     }
-    large = [name for name, (status, content) in answers.items() if status in (400, 422) and len(content) > 100_000]
+    large = [name for name, (status, content) in responses.items() if status in (400, 422) and len(content) > 100_000]
     assert not large, "large input is repeated in the response"
-    assert json.loads(answers["response of more"][1])["detail"] == "Response Too Large"
-    assert [error["message"].partition(": ")[0] for error in service.errors()] == ["GET /large/6300000"]
-    assert service.http(PREDICT, JSON, FLOWER, chunked=True)[0] == 200
+    assert json.loads(responses["response over the limit"][1])["detail"] == "Response Too Large"
+    assert [error["message"].partition(": ")[0] for error in service.logged_errors()] == ["GET /large/6300000"]
+    assert service.send_request(PREDICT, JSON, FLOWER, chunked=True)[0] == 200
 
 
-def what_is_larger_than_lambda_takes_is_refused_by_aws(service: Service, endpoint: str) -> None:
-    before = len(service.errors())
+def check_requests_over_the_limit(service: Service, endpoint: str) -> None:
+    before = len(service.logged_errors())
     for size in (6_300_000, 11_000_000):
-        status, content = service.http(PREDICT, JSON, b'"%s"' % (b"y" * size))
-        if endpoint == "http_api" and size < 10_000_000:  # which API Gateway takes, and Lambda does not
+        status, content = service.send_request(PREDICT, JSON, b'"%s"' % (b"y" * size))
+        if endpoint == "http_api" and size < 10_000_000:  # API Gateway accepts it, and Lambda does not
             assert (status, content) == (500, b'{"message":"Internal Server Error"}')
             log = service.aws.log_messages(f"/aws/apigateway/{NAME}")
             assert "Request must be smaller than 6291456 bytes" in log[-1]
         else:
             assert status == 413
-    assert len(service.errors()) == before
+    assert len(service.logged_errors()) == before
 
 
-def events_are_answered(service: Service) -> None:
-    for name, (changes, counted) in LARGE_EVENTS.items():
-        answer = service.invoke(REQUEST | changes)
-        assert (answer["statusCode"], json.loads(answer["body"])) == (200, counted), name
+def check_large_events(service: Service) -> None:
+    for name, (changes, expected) in LARGE_EVENTS.items():
+        response = service.invoke(REQUEST | changes)
+        assert (response["statusCode"], json.loads(response["body"])) == (200, expected), name
 
 
-def events_that_are_no_requests_fail(service: Service) -> None:
-    for name, event in NO_REQUESTS.items():
-        before = service.errors()
-        answer = service.invoke(event)
-        assert answer["errorType"] == "EventError", name
-        assert answer["errorMessage"].startswith("The event is not an HTTP request in payload format 2.0: "), name
-        (error,) = service.errors()[len(before) :]
-        assert error["errorMessage"] == answer["errorMessage"]
+def check_other_events(service: Service) -> None:
+    for name, event in OTHER_EVENTS.items():
+        before = service.logged_errors()
+        result = service.invoke(event)
+        assert result["errorType"] == "EventError", name
+        assert result["errorMessage"].startswith("The event is not an HTTP request in payload format 2.0: "), name
+        (error,) = service.logged_errors()[len(before) :]
+        assert error["errorMessage"] == result["errorMessage"]

@@ -1,4 +1,4 @@
-"""Does a person with a browser see what there is to see: the service's /docs, and the pictures of the READMEs?"""
+"""Test the service's /docs and the pictures of the READMEs in a browser."""
 
 from collections.abc import Iterator
 
@@ -11,25 +11,25 @@ from selenium.webdriver.support.wait import WebDriverWait
 from embedded_aws import EmbeddedAws
 from scripts.projects import CHOICES, TEMPLATE
 from tests.support.bake import Bake
-from tests.support.browser import chromium, in_theme
+from tests.support.browser import chromium, set_theme
 from tests.support.deploy_tool import DeployTool, push_image
 
-PREDICT = "#operations-predict-predict_predict_post"  # what Swagger UI makes of the tag and the operation's id
+PREDICT = "#operations-predict-predict_predict_post"  # Swagger UI derives it from the tag and the ID of the operation
 PICTURES = sorted(
     file.relative_to(TEMPLATE).as_posix()
     for folder in ("docs", "benchmarks/results")
     for file in TEMPLATE.glob(f"{folder}/*.svg")
 )
-# Text that leaves the picture, and texts that lie on each other.
+# Return the texts that exceed the picture or overlap another text.
 FLAWS = """
-const root = document.documentElement, whole = root.getBoundingClientRect();
+const root = document.documentElement, picture = root.getBoundingClientRect();
 const texts = [...root.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
-const out = texts.filter(([, r]) => r.left < whole.left || r.right > whole.right || r.bottom > whole.bottom);
-const over = texts.filter(([, a], i) => texts.slice(0, i).some(([, b]) =>
+const outside = texts.filter(([, r]) => r.left < picture.left || r.right > picture.right || r.bottom > picture.bottom);
+const overlapping = texts.filter(([, a], i) => texts.slice(0, i).some(([, b]) =>
   a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3));
-return [...out, ...over].map(([text]) => text);
+return [...outside, ...overlapping].map(([text]) => text);
 """
-COLOURS = "return [...document.querySelectorAll('text')].map(t => getComputedStyle(t).fill)"
+COLORS = "return [...document.querySelectorAll('text')].map(t => getComputedStyle(t).fill)"
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +39,18 @@ def browser() -> Iterator[Chrome]:
 
 
 @pytest.mark.parametrize("endpoint", CHOICES["endpoint"])
-def test_docs_can_be_tried_out(bake: Bake, browser: Chrome, endpoint: str) -> None:
+def test_a_request_can_be_sent_from_the_docs(bake: Bake, browser: Chrome, endpoint: str) -> None:
     project = bake(endpoint=endpoint)
     with EmbeddedAws() as aws:
         deployed = DeployTool(project, aws)("--image", push_image(project, aws))
         assert deployed.code == 0, deployed.err
         browser.get(f"{deployed.url}docs")
 
-        def click(where: str) -> None:
-            WebDriverWait(browser, 30).until(element_to_be_clickable((By.CSS_SELECTOR, where))).click()
+        def click(selector: str) -> None:
+            WebDriverWait(browser, 30).until(element_to_be_clickable((By.CSS_SELECTOR, selector))).click()
 
-        def text(where: str) -> str:
-            return WebDriverWait(browser, 30).until(presence_of_element_located((By.CSS_SELECTOR, where))).text
+        def text(selector: str) -> str:
+            return WebDriverWait(browser, 30).until(presence_of_element_located((By.CSS_SELECTOR, selector))).text
 
         click(f"{PREDICT} .opblock-summary-control")
         click(f"{PREDICT} .try-out__btn")
@@ -61,13 +61,13 @@ def test_docs_can_be_tried_out(bake: Bake, browser: Chrome, endpoint: str) -> No
         assert text(".info .title").startswith("My API")
 
 
-def test_pictures_read_on_light_and_dark_pages(browser: Chrome) -> None:
+def test_pictures_are_readable_on_light_and_dark_pages(browser: Chrome) -> None:
     assert len(PICTURES) > 2
     for picture in PICTURES:
         browser.get((TEMPLATE / picture).as_uri())
         assert browser.execute_script(FLAWS) == [], picture
-        colours = []
+        colors = []
         for theme in ("light", "dark"):
-            in_theme(browser, theme)
-            colours.append(browser.execute_script(COLOURS))
-        assert all(light != dark for light, dark in zip(*colours, strict=True)), picture
+            set_theme(browser, theme)
+            colors.append(browser.execute_script(COLORS))
+        assert all(light != dark for light, dark in zip(*colors, strict=True)), picture

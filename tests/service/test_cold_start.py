@@ -1,6 +1,6 @@
-"""The start-up optimizations in aws_lambda/cold_start.py change only the duration of INIT.
+"""Test that the start-up optimizations in aws_lambda/cold_start.py change only the duration of INIT.
 
-A version of FastAPI or pydantic for which that is not true fails here, and not in production.
+These tests fail if a new version of FastAPI or pydantic is incompatible with them.
 """
 
 import json
@@ -77,10 +77,10 @@ def error_of(annotation):
 observed += [error_of(Old), error_of(list[Old]), error_of(Old | None), error_of(list), error_of(Node)]
 print(json.dumps({"observed": observed, "imported": imported, "built": built}))
 """
-IMPORTED = (
+PRINT_MODULES = (
     "import aws_lambda.handler, gc, json, sys; print(json.dumps([gc.isenabled(), gc.get_freeze_count(), *sys.modules]))"
 )
-OPENED = """
+PRINT_OPENED_FILES = """
 import sys
 opened = set()
 sys.addaudithook(lambda event, arguments: opened.add(arguments[0]) if event == "open" else None)
@@ -106,35 +106,35 @@ def plain(bake: Bake) -> dict[str, Any]:
     return observe(bake, "false")
 
 
-def test_documents_responses_and_errors_are_the_same(fast: dict[str, Any], plain: dict[str, Any]) -> None:
+def test_optimizations_change_no_document_response_or_error(fast: dict[str, Any], plain: dict[str, Any]) -> None:
     assert fast["observed"] == plain["observed"]
 
 
 def test_pydantic_v1_is_not_imported(fast: dict[str, Any], plain: dict[str, Any]) -> None:
     assert fast["imported"] == []
-    assert "pydantic.v1" in plain["imported"], "FastAPI does not need this optimization any more"
+    assert "pydantic.v1" in plain["imported"], "FastAPI no longer imports it, so the optimization is obsolete"
 
 
-def test_models_of_openapi_documents_are_not_built(fast: dict[str, Any], plain: dict[str, Any]) -> None:
+def test_init_does_not_build_the_models_of_openapi_documents(fast: dict[str, Any], plain: dict[str, Any]) -> None:
     assert (fast["built"], plain["built"]) == (False, True)
 
 
 @pytest.mark.parametrize(
     ("answers", "limit"), [({}, 420), ({"migrations": "alembic"}, 560)], ids=["default", "alembic"]
 )
-def test_few_files_are_opened(bake: Bake, answers: dict[str, str], limit: int) -> None:
-    """Each file is a read from the disk of a cold environment."""
-    opened = int(bake(**answers).run(["python", "-c", OPENED], env=NO_DATABASE).stdout)
+def test_init_opens_few_files(bake: Bake, answers: dict[str, str], limit: int) -> None:
+    """A new environment reads each file from its disk, so every additional file makes INIT slower."""
+    opened = int(bake(**answers).run(["python", "-c", PRINT_OPENED_FILES], env=NO_DATABASE).stdout)
     assert opened < limit
 
 
 def test_garbage_collection_is_disabled_only_during_the_import(bake: Bake) -> None:
-    enabled, frozen, *modules = json.loads(bake().run(["python", "-c", IMPORTED]).stdout)
+    enabled, frozen, *modules = json.loads(bake().run(["python", "-c", PRINT_MODULES]).stdout)
     assert enabled
     assert frozen > 10_000
     assert "app.main" in modules
 
 
-def test_nothing_is_printed(bake: Bake) -> None:
+def test_init_prints_nothing(bake: Bake) -> None:
     result = bake().run(["python", "-c", "import aws_lambda.handler"])
     assert (result.stdout, result.stderr) == ("", "")

@@ -1,4 +1,4 @@
-"""Do many execution environments, each with its own connection, share a database server that has few?"""
+"""Test that 50 execution environments can use a database server that allows 60 connections."""
 
 import json
 import time
@@ -22,10 +22,12 @@ FROM pg_stat_activity WHERE application_name = 'my-api-prod'
 
 
 def test_50_environments_fit_into_60_connections(bake: Bake, tmp_path: Path) -> None:
-    project = bake(migrations="alembic", cold_starts="snapstart").copy(tmp_path)  # a restore costs less than an INIT
+    project = bake(migrations="alembic", cold_starts="snapstart").copy(
+        tmp_path
+    )  # a restore needs less CPU time than INIT
     config = project.path / "deploy.toml"
     config.write_text(config.read_text("utf-8").replace("\ntimeout_s = 30", "\ntimeout_s = 900"), "utf-8")
-    # All of them start at once, on a machine that may have two cores.
+    # 50 environments start simultaneously, perhaps on two cores.
     with EmbeddedAws(delays=Delays(init_timeout_s=600)) as aws, database_for(project, aws) as database:
         deployed = run_deploy_sh(project, aws, "--image", push_image(project, aws))
         assert deployed.code == 0, deployed.err
@@ -33,8 +35,8 @@ def test_50_environments_fit_into_60_connections(bake: Bake, tmp_path: Path) -> 
         def create(number: int) -> int:
             body, headers = json.dumps({"name": f"item {number}"}).encode(), {"Content-Type": "application/json"}
             request = urllib.request.Request(f"{deployed.url}items", body, headers)
-            with urllib.request.urlopen(request, timeout=900) as answer:  # raises on anything but success
-                return int(answer.status)
+            with urllib.request.urlopen(request, timeout=900) as response:  # urlopen raises HTTPError for 4xx and 5xx
+                return int(response.status)
 
         with (
             ThreadPoolExecutor(ENVIRONMENTS) as pool,
@@ -42,13 +44,14 @@ def test_50_environments_fit_into_60_connections(bake: Bake, tmp_path: Path) -> 
             psycopg.connect(database, autocommit=True) as watcher,
         ):
             for first in range(0, ROUNDS * ENVIRONMENTS, ENVIRONMENTS):
-                locker.execute("LOCK TABLE items")  # each request waits, and so keeps its environment to itself
-                answers = [pool.submit(create, first + number) for number in range(ENVIRONMENTS)]
+                # Each request waits for the lock, so that each needs its own environment.
+                locker.execute("LOCK TABLE items")
+                requests = [pool.submit(create, first + number) for number in range(ENVIRONMENTS)]
                 while watcher.execute(CONNECTIONS).fetchone() != (ENVIRONMENTS, ENVIRONMENTS):
-                    assert not [answer.result() for answer in answers if answer.done()]
+                    assert not [request.result() for request in requests if request.done()]
                     time.sleep(0.1)
                 locker.commit()
-                assert {answer.result() for answer in answers} == {201}
+                assert {request.result() for request in requests} == {201}
             assert watcher.execute(CONNECTIONS).fetchone() == (ENVIRONMENTS, 0)
             assert watcher.execute("SELECT count(*) FROM items").fetchone() == (ROUNDS * ENVIRONMENTS,)
             assert watcher.execute("SHOW max_connections").fetchone() == ("60",)

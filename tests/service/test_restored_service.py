@@ -1,4 +1,4 @@
-"""A snapshot of the service contains no secret, and restored environments share no state."""
+"""Test that environments restored from a snapshot share no state and read the secrets themselves."""
 
 import json
 import urllib.request
@@ -15,7 +15,7 @@ from scripts.project_changes import SETTINGS_END
 from tests.support.bake import Bake
 from tests.support.deploy_tool import push_image
 
-PROBE = '''"""What an environment has of its own."""
+PROBE = '''"""Return the state of the execution environment."""
 
 import asyncio
 import os
@@ -33,8 +33,13 @@ SNAPSHOT = os.getpid()
 @router.get("/")
 async def root(request: Request) -> dict[str, Any]:
     await asyncio.sleep(0.5)  # so that simultaneous requests need several environments
-    secret = get_settings().api_key.get_secret_value()
-    return {"snapshot": SNAPSHOT, "pid": os.getpid(), "random": random.random(), "secret": secret, **request.state.own}
+    return {
+        "snapshot": SNAPSHOT,
+        "pid": os.getpid(),
+        "random": random.random(),
+        "secret": get_settings().api_key.get_secret_value(),
+        **request.state.connection,
+    }
 
 
 @router.get("/sync")
@@ -50,7 +55,7 @@ LIFESPAN = """
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     with socket.create_server(("127.0.0.1", 0)) as connection:
-        yield {"own": {"connection": connection.getsockname()[1], "connected_in": os.getpid()}}
+        yield {"connection": {"port": connection.getsockname()[1], "connected_in": os.getpid()}}
 
 
 app = FastAPI(
@@ -69,7 +74,7 @@ def aws(request: pytest.FixtureRequest) -> Iterator[EmbeddedAws]:
     assert not any(Path(f"/proc/{pid}").exists() for pid in copies)
 
 
-def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Path) -> None:
+def test_restored_environments_share_no_state(bake: Bake, aws: EmbeddedAws, tmp_path: Path) -> None:
     architecture = {"architecture": engine_architecture()} if isinstance(aws, DockerAws) else {}
     project = bake(cold_starts="snapstart", **architecture).copy(tmp_path)
 
@@ -89,24 +94,24 @@ def test_each_environment_is_its_own(bake: Bake, aws: EmbeddedAws, tmp_path: Pat
     assert "(restore: " in deployed.out
     assert run_deploy_sh(project, aws, "secret", "set", "API_KEY", typed="second").code == 0
 
-    def ask(path: str) -> object:
-        with urllib.request.urlopen(deployed.url + path, timeout=30) as answer:
-            return json.load(answer)
+    def get(path: str) -> object:
+        with urllib.request.urlopen(deployed.url + path, timeout=30) as response:
+            return json.load(response)
 
     with ThreadPoolExecutor(ENVIRONMENTS) as pool:
-        answers = [answer for answer in pool.map(ask, [""] * ENVIRONMENTS) if isinstance(answer, dict)]
-        pids = set(pool.map(ask, ["sync"] * ENVIRONMENTS))
+        responses = [response for response in pool.map(get, [""] * ENVIRONMENTS) if isinstance(response, dict)]
+        pids = set(pool.map(get, ["sync"] * ENVIRONMENTS))
     reads = [call for call in aws.calls if call.operation == "GetParameters"]
     environments = aws.environments("my-api-prod")
 
-    own = {name: {answer[name] for answer in answers} for name in answers[0]}
-    assert len(own["snapshot"]) == 1
-    assert own["snapshot"].isdisjoint(own["pid"])
-    assert [len(own[name]) for name in ("pid", "random", "connection", "connected_in")] == [ENVIRONMENTS] * 4
-    assert own["pid"] == own["connected_in"]
+    values = {name: {response[name] for response in responses} for name in responses[0]}
+    assert len(values["snapshot"]) == 1
+    assert values["snapshot"].isdisjoint(values["pid"])
+    assert [len(values[name]) for name in ("pid", "random", "port", "connected_in")] == [ENVIRONMENTS] * 4
+    assert values["pid"] == values["connected_in"]
     assert pids <= {environment.pid for environment in environments}
-    # Each restore reads the secrets: what was restored before has the old value, and what comes after has the new one.
-    assert own["secret"] == {"first", "second"}
+    # Each restore reads the secrets: the environment of the deploy has the old value, later ones have the new one.
+    assert values["secret"] == {"first", "second"}
     assert len(reads) == len(environments)
     records = [
         json.loads(message) for message in aws.log_messages("/aws/lambda/my-api-prod") if '"cold_start"' in message

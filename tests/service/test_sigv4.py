@@ -1,4 +1,4 @@
-"""The signatures of aws_lambda/sigv4.py are the same as those of botocore."""
+"""Test that aws_lambda/sigv4.py computes the same signatures as botocore."""
 
 import json
 import random
@@ -52,11 +52,13 @@ def botocore_signature(
     request.context["timestamp"] = headers["x-amz-date"]
     auth = SigV4Auth(Credentials(access_key, secret_key), service, region)
     signature = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    signed = auth.signed_headers(auth.headers_to_sign(request))
-    return f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}, SignedHeaders={signed}, Signature={signature}"
+    signed_headers = auth.signed_headers(auth.headers_to_sign(request))
+    return f"AWS4-HMAC-SHA256 Credential={auth.scope(request)}, SignedHeaders={signed_headers}, Signature={signature}"
 
 
-def test_signatures_of_50_random_requests(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_signatures_of_50_random_requests_equal_those_of_botocore(
+    bake: Bake, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     requests = [random_request(seed) for seed in range(50)]
     file = tmp_path_factory.mktemp("requests") / "requests.json"
     file.write_text(json.dumps(requests), encoding="utf-8")

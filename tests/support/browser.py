@@ -1,4 +1,4 @@
-"""Chromium without a window, for what only a browser can tell. It reaches this machine and nothing else."""
+"""A headless Chromium that can reach only this machine."""
 
 import shutil
 import threading
@@ -14,23 +14,23 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.shared_data import SharedDataMiddleware
 from werkzeug.serving import make_server
 
-CDN = "cdn.jsdelivr.net"  # from which FastAPI's /docs has its script and style
+CDN = "cdn.jsdelivr.net"  # FastAPI's /docs loads the script and the style sheet of Swagger UI from it
 SWAGGER_UI = "/npm/swagger-ui-dist@5"
 
 
 @contextmanager
 def chromium() -> Iterator[Chrome]:
-    """A browser to which the CDN is a server of ours, with the Swagger UI of PyPI's flask-swagger-ui."""
+    """Start a browser that loads Swagger UI from a local server instead of the CDN. Skip the test without Chromium."""
     programs = shutil.which("chromium"), shutil.which("chromedriver")
     if not all(programs):
-        warnings.warn("pages are NOT looked at on this machine: no chromium and chromedriver", stacklevel=2)
-        pytest.skip("no chromium and chromedriver")
-    with cdn() as port:
+        warnings.warn("pages are NOT tested on this machine: chromium or chromedriver is not installed", stacklevel=2)
+        pytest.skip("chromium or chromedriver is not installed")
+    with local_cdn() as port:
         options = ChromeOptions()
         options.binary_location = programs[0] or ""
         for argument in (
             "--headless=new",
-            "--no-sandbox",  # root may not have one
+            "--no-sandbox",  # the sandbox does not work for root
             "--disable-dev-shm-usage",
             "--ignore-certificate-errors",
             f"--host-resolver-rules=MAP {CDN}:443 127.0.0.1:{port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
@@ -45,24 +45,24 @@ def chromium() -> Iterator[Chrome]:
 
 
 @contextmanager
-def cdn() -> Iterator[int]:
-    """The port of an HTTPS server that has Swagger UI where the CDN has it."""
-    found = find_spec("flask_swagger_ui")
-    assert found
-    assert found.origin
-    files = SharedDataMiddleware(NotFound(), {SWAGGER_UI: str(Path(found.origin).parent / "dist")})
+def local_cdn() -> Iterator[int]:
+    """Serve the Swagger UI of the package flask-swagger-ui under the CDN's path with HTTPS. Yield the port."""
+    package = find_spec("flask_swagger_ui")
+    assert package
+    assert package.origin
+    files = SharedDataMiddleware(NotFound(), {SWAGGER_UI: str(Path(package.origin).parent / "dist")})
     server = make_server("127.0.0.1", 0, files, threaded=True, ssl_context="adhoc")
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
     try:
         yield server.server_port
     finally:
         server.shutdown()
-        serving.join()
+        thread.join()
         server.server_close()
 
 
-def in_theme(browser: Chrome, theme: str) -> None:
-    """From now on the reader prefers that theme, "light" or "dark"."""
+def set_theme(browser: Chrome, theme: str) -> None:
+    """Emulate a reader who prefers the theme, "light" or "dark"."""
     features = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

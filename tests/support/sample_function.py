@@ -1,4 +1,4 @@
-"""A small function to try the embedded AWS with, for the embedded AWS's own tests."""
+"""A small Lambda function on the embedded AWS, for tests that call its API directly."""
 
 import http.client
 import json
@@ -20,31 +20,30 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
-MAY_LOG = {"Effect": "Allow", "Action": ["logs:CreateLog*", "logs:PutLogEvents"], "Resource": "*"}
+ALLOW_LOGS = {"Effect": "Allow", "Action": ["logs:CreateLog*", "logs:PutLogEvents"], "Resource": "*"}
 
-
-HttpResponse = tuple[int, bytes, http.client.HTTPMessage]
+HttpResponse = tuple[int, bytes, http.client.HTTPMessage]  # status, body and headers
 
 
 @dataclass(frozen=True)
 class InvokeResult:
-    """What Invoke answered."""
+    """The response of Invoke."""
 
     payload: Any
-    error: str
-    tail: list[str]
+    error: str  # FunctionError, or "" if the invocation succeeded
+    tail: list[str]  # the lines of the log tail
     version: str
 
     @property
     def report(self) -> dict[str, Any]:
-        """The record of platform.report."""
+        """The record of the platform.report event in the log tail."""
         reports = [json.loads(line) for line in self.tail if '"platform.report"' in line]
         record: dict[str, Any] = reports[-1]["record"]
         return record
 
 
 class SampleFunction:
-    """Makes the function, its versions, alias and URL, moving the clock past every delay."""
+    """Create and invoke the function `sample`. Each method advances the clock until the change is complete."""
 
     def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
         self.aws = aws
@@ -53,7 +52,7 @@ class SampleFunction:
         self._images = 0
 
     def image(self, source: str = ECHO, **options: Any) -> str:
-        """A pushed image whose main.py holds this source."""
+        """Push an image whose main.py contains the source, and return its URI."""
         self._images += 1
         root = self._folder / f"image-{self._images}"
         root.mkdir()
@@ -61,16 +60,17 @@ class SampleFunction:
         return self.aws.push_image(NAME, root, ["main.handler"], **options)
 
     def role(self, name: str = NAME, *statements: dict[str, Any], wait: bool = True) -> str:
+        """Create a role that Lambda can assume and that allows the statements. Return its ARN."""
         iam = self.aws.client("iam")
         arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-        document = {"Version": "2012-10-17", "Statement": [MAY_LOG, *statements]}
+        document = {"Version": "2012-10-17", "Statement": [ALLOW_LOGS, *statements]}
         iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=json.dumps(document))
         if wait:
             self.wait_until_ready()
         return str(arn)
 
     def definition(self, source: str = ECHO, **changes: Any) -> dict[str, Any]:
-        """CreateFunction's parameters. Makes the image and, unless given, the role."""
+        """Return parameters for CreateFunction. Push the image, and create the role if `changes` contains none."""
         role = changes.pop("Role", None) or self.role()
         return {
             "FunctionName": NAME,
@@ -83,20 +83,23 @@ class SampleFunction:
         }
 
     def create(self, source: str = ECHO, **changes: Any) -> None:
+        """Create the function and wait until it is active."""
         self.client.create_function(**self.definition(source, **changes))
         self.wait_until_ready()
 
     def update(self, source: str) -> None:
+        """Update the code and wait until the update is complete."""
         self.client.update_function_code(FunctionName=NAME, ImageUri=self.image(source))
         self.wait_until_ready()
 
     def publish(self) -> str:
+        """Publish a version, wait until it is active and return its number."""
         version = self.client.publish_version(FunctionName=NAME)["Version"]
         self.wait_until_ready()
         return str(version)
 
     def public_url(self, source: str = ECHO, **changes: Any) -> str:
-        """The URL of alias `live`, which is version 1, open to everybody."""
+        """Create the function and its alias `live` for version 1. Return a public URL of the alias."""
         self.create(source, **changes)
         self.client.create_alias(FunctionName=NAME, Name="live", FunctionVersion=self.publish())
         url = self.client.create_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="NONE")
@@ -105,12 +108,13 @@ class SampleFunction:
         return str(url["FunctionUrl"])
 
     def allow(self, statement: str, action: str, **conditions: Any) -> None:
+        """Allow everybody the action on the alias, under the conditions."""
         self.client.add_permission(
             FunctionName=NAME, Qualifier="live", StatementId=statement, Action=action, Principal="*", **conditions
         )
 
     def allow_service(self, statement: str, service: str, source: str) -> None:
-        """Lets this of AWS's services invoke the alias for that source, an ARN without its arn:aws:."""
+        """Allow an AWS service to invoke the alias for the source, an ARN without the prefix `arn:aws:`."""
         self.client.add_permission(
             FunctionName=NAME,
             Qualifier="live",
@@ -121,31 +125,33 @@ class SampleFunction:
         )
 
     def invoke(self, payload: Any = None, **options: Any) -> InvokeResult:
-        answer = self.client.invoke(
+        """Invoke the function with the payload. The options are parameters of Invoke."""
+        response = self.client.invoke(
             FunctionName=NAME, Payload=json.dumps(payload or {}).encode(), LogType="Tail", **options
         )
-        tail = b64decode(answer["LogResult"]).decode().splitlines()
-        body = json.loads(answer["Payload"].read())
-        return InvokeResult(body, answer.get("FunctionError", ""), tail, answer["ExecutedVersion"])
+        tail = b64decode(response["LogResult"]).decode().splitlines()
+        body = json.loads(response["Payload"].read())
+        return InvokeResult(body, response.get("FunctionError", ""), tail, response["ExecutedVersion"])
 
     def wait_until_ready(self) -> None:
-        """Lets enough time pass for everything that is under way at AWS."""
+        """Advance the clock until every pending change in AWS is complete."""
         self.aws.clock.advance(10)
 
     def configuration(self, qualifier: str = "$LATEST") -> dict[str, Any]:
-        found: dict[str, Any] = self.client.get_function_configuration(FunctionName=NAME, Qualifier=qualifier)
-        return found
+        """Return the configuration of a version or alias."""
+        config: dict[str, Any] = self.client.get_function_configuration(FunctionName=NAME, Qualifier=qualifier)
+        return config
 
 
 def raises_client_error(code: str, message: str = "") -> Any:
-    """Expects an error with this code and, somewhere in its message, these words."""
+    """Return a context that expects a ClientError with this code and with `message` in its text."""
     return pytest.raises(ClientError, match=re.escape(f"({code})") + ".*" + re.escape(message))
 
 
 def send_request(
     url: str, method: str = "GET", path: str = "/", body: Any = None, headers: Any = None, **more: Any
 ) -> HttpResponse:
-    """Status, body and headers of one HTTP request."""
+    """Send one HTTP request and return status, body and headers of the response."""
     connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
     connection.request(method, path, body, headers or {}, **more)
     response = connection.getresponse()
@@ -153,6 +159,7 @@ def send_request(
 
 
 def metric_total(sample: SampleFunction, metric: str, statistic: str = "Sum", **dimensions: str) -> float:
+    """Return the sum of a metric's data points from an hour before now to an hour after it."""
     now = sample.aws.clock.time()
     points = sample.aws.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/Lambda",

@@ -1,4 +1,7 @@
-"""A hook of schemathesis, which writes some integers as 7.0: JSON Schema takes that for one, and pydantic does not."""
+"""A schemathesis hook that turns floats such as 7.0 into integers.
+
+JSON Schema accepts 7.0 as an integer, and schemathesis sends it. Pydantic in strict mode does not accept it.
+"""
 
 from typing import Any
 
@@ -7,10 +10,12 @@ import schemathesis
 
 @schemathesis.hook
 def map_body(context: Any, body: Any) -> Any:
-    return whole(body)
+    """Replace integral floats in the body. Schemathesis calls this function for each generated body."""
+    return replace_integral_floats(body)
 
 
-def whole(value: Any) -> Any:
+def replace_integral_floats(value: Any) -> Any:
+    """Return the value with integral floats replaced by integers, also in the members of objects."""
     if isinstance(value, dict):
-        return {name: whole(member) for name, member in value.items()}
+        return {name: replace_integral_floats(member) for name, member in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -11,7 +11,7 @@ from benchmarks import report, run
 from benchmarks.deploys import BETWEEN, FINISHED, INVOKE, MUTATE, READ, START, split
 from benchmarks.ratios import Spread
 from benchmarks.runtime import Environments
-from benchmarks.subjects import OUR_COMMAND, OURS, Subject, laid_out
+from benchmarks.subjects import OUR_COMMAND, OURS, Subject, build_service_root
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -36,7 +36,7 @@ def test_init_compiles_nothing(tmp_path: Path) -> None:
     """A source is opened only when there is no valid .pyc for it; and anyio looks into its own for what to import."""
     environments = Environments()
     try:
-        opened = environments.opened_files(Subject("ours", "", laid_out(tmp_path, {}), OUR_COMMAND, OURS))
+        opened = environments.opened_files(Subject("ours", "", build_service_root(tmp_path, {}), OUR_COMMAND, OURS))
     finally:
         environments.close()
     assert "aws_lambda/__pycache__/handler" in " ".join(opened)

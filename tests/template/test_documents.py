@@ -73,8 +73,8 @@ MAKE = {
         "pytest",
         f"{GITHUB_ROLE}::test_a_role_allows_what_a_stage_needs_and_nothing_else",
     ),
-    "test-openapi": ("pytest", "tests/service/test_openapi.py::test_it_does_what_it_says"),
-    "test-soak": ("pytest", "tests/service/test_soak.py::test_memory_stays_flat"),
+    "test-openapi": ("pytest", "tests/service/test_openapi.py::test_responses_conform_to_the_openapi_document"),
+    "test-soak": ("pytest", "tests/service/test_soak.py::test_memory_does_not_grow"),
     "test-aws": ("scripts.acceptance_on_aws", "tests/template/test_acceptance_on_aws.py::test_with_a_container_engine"),
     "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_one_round_of_two_subjects"),
     "transcript": (
