@@ -15,6 +15,7 @@ from tests.support.deployed_stage import DeployedStage
 
 @pytest.fixture
 def stage(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[DeployedStage]:
+    """Start an embedded AWS on which nothing is deployed yet."""
     answers = {name: answer for mark in request.node.iter_markers("answers") for name, answer in mark.kwargs.items()}
     project = bake(**answers).copy(tmp_path / "project")
     (project.path / "deploy.toml").write_text('name = "my-api"\nregion = "us-east-1"\n', "utf-8")

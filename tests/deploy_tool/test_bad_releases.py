@@ -1,4 +1,4 @@
-"""A release that does not work gets no traffic, and the error says why."""
+"""Test that a release that does not work gets no traffic, and that the error names the cause."""
 
 import shutil
 import urllib.request
@@ -14,107 +14,94 @@ from scripts.project_changes import SETTINGS_END, append
 from scripts.projects import Project
 from tests.support.bake import Bake
 from tests.support.deploy_tool import CACHE, DeployedService, DeployTool, push_image
+from tests.support.deployed_stage import NAME
 
 HEALTH = '    return {"status": "healthy"}'
 SLEEP = "import time; time.sleep(60)"
-Break = Callable[[Project], None]
+Change = Callable[[Project], None]
 
 
-class Scene(DeployedService):
+class ReleasedService(DeployedService):
     """A service whose version 1 is live."""
 
     def live_version(self) -> str:
-        alias = self.aws.client("lambda").get_alias(FunctionName="my-api-prod", Name="live")
-        return str(alias["FunctionVersion"])
+        return str(self.aws.client("lambda").get_alias(FunctionName=NAME, Name="live")["FunctionVersion"])
 
-    def release(self, folder: Path, breaks: Break, *, architecture: str = "arm64", without: str = "") -> Run:
-        """Deploy a changed copy of the project, without one package in its image if `without` names it."""
-        changed = self.project.copy(folder)
-        breaks(changed)
-        built = build_task_root(changed.path, CACHE, lambda line: None)
+    def release(
+        self, folder: Path, *changes: Change, architecture: str = "arm64", without_package: str | None = None
+    ) -> Run:
+        """Deploy a copy of the project with these changes."""
+        project = self.project.copy(folder)
+        for change in changes:
+            change(project)
+        built = build_task_root(project.path, CACHE, lambda line: None)
         root = built.path
-        if without:
+        if without_package:
             root = Path(shutil.copytree(root, folder / "root", symlinks=True))
-            shutil.rmtree(root / without)
+            shutil.rmtree(root / without_package)
         image = self.aws.push_image("built-elsewhere", root, command=built.command, architecture=architecture)
-        return DeployTool(changed, self.aws)("--image", image)
+        return DeployTool(project, self.aws)("--image", image)
 
 
 @pytest.fixture(scope="module")
-def on(bake: Bake) -> Iterator[Scene]:
+def service(bake: Bake) -> Iterator[ReleasedService]:
     project = bake()
     with EmbeddedAws(clock=ManualClock(), delays=Delays(init_timeout_s=2.0)) as aws:
         first = DeployTool(project, aws)("--image", push_image(project, aws))
         assert first.code == 0, first.err
-        yield Scene(aws, project, DeployTool(project, aws), first.url)
+        yield ReleasedService(aws, project, DeployTool(project, aws), first.url)
 
 
-def in_file(name: str, old: str, new: str) -> Break:
-    return lambda project: project.edit(name, old, new)
+def replace(file: str, old: str, new: str) -> Change:
+    return lambda project: project.edit(file, old, new)
 
 
-def at_import(line: str) -> Break:
+def run_at_import(line: str) -> Change:
     return lambda project: append(project, "app/main.py", f"{line}\n")
 
 
-def in_health(lines: str) -> Break:
-    return in_file("app/routers/health.py", HEALTH, f"    {lines}\n{HEALTH}")
+def run_in_health_route(line: str) -> Change:
+    return replace("app/routers/health.py", HEALTH, f"    {line}\n{HEALTH}")
 
 
-def both(*changes: Break) -> Break:
-    def change(project: Project) -> None:
-        for one in changes:
-            one(project)
-
-    return change
-
-
-def as_it_is(project: Project) -> None: ...
-
-
-one_second = in_file("deploy.toml", "timeout_s = 30", "timeout_s = 1")
-needs_a_secret = in_file("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: str\n")
+REQUIRE_A_SECRET = replace("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: str\n")
+TIMEOUT_OF_ONE_SECOND = replace("deploy.toml", "timeout_s = 30", "timeout_s = 1")
+MEMORY_OF_128_MB = replace("deploy.toml", "memory_mb = 512", "memory_mb = 128")
+ALLOCATE_MEMORY = run_in_health_route("blocks = [bytes(2**20) * 1 for _ in range(10**6)]")
 
 
 @pytest.mark.parametrize(
-    ("breaks", "reason"),
+    ("changes", "reason"),
     [
-        pytest.param(at_import("import nothing_there"), "No module named 'nothing_there'", id="import error"),
-        pytest.param(at_import("raise RuntimeError('no disk')"), "RuntimeError: no disk", id="crash at INIT"),
-        pytest.param(both(one_second, at_import(SLEEP)), "timeout", id="INIT takes too long"),
-        pytest.param(needs_a_secret, "api_key\n          Field required", id="secret that is not set"),
-        pytest.param(both(one_second, in_health(SLEEP)), "timed out after 1.00 seconds", id="time-out"),
-        pytest.param(in_health("raise KeyError('colour')"), "KeyError: 'colour'", id="500"),
-        pytest.param(
-            both(
-                in_file("deploy.toml", "memory_mb = 512", "memory_mb = 128"),
-                in_health("held = [bytes(2**20) * 1 for _ in range(10**6)]"),
-            ),
-            " of 128 MB",
-            id="out of memory",
-        ),
+        pytest.param([run_at_import("import not_installed")], "No module named 'not_installed'", id="import error"),
+        pytest.param([run_at_import("raise RuntimeError('no disk')")], "RuntimeError: no disk", id="error at INIT"),
+        pytest.param([TIMEOUT_OF_ONE_SECOND, run_at_import(SLEEP)], "timeout", id="timeout at INIT"),
+        pytest.param([REQUIRE_A_SECRET], "api_key\n          Field required", id="missing secret"),
+        pytest.param([TIMEOUT_OF_ONE_SECOND, run_in_health_route(SLEEP)], "timed out after 1.00 seconds", id="timeout"),
+        pytest.param([run_in_health_route("raise KeyError('colour')")], "KeyError: 'colour'", id="status 500"),
+        pytest.param([MEMORY_OF_128_MB, ALLOCATE_MEMORY], " of 128 MB", id="out of memory"),
     ],
 )
 def test_a_version_that_fails_its_smoke_test_does_not_go_live(
-    on: Scene, tmp_path: Path, breaks: Break, reason: str
+    service: ReleasedService, tmp_path: Path, changes: list[Change], reason: str
 ) -> None:
-    assert_rejected(on, on.release(tmp_path, breaks), reason)
+    assert_rejected(service, service.release(tmp_path, *changes), reason)
 
 
-def test_an_image_without_a_required_package_does_not_go_live(on: Scene, tmp_path: Path) -> None:
-    assert_rejected(on, on.release(tmp_path, as_it_is, without="mangum"), "No module named 'mangum'")
+def test_an_image_without_a_required_package_does_not_go_live(service: ReleasedService, tmp_path: Path) -> None:
+    assert_rejected(service, service.release(tmp_path, without_package="mangum"), "No module named 'mangum'")
 
 
-def test_an_image_for_another_architecture_does_not_go_live(on: Scene, tmp_path: Path) -> None:
-    assert_rejected(on, on.release(tmp_path, as_it_is, architecture="x86_64"), "exec format error")
+def test_an_image_for_another_architecture_does_not_go_live(service: ReleasedService, tmp_path: Path) -> None:
+    assert_rejected(service, service.release(tmp_path, architecture="x86_64"), "exec format error")
 
 
-def assert_rejected(on: Scene, run: Run, reason: str) -> None:
+def assert_rejected(service: ReleasedService, run: Run, reason: str) -> None:
     assert run.code == 1, run.out
     assert "failed its smoke test, GET /health" in run.err
     assert reason in run.err
     assert run.err.splitlines()[-1] == "No traffic was moved. Fix the error and deploy again."
     assert "Traceback (most recent call last)" not in run.err.splitlines()[-2]
-    assert on.live_version() == "1"
-    with urllib.request.urlopen(on.url, timeout=30) as response:
+    assert service.live_version() == "1"
+    with urllib.request.urlopen(service.url, timeout=30) as response:
         assert response.read() == b'{"ok":true}'

@@ -1,4 +1,4 @@
-"""The Tab key completes commands, options and stages, in real shells."""
+"""Test that the Tab key completes commands, options and stages in real shells."""
 
 import os
 import pty
@@ -58,7 +58,7 @@ class Shell:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_tab_completes(stage: DeployedStage, shell: str) -> None:
+def test_the_tab_key_completes_a_command(stage: DeployedStage, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     folder = stage.project.path

@@ -1,4 +1,4 @@
-"""The command `cost`: AWS's prices, fixed costs, and the requests that were measured."""
+"""Test the command `cost`: it multiplies prices of AWS by typical, measured and requested workloads."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The command `destroy`: it deletes all resources of a stage, after a confirmation, and nothing else."""
+"""Test the command `destroy`: it asks for confirmation and deletes all resources of a stage, and no others."""
 
 import pytest
 

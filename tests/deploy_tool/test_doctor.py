@@ -1,4 +1,4 @@
-"""The command `doctor`: it finds what would make a deploy fail, and says how to fix it."""
+"""Test the command `doctor`: it finds what would make a deploy fail, and says how to fix it."""
 
 import os
 from pathlib import Path
@@ -10,11 +10,13 @@ from scripts.deploy_tool import Run
 from tests.support.deployed_stage import DeployedStage
 
 DOCKER = """#!/bin/sh
-case "$1" in
-    info) {info} ;;
-    buildx) exit {buildx} ;;
+case "$1 $2" in
+    build*) {build} ;;
+    "image inspect") echo '[{{"Architecture": "{architecture}"}}]' ;;
 esac
 """
+NO_ENGINE = "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock"
+NO_BUILDX = "ERROR: BuildKit is enabled but the buildx component is missing or broken."
 PROVISIONED = pytest.mark.answers(cold_starts="provisioned_concurrency")
 QUOTA = "Service Quotas, AWS Lambda, Concurrent executions.\n"
 
@@ -25,11 +27,12 @@ class Doctor:
     def __init__(self, stage: DeployedStage, folder: Path) -> None:
         self.stage = stage
         self._docker = folder / "docker"
-        self.set_engine("echo x86_64")
+        self.set_engine()
 
-    def set_engine(self, info: str, *, buildx: bool = True) -> None:
-        """`info` is the shell command that runs as `docker info`."""
-        self._docker.write_text(DOCKER.format(info=info, buildx=0 if buildx else 1), encoding="utf-8")
+    def set_engine(self, *, error: str = "", architecture: str = "arm64") -> None:
+        """Let `docker build` fail with this error, or build an image for this architecture."""
+        build = f"echo '{error}' >&2; exit 1" if error else "exit 0"
+        self._docker.write_text(DOCKER.format(build=build, architecture=architecture), encoding="utf-8")
         self._docker.chmod(0o755)
 
     def run(self) -> Run:
@@ -61,30 +64,22 @@ def test_no_problems_are_found_before_the_first_deploy(doctor: Doctor) -> None:
     assert doctor.stage.mutations == []
 
 
-@pytest.mark.parametrize(
-    ("info", "buildx", "problem"),
-    [
-        (
-            "exit 1",
-            True,
-            "PROBLEM  docker: Docker is installed, but its engine does not respond.\n         Start Docker.\n",
-        ),
-        (
-            "echo x86_64",
-            False,
-            "PROBLEM  docker: Docker can only build for x86_64 here, but deploy.toml requires arm64.\n"
-            "         Install Docker's buildx plugin.\n",
-        ),
-    ],
-)
-def test_docker_that_cannot_build_is_a_problem(doctor: Doctor, info: str, buildx: bool, problem: str) -> None:
-    doctor.set_engine(info, buildx=buildx)
-    assert problem in doctor.report_one_problem()
+@pytest.mark.parametrize("error", [NO_ENGINE, NO_BUILDX])
+def test_an_engine_that_cannot_build_is_a_problem_with_its_own_message(doctor: Doctor, error: str) -> None:
+    doctor.set_engine(error=error)
+    assert doctor.report_one_problem().splitlines()[1:4] == [
+        "PROBLEM  docker: docker build failed.",
+        f"         {error}",
+        "         Fix the error that docker reports above. --debug shows its complete output.",
+    ]
 
 
-def test_the_legacy_builder_can_build_for_its_own_architecture(doctor: Doctor) -> None:
-    doctor.set_engine("echo aarch64", buildx=False)
-    assert doctor.run().code == 0
+def test_an_engine_that_builds_for_another_architecture_is_a_problem(doctor: Doctor) -> None:
+    doctor.set_engine(architecture="amd64")
+    assert (
+        "PROBLEM  docker: Docker built the image for amd64 instead of arm64.\n"
+        "         Install Docker's buildx plugin, or set architecture in deploy.toml to that of this machine.\n"
+    ) in doctor.report_one_problem()
 
 
 def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
@@ -95,7 +90,7 @@ def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "others", "needed", "unreserved"),
+    ("setting", "reserved_elsewhere", "needed", "unreserved"),
     [
         ("reserved_concurrency = 950", 0, 950, 1000),
         ("reserved_concurrency = 10", 895, 10, 105),
@@ -103,12 +98,12 @@ def test_other_checks_are_skipped_without_credentials(doctor: Doctor) -> None:
     ],
 )
 def test_a_quota_that_is_too_small_is_a_problem(
-    doctor: Doctor, setting: str, others: int, needed: int, unreserved: int
+    doctor: Doctor, setting: str, reserved_elsewhere: int, needed: int, unreserved: int
 ) -> None:
-    if others:
+    if reserved_elsewhere:
         doctor.stage.deploy("--stage", "dev", "--image", doctor.stage.images["old"])
         doctor.stage.aws.client("lambda").put_function_concurrency(
-            FunctionName="my-api-dev", ReservedConcurrentExecutions=others
+            FunctionName="my-api-dev", ReservedConcurrentExecutions=reserved_elsewhere
         )
     doctor.stage.configure(setting)
     assert (

@@ -1,4 +1,4 @@
-"""Errors have two lines, what happened and what to do, and the right exit code."""
+"""Test errors of all commands: one line says what happened, one says what to do, and the exit code fits."""
 
 import botocore.session
 import pytest
@@ -113,7 +113,7 @@ def test_debug_prints_the_traceback_before_the_error(stage: DeployedStage) -> No
 
 
 def test_an_image_that_does_not_exist_is_an_error(stage: DeployedStage) -> None:
-    image = stage.images["old"].partition("@")[0] + ":not-there"
+    image = stage.images["old"].partition("@")[0] + ":missing"
     run = stage.deploy("--image", image)
     assert run.code == 1
     assert run.err == f"The image {image} does not exist.\nPush it to ECR in us-east-1 first, or leave out --image.\n"

@@ -1,4 +1,4 @@
-"""The permissions of the function URL."""
+"""Test the permissions of the function URL."""
 
 import json
 

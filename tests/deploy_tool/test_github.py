@@ -1,4 +1,4 @@
-"""The command `github`: the roles with which the workflows of a repository deploy, and who can assume them."""
+"""Test the command `github`: it creates the roles with which GitHub deploys, for the right jobs only."""
 
 import re
 from typing import Any
@@ -43,7 +43,7 @@ def roles(stage: DeployedStage) -> list[str]:
     return sorted(role["RoleName"] for role in stage.aws.client("iam").list_roles()["Roles"])
 
 
-def test_it_creates_the_roles_and_prints_the_variables_to_set(stage: DeployedStage) -> None:
+def test_github_creates_the_roles_and_prints_the_variables_to_set(stage: DeployedStage) -> None:
     created = stage.deploy("github", "me/my-api")
     assert created.code == 0, created.err
     assert "Roles and OIDC provider: 3 created\n" in created.out
@@ -60,7 +60,7 @@ def test_it_creates_the_roles_and_prints_the_variables_to_set(stage: DeployedSta
     assert stage.mutations == []
 
 
-def test_each_role_can_only_be_assumed_by_the_jobs_it_is_for(stage: DeployedStage) -> None:
+def test_each_role_can_be_assumed_only_by_its_jobs(stage: DeployedStage) -> None:
     stage.deploy("github", "me/my-api")
     for claims, expected in ASSUMABLE:
         assert {role for role in (ROLE, PREVIEWS) if can_assume(stage, role, **claims)} == expected, claims

@@ -1,4 +1,4 @@
-"""The HTTP API: its settings, and what a deploy repairs."""
+"""Test the HTTP API: its settings, and what a deploy repairs."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The command `plan`: it prints what a deploy would change, and changes nothing."""
+"""Test the command `plan`: it prints what a deploy would change, and changes nothing."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Provisioned concurrency: environments are ready before a version is live, and as many as the schedule sets."""
+"""Test provisioned concurrency: environments are ready before a version is live, and follow the schedule."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ FAILS_WHEN_PROVISIONED = """
 import os
 
 if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency":
-    raise RuntimeError("no room")
+    raise RuntimeError("cannot start")
 
 def handler(event, context):
     return {"statusCode": 200, "body": "{}"}
@@ -219,7 +219,7 @@ INVALID_SCHEDULE = (
         ),
     ],
 )
-def test_a_mistake_in_deploy_toml_names_the_key(stage: DeployedStage, schedule: str, error: str) -> None:
+def test_an_error_in_the_schedule_names_the_key(stage: DeployedStage, schedule: str, error: str) -> None:
     configure(stage, 2, schedule)
     rejected = stage.release("old")
     assert rejected.code == 2

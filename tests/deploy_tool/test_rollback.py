@@ -1,4 +1,4 @@
-"""The command `rollback`: the previous version is live again, unless it does not work."""
+"""Test the command `rollback`: the previous version is live again, unless it does not work."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def two_releases(stage: DeployedStage) -> DeployedStage:
     return stage
 
 
-def test_the_previous_version_is_live_again(two_releases: DeployedStage) -> None:
+def test_rollback_makes_the_previous_version_live_again(two_releases: DeployedStage) -> None:
     rollback = two_releases.deploy("rollback")
     assert rollback.code == 0
     assert two_releases.live_version() == "1"
@@ -32,7 +32,7 @@ def test_the_previous_version_is_live_again(two_releases: DeployedStage) -> None
     assert two_releases.mutations[0] == "UpdateAlias"
 
 
-def test_suggested_commands_contain_the_stage(stage: DeployedStage) -> None:
+def test_the_commands_that_rollback_suggests_contain_the_stage(stage: DeployedStage) -> None:
     for image in ("old", "new"):
         stage.deploy("--stage", "dev", "--image", stage.images[image])
     assert "To undo this: ./deploy.sh --stage dev rollback 2\n" in stage.deploy("--stage", "dev", "rollback").out
@@ -51,8 +51,11 @@ def test_a_second_rollback_needs_the_number_of_a_version(two_releases: DeployedS
     assert two_releases.live_version() == "2"
 
 
-def test_a_version_that_fails_its_smoke_test_is_rejected_unless_forced(stage: DeployedStage, tmp_path: Path) -> None:
-    (file := tmp_path / "file").touch()
+def test_rollback_refuses_a_version_that_fails_its_smoke_test_unless_forced(
+    stage: DeployedStage, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
     assert stage.deploy("--image", stage.push("fragile", NEEDS_A_FILE.format(file=file))).code == 0
     stage.release("new")
     file.unlink()
@@ -96,7 +99,7 @@ def test_rollback_before_the_first_deploy_is_an_error(stage: DeployedStage) -> N
 
 
 @pytest.mark.answers(cold_starts="provisioned_concurrency")
-def test_environments_are_ready_before_the_version_is_live(stage: DeployedStage) -> None:
+def test_rollback_provisions_environments_before_the_version_is_live(stage: DeployedStage) -> None:
     stage.configure("provisioned_concurrency = { executions = 2 }")
     for image in ("old", "new"):
         stage.release(image)

@@ -1,4 +1,4 @@
-"""SnapStart: a version is released once its snapshot is ready, and a failure is explained."""
+"""Test SnapStart: a version is released once its snapshot is ready, and a failure is explained."""
 
 import pytest
 

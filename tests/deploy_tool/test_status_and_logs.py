@@ -1,4 +1,4 @@
-"""The commands `status` and `logs`: the live version, and the log as readable lines."""
+"""Test the commands `status` and `logs`: the live version, and the log as readable lines."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A VPC: the functions are connected to it and disconnected again, with the permissions that they need meanwhile."""
+"""Test `vpc` in deploy.toml: functions are connected and disconnected, with the permissions that they need."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_all_functions_are_connected_to_the_vpc_and_disconnected(stage: Deployed
         ),
     ],
 )
-def test_a_mistake_in_deploy_toml_names_the_key(stage: DeployedStage, vpc: str, error: str) -> None:
+def test_an_error_in_the_vpc_names_the_key(stage: DeployedStage, vpc: str, error: str) -> None:
     stage.configure(f"vpc = {vpc}")
     rejected = stage.deploy()
     assert (rejected.code, rejected.err) == (2, f"deploy.toml: {error}")

@@ -1,4 +1,4 @@
-"""A deploy tool on a fresh embedded AWS, with images to deploy that answer with their name: for tests of the deploy."""
+"""A stage of a service on an embedded AWS of its own, with images to deploy, for tests of the deploy tool."""
 
 import contextlib
 import itertools
@@ -20,6 +20,7 @@ from scripts.projects import Project
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool
 
+# The handler of an image, a pattern of str.format.
 SERVICE = """
 def handler(event, context):
     return {{"statusCode": 200, "headers": {{"content-type": "application/json"}}, "body": "{body}"}}
@@ -30,17 +31,21 @@ def handler(event, context):
 """
 IMAGES = ("old", "new", "other")
 NAME = "my-api-prod"
-SETTINGS = ("MemorySize", "Timeout", "Role", "LoggingConfig", "Environment")
+FUNCTION_SETTINGS = ("MemorySize", "Timeout", "Role", "LoggingConfig", "Environment")
 
 
 class DeployedStage:
-    """The embedded AWS, on a clock that stands still until something waits, and the deploy tool in this process."""
+    """The stage prod of a project on an embedded AWS whose clock only advances when the deploy tool waits.
+
+    `images` contains the URIs of three images, "old", "new" and "other", that respond to every request with their name.
+    `calls` contains the operations of the last run of the deploy tool, and `mutations` those that change something.
+    """
 
     def __init__(self, aws: EmbeddedAws, project: Project, roots: Path) -> None:
         self.aws = aws
         self.project = project
-        self.calls: list[str] = []  # the operations of the last run
-        self.mutations: list[str] = []  # those of them that change something
+        self.calls: list[str] = []
+        self.mutations: list[str] = []
         self._deploy = DeployTool(project, aws)
         self._roots = roots
         self.images = {body: self.push(body) for body in IMAGES}
@@ -48,93 +53,114 @@ class DeployedStage:
             assert self.deploy("secret", "set", "DATABASE_URL", typed="postgresql://nowhere").code == 0
 
     def push(self, name: str, service: str = "", migrations: str = MIGRATIONS) -> str:
-        """The URI of an image of that name; without a `service` of its own it answers with its name."""
+        """Push an image with the source of these handlers, and return its URI.
+
+        Without `service`, the image responds with its name.
+        """
         return self.aws.push_image("built-elsewhere", task_root(self._roots, name, service, migrations), tag=name)
 
     def deploy(self, *arguments: str, typed: str | bytes = "") -> Run:
+        """Run ./deploy.sh with these arguments, with `typed` as its standard input."""
         before = len(self.aws.calls)
         run = self._deploy(*arguments, typed=typed)
-        made = [call for call in self.aws.calls[before:] if call.caller == DEPLOYER]
-        self.calls = [call.operation for call in made]
-        self.mutations = [call.operation for call in made if call.mutating and call.operation != "Invoke"]
+        calls = [call for call in self.aws.calls[before:] if call.caller == DEPLOYER]
+        self.calls = [call.operation for call in calls]
+        self.mutations = [call.operation for call in calls if call.mutating and call.operation != "Invoke"]
         return run
 
     def release(self, body: str) -> Run:
+        """Deploy the image with this name."""
         return self.deploy("--image", self.images[body])
 
     def configure(self, *lines: str) -> None:
-        """Puts these on top of deploy.toml, each in place of the one that sets the same key."""
+        """Add lines to the top of deploy.toml. Each line replaces the one that sets the same key."""
         file = self.project.path / "deploy.toml"
-        kept = file.read_text("utf-8").splitlines()
+        existing = file.read_text("utf-8").splitlines()
         for line in lines:
-            kept = [line, *(other for other in kept if other.split("=")[0] != line.split("=")[0])]
-        file.write_text("\n".join(kept), "utf-8")
+            existing = [line, *(other for other in existing if other.split("=")[0] != line.split("=")[0])]
+        file.write_text("\n".join(existing), "utf-8")
 
     def invoke(self, event: dict[str, Any]) -> Any:
-        """What the live version returns, or Lambda's description of the error."""
-        answer = self.aws.client("lambda").invoke(FunctionName=NAME, Qualifier="live", Payload=json.dumps(event))
-        return json.load(answer["Payload"])
+        """Invoke the live version, and return its result or Lambda's description of the error."""
+        response = self.aws.client("lambda").invoke(FunctionName=NAME, Qualifier="live", Payload=json.dumps(event))
+        return json.load(response["Payload"])
 
     def live_version(self) -> str:
+        """Return the number of the version to which the alias `live` points."""
         return str(self.aws.client("lambda").get_alias(FunctionName=NAME, Name="live")["FunctionVersion"])
 
     def url(self) -> str:
-        """The public URL, asked of AWS; empty when there is none."""
-        functions = [one["FunctionName"] for one in self.aws.client("lambda").list_functions()["Functions"]]
-        listed = self.aws.client("lambda").list_function_url_configs
-        urls = [url["FunctionUrl"] for name in functions for url in listed(FunctionName=name)["FunctionUrlConfigs"]]
-        apis = [api["ApiEndpoint"] for api in self.aws.client("apigatewayv2").get_apis()["Items"]]
-        return str([*urls, *apis, ""][0])
+        """Return the public URL that AWS reports, or "" if there is none."""
+        functions = self.aws.client("lambda")
+        names = [function["FunctionName"] for function in functions.list_functions()["Functions"]]
+        configs = [functions.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"] for name in names]
+        urls = [config["FunctionUrl"] for config in itertools.chain(*configs)]
+        apis = self.aws.client("apigatewayv2").get_apis()["Items"]
+        return str(next(iter([*urls, *(api["ApiEndpoint"] for api in apis)]), ""))
 
     def get(self, url: str = "") -> str:
-        """What a client of the public URL gets; raises HTTPError for anything but success."""
-        with urllib.request.urlopen(url or self.url(), timeout=30) as answer:
-            return str(answer.read().decode())
+        """Request the public URL and return the body of the response. Raise HTTPError if the request fails."""
+        with urllib.request.urlopen(url or self.url(), timeout=30) as response:
+            return str(response.read().decode())
 
     def state(self) -> str:
-        """What there is in AWS, without what differs from run to run, such as the numbers of versions."""
-        client, live = self.aws.client, {"FunctionName": NAME, "Qualifier": "live"}
-        function = client("lambda").get_function(**live)
-        version, configuration = function["Configuration"]["Version"], function["Configuration"]
-        provisioned = client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
+        """Describe all resources as JSON, without what differs between runs, such as version numbers."""
+        functions, iam, logs = self.aws.client("lambda"), self.aws.client("iam"), self.aws.client("logs")
+        live = functions.get_function(FunctionName=NAME, Qualifier="live")
+        configuration = live["Configuration"]
+        policy = functions.get_policy(FunctionName=NAME, Qualifier="live")["Policy"]
+        log_groups = logs.describe_log_groups()["logGroups"]
+        alarms = self.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
         state = {
-            "functions": sorted(one["FunctionName"] for one in client("lambda").list_functions()["Functions"]),
-            "image": function["Code"]["ImageUri"],
-            "settings": [configuration[key] for key in SETTINGS],
+            "functions": [function["FunctionName"] for function in functions.list_functions()["Functions"]],
+            "image": live["Code"]["ImageUri"],
+            "settings": {key: configuration[key] for key in FUNCTION_SETTINGS},
             "snapstart": configuration["SnapStart"]["ApplyOn"],
-            "provisioned": [
-                (one["FunctionArn"].endswith(f":{version}"), one["RequestedProvisionedConcurrentExecutions"])
-                for one in provisioned["ProvisionedConcurrencyConfigs"]
-            ],
-            "urls": [
-                {key: url[key] for key in ("AuthType", "FunctionArn")}
-                for url in client("lambda").list_function_url_configs(FunctionName=NAME)["FunctionUrlConfigs"]
-            ],
-            "apis": [self._api(api["ApiId"]) for api in client("apigatewayv2").get_apis()["Items"]],
-            "statements": json.loads(client("lambda").get_policy(**live)["Policy"])["Statement"],
-            "alarms": [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]],
-            "log groups": [
-                (group["logGroupName"], group["retentionInDays"])
-                for group in client("logs").describe_log_groups()["logGroups"]
-            ],
-            "policy": client("iam").get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"],
+            "provisioned": self._provisioned_concurrency(configuration["Version"]),
+            "urls": self._function_urls(),
+            "apis": [self._http_api(api["ApiId"]) for api in self.aws.client("apigatewayv2").get_apis()["Items"]],
+            "statements": json.loads(policy)["Statement"],
+            "alarms": [alarm["AlarmName"] for alarm in alarms],
+            "log groups": [(group["logGroupName"], group["retentionInDays"]) for group in log_groups],
+            "policy": iam.get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"],
         }
-        ordered = {key: sorted(one, key=str) if isinstance(one, list) else one for key, one in state.items()}
-        told = re.sub(r"(execute-api:us-east-1:\d+:)\w+/", r"\1API/", json.dumps(ordered, indent=1))
-        return re.sub(r"(\"SECRETS_CHANGED\": )\"\w+\"", r"\1...", told)
+        ordered = {key: sorted(part, key=str) if isinstance(part, list) else part for key, part in state.items()}
+        text = re.sub(r"(execute-api:us-east-1:\d+:)\w+/", r"\1API/", json.dumps(ordered, indent=1))
+        return re.sub(r"(\"SECRETS_CHANGED\": )\"\w+\"", r"\1...", text)
 
-    def _api(self, api: str) -> list[Any]:
-        gateway = self.aws.client("apigatewayv2")
-        routes, stages = gateway.get_routes(ApiId=api)["Items"], gateway.get_stages(ApiId=api)["Items"]
-        integrations = [gateway.get_integration(ApiId=api, IntegrationId=r["Target"].split("/")[1]) for r in routes]
-        settings = [
-            (stage["DefaultRouteSettings"], stage["AccessLogSettings"], stage["AutoDeploy"]) for stage in stages
+    def _provisioned_concurrency(self, live_version: str) -> list[tuple[bool, int]]:
+        """Return for each version with provisioned concurrency if it is live, and its number of environments."""
+        configs = self.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
+        return [
+            (
+                config["FunctionArn"].endswith(f":{live_version}"),
+                config["RequestedProvisionedConcurrentExecutions"],
+            )
+            for config in configs["ProvisionedConcurrencyConfigs"]
         ]
-        return [[route["RouteKey"] for route in routes], [one["IntegrationUri"] for one in integrations], settings]
+
+    def _function_urls(self) -> list[dict[str, str]]:
+        configs = self.aws.client("lambda").list_function_url_configs(FunctionName=NAME)["FunctionUrlConfigs"]
+        return [{key: config[key] for key in ("AuthType", "FunctionArn")} for config in configs]
+
+    def _http_api(self, api_id: str) -> dict[str, Any]:
+        gateway = self.aws.client("apigatewayv2")
+        routes = gateway.get_routes(ApiId=api_id)["Items"]
+        integration_ids = [route["Target"].split("/")[1] for route in routes]
+        integrations = [gateway.get_integration(ApiId=api_id, IntegrationId=id_) for id_ in integration_ids]
+        settings = ("DefaultRouteSettings", "AccessLogSettings", "AutoDeploy")
+        return {
+            "routes": [route["RouteKey"] for route in routes],
+            "integrations": [integration["IntegrationUri"] for integration in integrations],
+            "stages": [{key: stage[key] for key in settings} for stage in gateway.get_stages(ApiId=api_id)["Items"]],
+        }
 
 
 def task_root(folder: Path, name: str, service: str = "", migrations: str = MIGRATIONS) -> Path:
-    """Of a service, which answers with its name when nothing else is given, and its migrations; made once."""
+    """Return the task root of an image with the source of these handlers, and create it on first use.
+
+    Without `service`, the image responds with its name.
+    """
     root = folder / name
     if not root.exists():
         write_handler(root, service or SERVICE.format(body=name))
@@ -146,43 +172,45 @@ def task_root(folder: Path, name: str, service: str = "", migrations: str = MIGR
 def deployed_stage(
     bake: Bake, folder: Path, delays: Delays | None = None, /, **answers: str
 ) -> Iterator[DeployedStage]:
-    """With these answers; `folder` keeps the images from one scene to the next."""
+    """Start an embedded AWS for a project with these answers. `folder` keeps the images for the next stage."""
     with EmbeddedAws(ManualClock(), delays) as aws:
         yield DeployedStage(aws, bake(**answers), folder)
 
 
 def copying_bake(bake: Bake, folder: Path) -> Bake:
-    """Bakes what a test may change."""
+    """Return a bake function whose projects are copies that a test can change."""
     return lambda **answers: bake(**answers).copy(folder / "project")
 
 
 def run_before_change(monkeypatch: pytest.MonkeyPatch, number: int, then: Callable[[], object]) -> None:
-    """Calls `then` right before the tool's `number`-th call that changes something; its own calls do not count."""
+    """Call `then` right before the `number`-th AWS call that changes something. Calls of `then` do not count."""
     run_around_change(monkeypatch, number, "before", then)
 
 
 def interrupt_at_change(monkeypatch: pytest.MonkeyPatch, number: int, when: str) -> None:
-    """Ctrl-C right before, or right after, the tool's `number`-th call that changes something."""
+    """Press Ctrl-C right "before" or right "after" the `number`-th AWS call that changes something."""
 
-    def ctrl_c() -> None:
+    def press_ctrl_c() -> None:
         raise KeyboardInterrupt
 
-    run_around_change(monkeypatch, number, when, ctrl_c)
+    run_around_change(monkeypatch, number, when, press_ctrl_c)
 
 
 def run_around_change(monkeypatch: pytest.MonkeyPatch, number: int, when: str, then: Callable[[], object]) -> None:
-    call = BaseClient._make_api_call  # type: ignore[attr-defined]
-    changes, reached = itertools.count(1), list[bool]()
+    """Call `then` right "before" or right "after" the `number`-th AWS call that changes something."""
+    make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
+    changes = itertools.count(1)
+    reached = False
 
-    def watched(self: BaseClient, operation: str, parameters: Any) -> Any:
-        now = not reached and not operation.startswith(READS) and next(changes) == number
-        if now:
-            reached.append(True)
-        if now and when == "before":
+    def make_watched_call(self: BaseClient, operation: str, parameters: Any) -> Any:
+        nonlocal reached
+        is_selected = not reached and not operation.startswith(READS) and next(changes) == number
+        reached = reached or is_selected
+        if is_selected and when == "before":
             then()
-        answer = call(self, operation, parameters)
-        if now and when == "after":
+        response = make_api_call(self, operation, parameters)
+        if is_selected and when == "after":
             then()
-        return answer
+        return response
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", watched)
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_watched_call)

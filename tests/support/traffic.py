@@ -1,4 +1,4 @@
-"""Clients that call a service while it is deployed, and a service whose answers tell what they came from."""
+"""Send requests while a service is deployed. Its responses name the release and the execution environment."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from embedded_aws import EmbeddedAws
 from scripts.projects import Project
 from tests.support.deploy_tool import push_image
 
-PAUSE_S = 0.1  # below what an HTTP API lets through
+PAUSE_S = 0.1  # between two requests of a client; keeps them below the limit of an HTTP API
 ROUTES = """
 from uuid import uuid4
 
@@ -35,37 +35,46 @@ async def health() -> dict[str, str]:
 
 
 class Response(NamedTuple):
+    """What a client received, and how long it waited."""
+
     release: int
     environment: str
-    took_s: float
+    duration_s: float
 
 
 def push_release(project: Project, aws: EmbeddedAws, number: int) -> str:
-    """The image of a service whose answer tells its release and its execution environment."""
+    """Push an image whose responses contain this release number, and return its URI."""
     (project.path / "app/routers/health.py").write_text(ROUTES.replace("NUMBER", str(number)), encoding="utf-8")
     return push_image(project, aws)
 
 
 @contextmanager
 def send_traffic(url: str, clients: int) -> Iterator[list[list[Response]]]:
-    """What each client was answered, in order, the last time after the block. Raises for any failed request."""
-    answers: list[list[Response]] = [[] for _ in range(clients)]
-    done = threading.Event()
+    """Send requests from several clients at the same time during the block, and once more after it.
 
-    def client(seen: list[Response]) -> None:
-        last = False
-        while not last:
-            last = done.is_set()
-            begun = time.monotonic()
-            with urllib.request.urlopen(url, timeout=30) as answer:
-                seen.append(Response(**json.load(answer), took_s=time.monotonic() - begun))
+    Yield a list that receives the responses of each client in order. Raise the error of any request that fails.
+    """
+    responses: list[list[Response]] = [[] for _ in range(clients)]
+    stop = threading.Event()
+
+    def send_requests(received: list[Response]) -> None:
+        is_last = False
+        while not is_last:
+            is_last = stop.is_set()
+            received.append(_send_request(url))
             time.sleep(PAUSE_S)
 
     with ThreadPoolExecutor(clients) as pool:
-        running = [pool.submit(client, seen) for seen in answers]
+        futures = [pool.submit(send_requests, received) for received in responses]
         try:
-            yield answers
+            yield responses
         finally:
-            done.set()
-        for one in running:
-            one.result()
+            stop.set()
+        for future in futures:
+            future.result()
+
+
+def _send_request(url: str) -> Response:
+    started = time.monotonic()
+    with urllib.request.urlopen(url, timeout=30) as response:
+        return Response(**json.load(response), duration_s=time.monotonic() - started)

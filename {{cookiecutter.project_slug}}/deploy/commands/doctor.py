@@ -28,7 +28,8 @@ def doctor_command(context: typer.Context, stage_name: StageOption = None, debug
             print(f"ok       {check.name}: {check.run()}")
         except (BotoCoreError, ClientError, DeployError) as error:
             problem = error if isinstance(error, DeployError) else explain(error)
-            print(f"PROBLEM  {check.name}: {problem.message}\n         {problem.hint}")
+            lines = [problem.message, *problem.details.splitlines(), problem.hint]
+            print(f"PROBLEM  {check.name}: " + "\n         ".join(lines))
             problems += 1
             if check is credentials:
                 print("         Skipping the remaining checks: they need AWS credentials.")

@@ -1,8 +1,6 @@
-"""A deploy creates and repairs what deploy.toml says, changes nothing of others, and deletes old releases."""
+"""Test the resources that a deploy creates, repairs and deletes, and that it does not change those of others."""
 
-import pytest
-
-from tests.support.deployed_stage import NAME, DeployedStage, interrupt_at_change
+from tests.support.deployed_stage import NAME, DeployedStage
 
 
 def test_a_deploy_repairs_drift(stage: DeployedStage) -> None:
@@ -19,7 +17,7 @@ def test_each_stage_has_its_own_resources(stage: DeployedStage) -> None:
     assert {function["FunctionName"] for function in functions} == {NAME, "my-api-pr-12"}
 
 
-def test_the_topic_exists_as_long_as_there_is_an_email_address(stage: DeployedStage) -> None:
+def test_the_alarm_topic_exists_only_with_an_email_address(stage: DeployedStage) -> None:
     sns = stage.aws.client("sns")
     stage.configure('alarm_email = "ops@example.com"')
     stage.release("old")
@@ -60,15 +58,3 @@ def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(stage: 
         f"The log group /aws/lambda/{NAME} already exists, but this tool did not create it for this stage.\n"
         "Choose another name in deploy.toml or another --stage, or delete it.\n"
     )
-
-
-def test_an_interrupted_first_deploy_is_completed_by_the_next_one(
-    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        interrupt_at_change(patched, 5, "after")
-        interrupted = stage.release("old")
-    assert interrupted.code == 130
-    assert interrupted.err == "Interrupted. Run the same command again to continue.\n"
-    assert stage.release("old").code == 0
-    assert stage.live_version() == "1"

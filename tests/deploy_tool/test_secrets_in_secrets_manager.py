@@ -1,4 +1,4 @@
-"""Secrets in Secrets Manager: the keys of one JSON secret, which several people can edit and which can be restored."""
+"""Test secrets in Secrets Manager: one JSON secret, which several people can edit and which can be restored."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The command `secret`: values are never shown, and a deploy requires them and uses new ones."""
+"""Test the command `secret`: values are never shown, and a deploy requires them and uses new ones."""
 
 import pytest
 

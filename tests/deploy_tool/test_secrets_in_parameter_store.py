@@ -1,4 +1,4 @@
-"""Secrets in the Parameter Store: encrypted, of limited length, and deleted by destroy."""
+"""Test secrets in the Parameter Store: encrypted, of limited length, and deleted by destroy."""
 
 import pytest
 
