@@ -50,7 +50,7 @@ class DockerAws(EmbeddedAws):
     def __init__(self, running: RunningRegistry, **options: Any) -> None:
         self.running = running
         self._mirror = MirroredRegistry(running)
-        super().__init__(launcher=ContainerLauncher(), registry=self._mirror, **options)
+        super().__init__(launcher=ContainerLauncher(running), registry=self._mirror, **options)
         self.hook(self._mirror_images)
 
     @property

@@ -4,13 +4,14 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from embedded_aws.ecr.docker_registry import EngineMissing
+from embedded_aws.ecr.docker_registry import EngineMissing, RunningRegistry
 from embedded_aws.ecr.images import Image
 
 NOBODY = "65534"  # the user ID of nobody
@@ -31,6 +32,12 @@ def engine_architecture() -> str:
     if not architecture:
         raise EngineMissing("docker is installed, but its engine does not respond")
     return {"amd64": "x86_64"}.get(architecture, architecture)
+
+
+def engine_address() -> str:
+    """Return the address of the container engine, which DOCKER_HOST or the current context of docker selects."""
+    context = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+    return os.environ.get("DOCKER_HOST") or context
 
 
 class Container(subprocess.Popen[bytes]):
@@ -59,9 +66,12 @@ class ContainerLauncher:
     Runtime Interface Emulator.
     """
 
+    def __init__(self, registry: RunningRegistry) -> None:
+        self._registry = registry
+
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> Container:
         """Run the image's entrypoint with its command."""
-        return self._start([], [image.reference, *image.command], environ, runtime_api, output)
+        return self._start(image, [], [image.reference, *image.command], environ, runtime_api, output)
 
     def start_snapshot(
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
@@ -75,11 +85,26 @@ class ContainerLauncher:
         program = ["-c", SNAPSHOT_RUNTIME.read_text("utf-8"), address]
         # With the host's PID namespace, the process IDs that restored processes report are valid on this machine.
         options = ["--pid", "host", "--entrypoint", "/var/lang/bin/python3"]
-        return self._start(options, [image.reference, *program, *image.command], environ, runtime_api, output)
+        return self._start(image, options, [image.reference, *program, *image.command], environ, runtime_api, output)
+
+    def _pull_if_missing(self, image: Image) -> None:
+        """Pull the image if this machine does not have it, with the credentials of the registry."""
+        if docker("image", "inspect", "--format", "{{.Id}}", image.reference):
+            return
+        with tempfile.TemporaryDirectory(prefix="docker-config-") as folder:
+            Path(folder, "config.json").write_text(self._registry.docker_config, encoding="utf-8")
+            docker("--config", folder, "--host", engine_address(), "pull", image.reference)
 
     def _start(
-        self, options: list[str], command: list[str], environ: dict[str, str], runtime_api: str, output: IO[bytes]
+        self,
+        image: Image,
+        options: list[str],
+        command: list[str],
+        environ: dict[str, str],
+        runtime_api: str,
+        output: IO[bytes],
     ) -> Container:
+        self._pull_if_missing(image)
         name = f"execution-environment-{uuid.uuid4().hex[:12]}"
         variables = {**environ, "AWS_LAMBDA_RUNTIME_API": runtime_api}
         # As on AWS, the function is an unprivileged user and can write to /tmp only.

@@ -85,7 +85,12 @@ class RunningRegistry:
 
     def __init__(self, host: str, user: str, password: str) -> None:
         self.host = host
-        self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    @property
+    def docker_config(self) -> str:
+        """The content of a config.json with which docker can pull from the registry."""
+        return json.dumps({"auths": {self.host: {"auth": self._credentials}}})
 
     def is_ready(self) -> bool:
         """Return True if the registry responds."""
@@ -125,7 +130,7 @@ class RunningRegistry:
     def _send(self, path: str, method: str = "GET") -> tuple[bytes, Any]:
         """Send a request. Return the body and the headers of the response."""
         accepted = ", ".join((DOCKER_MANIFEST, OCI_MANIFEST, DOCKER_INDEX, OCI_INDEX))
-        headers = {"Authorization": self._authorization, "Accept": accepted}
+        headers = {"Authorization": f"Basic {self._credentials}", "Accept": accepted}
         request = urllib.request.Request(f"http://{self.host}{path}", headers=headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # without a proxy
         with opener.open(request, timeout=10) as response:
