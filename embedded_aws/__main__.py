@@ -2,8 +2,10 @@
 
 import argparse
 import errno
+import http.client
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -17,12 +19,17 @@ from typing import Any
 
 from embedded_aws.boto_session import session
 from embedded_aws.containers.docker_aws import DockerAws, docker_aws
+from embedded_aws.containers.docker_engine import engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing
 from embedded_aws.ecr.folder_push import PUSH_PATH
 from embedded_aws.server import EmbeddedAws
 
 PROGRAM = "embedded_aws"
 DEFAULT_PORT = 4566
+# What CreateRepository and PutImage accept (docs.aws.amazon.com/AmazonECR/latest/APIReference).
+REPOSITORY_NAME = r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*"
+TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+HANDLER = r"[\w/]+(\.\w+)+"
 
 DESCRIPTION = """\
 Run an emulated AWS on 127.0.0.1 until Ctrl-C, and print the environment variables with which boto3, the AWS CLI and
@@ -85,7 +92,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         default="none",
         help="docker runs functions in containers; default: none",
     )
-    commands = parser.add_subparsers(dest="command", metavar="push", title="command")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="command")
     push_parser = commands.add_parser("push", help="push a folder of code as an image to a running server")
     push_parser.add_argument("folder", type=Path, help="the code and all its dependencies, as in /var/task")
     push_parser.add_argument("image", metavar="REPOSITORY:TAG", help="an existing repository, and a tag")
@@ -132,7 +139,9 @@ def serve(port: int, region: str, engine: str) -> None:
 
 @contextmanager
 def started(port: int, region: str, engine: str) -> Iterator[EmbeddedAws]:
-    """Run an EmbeddedAws. Raise UsageError if the port is in use."""
+    """Run an EmbeddedAws. Raise UsageError if the port is in use, EngineMissing without an engine."""
+    if engine == "docker":
+        engine_architecture()
     try:
         aws = docker_aws(port=port, region=region) if engine == "docker" else EmbeddedAws(port=port, region=region)
         with aws as running:
@@ -146,15 +155,17 @@ def started(port: int, region: str, engine: str) -> Iterator[EmbeddedAws]:
 def push(folder: Path, image: str, handler: str, architecture: str) -> str:
     """Push a folder as an image to the server at AWS_ENDPOINT_URL. Return the URI of the image. Raise UsageError."""
     repository, _, tag = image.partition(":")
-    if not repository or not tag:
-        raise UsageError(f"{image!r} is not a repository and a tag, such as my-function:1.")
+    if not re.fullmatch(REPOSITORY_NAME, repository) or not re.fullmatch(TAG, tag):
+        raise UsageError(f"{image!r} is not the name of a repository and a tag, such as my-function:1.")
+    if not re.fullmatch(HANDLER, handler):
+        raise UsageError(f"{handler!r} is not a handler. Write the module and the function, such as main.handler.")
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.")
     url, region = os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION")
     if not url or not region:
         raise UsageError(
             "AWS_ENDPOINT_URL and AWS_REGION are not set. "
-            f"Copy the lines that `python -m {PROGRAM}` prints into this terminal."
+            f"Start `python -m {PROGRAM}` in another terminal, and copy the lines that it prints into this one."
         )
     members = {
         "region": region,
@@ -169,9 +180,9 @@ def push(folder: Path, image: str, handler: str, architecture: str) -> str:
 
 def post(url: str, members: dict[str, str]) -> Any:
     """Send JSON to a URL and return the JSON of the response. Raise UsageError if the server refuses it."""
-    request = urllib.request.Request(url, json.dumps(members).encode(), {"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
+        request = urllib.request.Request(url, json.dumps(members).encode(), {"Content-Type": "application/json"})
         with opener.open(request, timeout=60) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
@@ -180,8 +191,12 @@ def post(url: str, members: dict[str, str]) -> Any:
         except (ValueError, LookupError):
             message = f"{url} is not an embedded AWS (status {error.code})."
         raise UsageError(message) from error
-    except OSError as error:
-        raise UsageError(f"{url} does not respond: {error}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        server = url.removesuffix(PUSH_PATH)
+        message = (
+            f"No embedded AWS responds at {server}. Start it with `python -m {PROGRAM}`, and copy the lines it prints."
+        )
+        raise UsageError(message) from error
 
 
 if __name__ == "__main__":

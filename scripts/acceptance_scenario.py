@@ -38,7 +38,7 @@ def run_scenario(
     *,
     unchanged: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> str:
-    """Run the scenario and return the URL of the service. Raise AssertionError without deleting anything if it fails.
+    """Run the scenario and return the URL of the service. If a check fails, raise AssertionError and delete nothing.
 
     `image` returns the arguments for the project's image, or an empty list if ./deploy.sh builds it. `name` is the name
     that destroy asks for. `unchanged` is a context manager for deploys that must not change anything.

@@ -56,7 +56,7 @@ class FolderPush:
             )
         copy = Path(tempfile.mkdtemp(prefix="embedded-aws-image-"))
         self._copies.append(copy)
-        shutil.copytree(folder, copy, dirs_exist_ok=True)
+        shutil.copytree(folder, copy, symlinks=True, dirs_exist_ok=True)
         with moto_lock:
             self._registry.push(region, repository, copy, [handler], architecture, tag)
         return f"{self._registry.uri(region, repository)}:{tag}"

@@ -1,4 +1,4 @@
-"""Corrections of Elastic Container Registry. `ecr/images.py` also keeps the image when its tag moves to another."""
+"""Corrections of Elastic Container Registry. `ecr/images.py` also keeps an image whose tag moves to another image."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Test that every AWS call of the deploy tool can fail: the live version keeps responding, and the next run repairs it.
+"""Test that a failure of any AWS call is harmless: the live version keeps responding, the next run repairs it.
 
 A test runs a scenario (a first deploy, an update, a rollback, or a destroy) of one variant of the service with one
 kind of failure at one of its calls. The variable FAULTS selects how many are tested: "sample" (the default), "ci" (all
@@ -127,7 +127,7 @@ class FaultSweep:
         self.calls, self.state = self._without_fault[key]
 
     def try_fault_at(self, number: int, fault: str) -> None:
-        """Run the scenario with a fault at its `number`-th call. Raise AssertionError if the next run does not help."""
+        """Run the scenario with a fault at its `number`-th call. Raise AssertionError if it is not repaired."""
         self.figures["tried"] += 1
         with self._start_stage() as stage:
             remove_hook = stage.aws.hook(self._request_after_changes(stage, stage.url()))

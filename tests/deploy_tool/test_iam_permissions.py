@@ -1,4 +1,4 @@
-"""Test the IAM permissions of a service: each is used, none is missing, and none is a known security risk.
+"""Test the IAM permissions of a service: superfluous and missing ones are noticed, and none is a known security risk.
 
 test_every_combination.py compares the permissions with their use in every combination, and this module checks that the
 comparison works. test_github_role.py tests the permissions of the roles with which GitHub deploys.

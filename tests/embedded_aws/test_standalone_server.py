@@ -177,7 +177,15 @@ def test_sigterm_stops_the_server(tmp_path: Path) -> None:
         (["--port", "{port}"], "embedded_aws: port {port} is in use. Select another one with --port.\n"),
         (["--port", "70000"], "'70000' is not a port from 0 to 65535"),
         (["--region", "moon-1"], "'moon-1' is not an AWS Region"),
-        (["push", "{folder}", "greeter", "--handler", "main.handler"], "embedded_aws: 'greeter' is not a repository"),
+        (
+            ["push", "{folder}", "greeter", "--handler", "main.handler"],
+            "'greeter' is not the name of a repository and a",
+        ),
+        (
+            ["push", "{folder}", "a:b c", "--handler", "main.handler"],
+            "'a:b c' is not the name of a repository and a tag",
+        ),
+        (["push", "{folder}", "greeter:1", "--handler", "main"], "'main' is not a handler."),
         (["push", "{folder}/no", "greeter:1", "--handler", "main.handler"], "no is not a folder.\n"),
         (
             ["push", "{folder}", "greeter:1", "--handler", "main.handler"],
@@ -204,3 +212,33 @@ def test_a_wrong_argument_is_reported_without_a_traceback(
     assert result.returncode in (1, 2)
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:abc", "foo"])
+def test_push_without_a_server_says_how_to_start_one(tmp_path: Path, folder: Path, url: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "embedded_aws", "push", str(folder), "greeter:1", "--handler", "main.handler"],
+        cwd=REPOSITORY,
+        env=clean_environment(tmp_path) | {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"embedded_aws: No embedded AWS responds at {url}. Start it with ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_server_does_not_start_with_docker_if_its_engine_does_not_respond(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "embedded_aws", "--engine", "docker", "--port", "0"],
+        cwd=REPOSITORY,
+        env=clean_environment(tmp_path) | {"DOCKER_HOST": "unix:///nowhere/docker.sock"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("embedded_aws: docker is ")

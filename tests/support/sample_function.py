@@ -43,7 +43,7 @@ class InvokeResult:
 
 
 class SampleFunction:
-    """Create and invoke the function `sample`. Each method advances the clock until the change is complete."""
+    """Create and invoke the function `sample`. Each method advances the clock until AWS has finished the change."""
 
     def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
         self.aws = aws

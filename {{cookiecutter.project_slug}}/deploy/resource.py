@@ -66,7 +66,7 @@ class Component:
         return []
 
     def check_secret(self, name: str, value: str) -> None:
-        """Raise UsageError for the value of a secret with which the service cannot work. Its message contains no part of it."""
+        """Raise UsageError, without any part of the value, if the service cannot work with it."""
 
     # What those who deploy need
 
