@@ -198,7 +198,7 @@ def release(project: Project, deploy: DeployTool, aws: EmbeddedAws) -> Run:
 
 
 def run_until_ctrl_c(deploy: DeployTool, *arguments: str) -> Run:
-    """Run a command that does not end by itself. Interrupt it after it has read the logs for the third time."""
+    """Run a command that runs until it is interrupted. Interrupt it after it has read the logs for the third time."""
     reads = itertools.count(1)
 
     def interrupt(call: Call, number: int, when: str) -> None:

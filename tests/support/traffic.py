@@ -35,7 +35,7 @@ async def health() -> dict[str, str]:
 
 
 class Response(NamedTuple):
-    """What a client received, and how long it waited."""
+    """The response that a client received, and how long it waited."""
 
     release: int
     environment: str
