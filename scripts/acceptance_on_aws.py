@@ -138,7 +138,7 @@ def main(arguments: Sequence[str], account: Account | None = None) -> int:
 class AcceptanceTest:
     """The acceptance scenario on one account, and the resources that it created there.
 
-    Raise ScriptError if no Region is set, and NoCredentialsError if there are no credentials.
+    Raise ScriptError without a Region, and NoCredentialsError without credentials.
     """
 
     def __init__(self, answers: dict[str, str], account: Account) -> None:

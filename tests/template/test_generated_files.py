@@ -22,7 +22,7 @@ in_every_project = pytest.mark.parametrize("answers", ALL_ANSWERS, ids=combinati
 
 
 def select_choices(answers: Answers) -> dict[str, str]:
-    """Return the choice of each option: the answer, or the default if there is no answer."""
+    """Return the choice of each option: the answer, or the default without one."""
     return {option: answers.get(option, PROMPTS[option][0]) for option in MANIFEST}
 
 

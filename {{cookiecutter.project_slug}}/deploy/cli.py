@@ -8,11 +8,10 @@ import sys
 import traceback
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import commands
 from deploy.commands.deploy import deploy
-from deploy.errors import DeployError, UsageError, explain, explain_unexpected
+from deploy.errors import DeployError, UsageError, explain
 from deploy.options import (
     COMPLETION_VARIABLE,
     DETAILED_EXITCODE,
@@ -67,16 +66,10 @@ def main(args: list[str]) -> int:
     except Exception as error:
         if "--debug" in args:
             traceback.print_exc()
-        return _report(_explain(error), selected, args)
+        return _report(explain(error), selected, args)
     if code == INTERRUPTED:
         print("Interrupted. Run the same command again to continue.", file=sys.stderr)
     return int(code or 0)
-
-
-def _explain(error: Exception) -> DeployError:
-    if isinstance(error, DeployError):
-        return error
-    return explain(error) if isinstance(error, BotoCoreError | ClientError) else explain_unexpected(error)
 
 
 def _report(error: DeployError, selected: dict[str, Stage], args: list[str]) -> int:

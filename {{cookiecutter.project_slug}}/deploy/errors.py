@@ -87,8 +87,14 @@ def suppress_errors(*codes: str) -> Iterator[None]:
             raise
 
 
-def explain(error: BotoCoreError | ClientError) -> DeployError:
-    """Return an error from boto3 as a DeployError with advice."""
+def explain(error: Exception) -> DeployError:
+    """Return any exception as a DeployError with advice, so that no traceback is printed without --debug."""
+    if isinstance(error, DeployError):
+        return error
+    return _explain_aws(error) if isinstance(error, BotoCoreError | ClientError) else _explain_unexpected(error)
+
+
+def _explain_aws(error: BotoCoreError | ClientError) -> DeployError:
     code = error_code(error) if isinstance(error, ClientError) else ""
     reason = error.response["Error"].get("Message") or code if isinstance(error, ClientError) else f"{error}"
     match error:
@@ -136,8 +142,7 @@ def explain(error: BotoCoreError | ClientError) -> DeployError:
     return DeployError(message, hint)
 
 
-def explain_unexpected(error: Exception) -> DeployError:
-    """Return any other exception as a DeployError, so that no traceback is printed without --debug."""
+def _explain_unexpected(error: Exception) -> DeployError:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         file = f" {error.filename}" if error.filename else ""

@@ -11,7 +11,8 @@ from typing import Any
 from deploy.errors import ACCESS_DENIED, suppress_errors
 from deploy.stage import Stage
 
-ERROR_FILTER = "?ERROR ?CRITICAL ?FATAL ?Error ?Critical ?Fatal ?error ?critical ?fatal ?failure ?timeout"  # matches every error and few other records
+# Matches every error and few other records.
+ERROR_FILTER = "?ERROR ?CRITICAL ?FATAL ?Error ?Critical ?Fatal ?error ?critical ?fatal ?failure ?timeout"
 ERROR_LEVELS = {"ERROR", "CRITICAL", "FATAL"}
 MESSAGE_KEYS = ("message", "event", "msg")  # of logging, structlog, and pino and zerolog
 LEVEL_KEYS = ("level", "log_level", "levelname", "severity")

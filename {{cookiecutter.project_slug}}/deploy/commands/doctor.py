@@ -27,7 +27,7 @@ def doctor_command(context: typer.Context, stage_name: StageOption = None, debug
         try:
             print(f"ok       {check.name}: {check.run()}")
         except (BotoCoreError, ClientError, DeployError) as error:
-            problem = error if isinstance(error, DeployError) else explain(error)
+            problem = explain(error)
             lines = [problem.message, *problem.details.splitlines(), problem.hint]
             print(f"PROBLEM  {check.name}: " + "\n         ".join(lines))
             problems += 1
