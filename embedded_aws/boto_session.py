@@ -5,6 +5,16 @@ from functools import cache
 
 import boto3
 import botocore.session
+from botocore.exceptions import UnknownRegionError
+
+
+@cache
+def partition_of(region: str) -> str:
+    """Return the partition of a Region, or "aws" if it is unknown."""
+    try:
+        return session().get_partition_for_region(region)
+    except UnknownRegionError:
+        return "aws"
 
 
 @cache

@@ -25,6 +25,10 @@ READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Filter", "Head", 
 # IAM actions whose name differs from that of the operation.
 ACTIONS = {
     ("lambda", "Invoke"): "lambda:InvokeFunction",
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+    ("sqs", "ChangeMessageVisibilityBatch"): "sqs:ChangeMessageVisibility",
+    ("sqs", "DeleteMessageBatch"): "sqs:DeleteMessage",
+    ("sqs", "SendMessageBatch"): "sqs:SendMessage",
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
     ("s3", "DeleteObjects"): "s3:DeleteObject",
     ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
@@ -33,8 +37,10 @@ ACTIONS = {
     ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
 }
 # Services that check a tagging action when a call creates a resource with tags.
-TAGGING = {"lambda", "ecr", "ssm", "logs", "iam", "sns", "cloudwatch", "secretsmanager"}
+TAGGING = {"lambda", "ecr", "ssm", "logs", "iam", "sns", "cloudwatch", "secretsmanager", "sqs", "scheduler"}
 DEPLOYER = "deployer"  # the caller with the credentials of EmbeddedAws.environ
+CLIENT = "client"  # the caller of a public URL
+POLLER = "poller"  # Lambda, when it receives the messages of a queue and invokes a function with them
 
 
 @dataclass
@@ -55,6 +61,11 @@ class Call:
     protocol: str = field(default="json", repr=False)
 
     @property
+    def uses_xml(self) -> bool:
+        """True if the response is XML."""
+        return self.protocol in ("query", "rest-xml", "ec2")
+
+    @property
     def action(self) -> str:
         """The IAM action of the operation, such as lambda:CreateFunction."""
         if self.service == "apigatewayv2" and self.model:  # its IAM actions are HTTP methods
@@ -62,12 +73,19 @@ class Call:
         return ACTIONS.get((self.service, self.operation), f"{self.service}:{self.operation}")
 
     @property
+    def passed_role(self) -> str:
+        """The ARN of the role that the call passes to a service, or an empty string."""
+        if self.service == "scheduler":
+            return str((self.params.get("Target") or {}).get("RoleArn", ""))
+        return str(self.params.get("Role", "")) if self.service == "lambda" else ""
+
+    @property
     def actions(self) -> list[str]:
         """The IAM actions that AWS checks for this call."""
-        additional = ["iam:PassRole"] if self.service == "lambda" and "Role" in self.params else []
+        additional = ["iam:PassRole"] if self.passed_role else []
         tags = self.params.get("Tags") or self.params.get("tags")
         if tags and self.service in TAGGING and "Tag" not in self.operation:
-            verb = {"ssm": "AddTagsToResource", "iam": "TagRole"}.get(self.service, "TagResource")
+            verb = {"ssm": "AddTagsToResource", "iam": "TagRole", "sqs": "TagQueue"}.get(self.service, "TagResource")
             additional.append(f"{self.service}:{verb}")
         return [self.action, *additional]
 
@@ -120,6 +138,8 @@ def resources(call: Call, account: str) -> list[str]:
         return [secret.arn if secret else secret_id]  # the ARN of a missing secret is unknown
     if call.service == "ssm" and (names := p.get("Names") or [p.get("Name") or p.get("Path")]) and names[0]:
         return [f"arn:aws:ssm:{scope}:parameter/{name.strip('/')}" for name in names]
+    if call.service == "sqs" and (queue := p.get("QueueUrl") or p.get("QueueName")):
+        return [f"arn:aws:sqs:{scope}:{str(queue).rpartition('/')[2]}"]
     if call.service == "s3" and "Bucket" in p:
         keys = [p["Key"]] if "Key" in p else [item["Key"] for item in p.get("Delete", {}).get("Objects", [])]
         bucket = f"arn:aws:s3:::{p['Bucket']}"
@@ -129,10 +149,11 @@ def resources(call: Call, account: str) -> list[str]:
         "repositoryName": f"arn:aws:ecr:{scope}:repository/",
         "logGroupName": f"arn:aws:logs:{scope}:log-group:",
         "AlarmName": f"arn:aws:cloudwatch:{scope}:alarm:",
+        "TableName": f"arn:aws:dynamodb:{scope}:table/",
     }.items():
         if key in p:
             return [arn + str(p[key])]
-    for key in ("Resource", "resourceArn", "TopicArn", "ResourceARN", "SecretId"):
+    for key in ("Resource", "resourceArn", "TopicArn", "ResourceARN", "SecretId", "SourceArn"):
         if str(p.get(key, "")).startswith("arn:"):
             return [str(p[key])]
     return ["*"]

@@ -2,11 +2,8 @@
 
 import io
 import json
-import os
-import socket
-import struct
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -15,9 +12,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug import Response
 
 from embedded_aws import calls, faults
+from embedded_aws.boto_session import partition_of
 from embedded_aws.calls import DEPLOYER, Call
 from embedded_aws.ecr.folder_push import PUSH_PATH, FolderPush
 from embedded_aws.errors import AwsError
+from embedded_aws.http_server import reset_connection
 from embedded_aws.iam.authorization import Need
 from embedded_aws.iam.deployer import Deployer
 from embedded_aws.iam.roles import Roles
@@ -39,16 +38,19 @@ class Gateway:
         roles: Roles,
         deployer: Deployer,
         corrections: MotoCorrections,
+        wait_for_messages: Callable[[Call], None],
         lambda_service: LambdaService,
         data_plane: DataPlane,
         folder_push: FolderPush,
+        injected: faults.Faults,
     ) -> None:
         self.calls: list[Call] = []
-        self.faults = faults.Faults()
+        self.faults = injected
         self._account = account
         self._roles = roles
         self._deployer = deployer
         self._corrections = corrections
+        self._wait_for_messages = wait_for_messages
         self._lambda = lambda_service
         self._data_plane = data_plane
         self._folder_push = folder_push
@@ -71,7 +73,8 @@ class Gateway:
         try:
             response = self._respond(call, environ)
         except faults.ConnectionReset:
-            _reset_connection(environ)
+            if connection := environ.get("werkzeug.socket"):  # there is none within a process
+                reset_connection(connection)
             raise
         return response(environ, start_response)
 
@@ -81,13 +84,12 @@ class Gateway:
         number, fault = 0, None
         try:
             number, fault = self.faults.before(call)
-            if fault:
-                if fault.kind == "reset_before":
-                    raise faults.ConnectionReset
+            if fault and not fault.runs_call:
                 resource = calls.resources(call, self._account)[0]
-                error = faults.error_of(fault, call, self._principal(call), resource)
-                if error:
+                if error := faults.error_of(fault, call, self._principal(call), resource):
                     raise error
+                return faults.change_response(fault, Response())
+            _check_partition(call)
             self._authorize(call)
             response = self._dispatch(call, environ)
             if call.service == "lambda":
@@ -99,9 +101,7 @@ class Gateway:
         call.status = response.status_code
         if number:
             self.faults.after(call, number)
-        if fault and fault.kind == "reset_after":
-            raise faults.ConnectionReset
-        return response
+        return faults.change_response(fault, response) if fault else response
 
     def _dispatch(self, call: Call, environ: dict[str, Any]) -> Response:
         """Return the response of Lambda, or of moto with its corrections."""
@@ -109,6 +109,8 @@ class Gateway:
             if call.model is None:
                 raise AwsError("UnknownOperationException", "Unknown operation", 404)
             return self._lambda.api(call.region).respond(call.model, call.params)
+        if (call.service, call.operation) == ("sqs", "ReceiveMessage"):
+            self._wait_for_messages(call)
         with moto_lock:
             edit_response = self._corrections.before(call)
             response = Response.from_app(_MOTO, environ, buffered=True)
@@ -148,6 +150,16 @@ class Gateway:
         return f"arn:aws:sts::{self._account}:assumed-role/{call.caller.rpartition('/')[2]}/function"
 
 
+def _check_partition(call: Call) -> None:
+    """Refuse the credentials of this account in a Region of another partition, such as GovCloud.
+
+    https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-differences.html
+    """
+    if partition_of(call.region) != "aws":
+        code = "InvalidClientTokenId" if call.protocol in ("query", "ec2") else "UnrecognizedClientException"
+        raise AwsError(code, "The security token included in the request is invalid.", 403)
+
+
 class _MotoApplication(DomainDispatcherApplication):
     """moto's services. moto searches all of them for the service of each request; this caches the result."""
 
@@ -156,12 +168,3 @@ class _MotoApplication(DomainDispatcherApplication):
 
 # Shared by the whole process, because creating the routes of a service takes a while. It contains no state of AWS.
 _MOTO = _MotoApplication(create_backend_app)
-
-
-def _reset_connection(environ: dict[str, Any]) -> None:
-    """Close the connection of a request with a TCP reset. Do nothing for a request without a connection."""
-    connection: socket.socket | None = environ.get("werkzeug.socket")
-    if connection is None:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    os.close(connection.detach())

@@ -18,13 +18,13 @@ from werkzeug.serving import make_server
 from embedded_aws import moto_state
 from embedded_aws.api_gateway.http_api import HttpApis
 from embedded_aws.boto_session import session
-from embedded_aws.calls import DEPLOYER, Call
+from embedded_aws.calls import CLIENT, DEPLOYER, Call
 from embedded_aws.clock import Clock, Delays, RealClock
 from embedded_aws.cloudwatch.logs import log_messages
 from embedded_aws.cloudwatch.metrics import LambdaMetrics, alarm_state
 from embedded_aws.ecr.folder_push import FolderPush
 from embedded_aws.ecr.images import DOCKER_MANIFEST, Registry
-from embedded_aws.faults import Fault, Hook, Kind
+from embedded_aws.faults import Fault, Faults, Hook, Kind
 from embedded_aws.gateway import Gateway
 from embedded_aws.http_server import serve, stop
 from embedded_aws.iam.authorization import Need
@@ -36,7 +36,7 @@ from embedded_aws.lambda_.execution_environment import ExecutionEnvironment
 from embedded_aws.lambda_.function_url_server import FunctionUrlServer
 from embedded_aws.lambda_.launcher import ProcessLauncher, SnapshotLauncher
 from embedded_aws.lambda_.service import LambdaService
-from embedded_aws.lambda_.state import LambdaState
+from embedded_aws.lambda_.state import EventSourceMapping, LambdaState
 from embedded_aws.moto_corrections.acm import AcmCorrections
 from embedded_aws.moto_corrections.all_services import MotoCorrections
 from embedded_aws.moto_corrections.api_gateway import ApiGatewayCorrections
@@ -48,9 +48,13 @@ from embedded_aws.moto_corrections.logs import LogsCorrections
 from embedded_aws.moto_corrections.scheduler import SchedulerCorrections
 from embedded_aws.moto_corrections.secrets_manager import SecretsManagerCorrections
 from embedded_aws.moto_corrections.sns import SnsCorrections
+from embedded_aws.moto_corrections.sqs import SqsCorrections
 from embedded_aws.moto_corrections.ssm import SsmCorrections
 from embedded_aws.route53.public_dns import PublicDns
 from embedded_aws.scheduler.scheduler import Scheduler
+from embedded_aws.sqs.poller import Poller
+from embedded_aws.sqs.queue_metrics import QueueMetrics
+from embedded_aws.sqs.queues import Queues
 
 ACCOUNT = "123456789012"  # the account ID of moto
 ACCESS_KEY, SECRET_KEY = "AKIAEMBEDDEDAWS00000", "embedded-aws-secret-key"
@@ -84,31 +88,38 @@ class EmbeddedAws:
         self.region = region
         self.registry = registry or Registry(ACCOUNT)
         self.dns = PublicDns(ACCOUNT)
+        self._faults = Faults()
         self._launcher = launcher or ProcessLauncher()
         self._roles = Roles(ACCOUNT, self.clock, self.delays)
-        self._deployer = Deployer(ACCOUNT, self._roles)
+        self._deployer = Deployer(ACCOUNT, self._roles, self._mapping)
         self._metrics = LambdaMetrics(self.clock)
         self._data_plane = DataPlane(
             self._launcher, self.registry, self._roles, self._metrics, self.delays, endpoint=self.url
         )
-        self._lambda = LambdaService(self._new_lambda_state, self._new_url_server, self._data_plane)
-        self._http_apis = HttpApis(ACCOUNT, self._lambda.state, self._data_plane, self._metrics)
-        self._scheduler = Scheduler(ACCOUNT, self._roles)
+        self.queues = Queues(ACCOUNT, self.clock)
+        self._pollers: list[Poller] = []
+        self._lambda = LambdaService(
+            self._new_lambda_state, self._new_url_server, self._data_plane, self.queues, self._start_poller
+        )
+        self._http_apis = HttpApis(ACCOUNT, self._lambda.state, self._data_plane, self._metrics, self._faults)
+        self._scheduler = Scheduler(ACCOUNT, self._roles, self.queues)
         self._folder_push = FolderPush(ACCOUNT, self.registry)
         sns = SnsCorrections(ACCOUNT)
+        sqs = SqsCorrections(ACCOUNT, self.clock, self.delays, self.queues)
         self.confirmed = sns.confirmed
         self._corrections = MotoCorrections(
             [
                 AcmCorrections(ACCOUNT, self.dns),
                 ApiGatewayCorrections(ACCOUNT, self._http_apis),
                 ApplicationAutoScalingCorrections(ACCOUNT),
-                CloudWatchCorrections(ACCOUNT, self.clock, self._metrics),
+                CloudWatchCorrections(ACCOUNT, self.clock, self._metrics, QueueMetrics(self.queues, self._metrics)),
                 EcrCorrections(ACCOUNT),
                 IamCorrections(ACCOUNT, self._roles),
                 LogsCorrections(ACCOUNT),
-                SchedulerCorrections(ACCOUNT, self._roles),
+                SchedulerCorrections(ACCOUNT, self.clock, self.delays, self._roles),
                 SecretsManagerCorrections(ACCOUNT, self.clock),
                 sns,
+                sqs,
                 SsmCorrections(ACCOUNT),
             ]
         )
@@ -117,9 +128,11 @@ class EmbeddedAws:
             self._roles,
             self._deployer,
             self._corrections,
+            sqs.wait_for_messages,
             self._lambda,
             self._data_plane,
             self._folder_push,
+            self._faults,
         )
         with listener:  # the server duplicates the socket
             self._server = make_server(
@@ -134,6 +147,7 @@ class EmbeddedAws:
         self._running.enter_context(self._corrections.patched())
         self._running.callback(self._folder_push.close)
         self._running.callback(self._launcher.close)
+        self._running.callback(self._join_pollers)
         self._running.callback(self._data_plane.close)
         serve(self._server)
         self._running.callback(stop, self._server)
@@ -219,27 +233,58 @@ class EmbeddedAws:
 
     def deny(self, action: str, caller: str = DEPLOYER) -> Fault:
         """Respond with AccessDenied to all calls that need this IAM action, such as "lambda:Create*"."""
-        return self._gateway.faults.add(Fault(action, "deny", times=None, caller=caller))
+        return self._faults.add(Fault(action, "deny", times=None, caller=caller))
 
-    def fail(self, action: str = "*", kind: Kind = "server_error", *, call: int = 1, times: int | None = 1) -> Fault:
-        """Let `times` of the deployer's calls fail that match `action`, beginning with the call number `call`."""
-        return self._gateway.faults.add(Fault(action, kind, call, times))
+    def fail(
+        self,
+        action: str = "*",
+        kind: Kind = "server_error",
+        *,
+        call: int = 1,
+        times: int | None = 1,
+        caller: str = DEPLOYER,
+    ) -> Fault:
+        """Let `times` calls fail that match `action`, beginning with the call number `call`.
+
+        `caller` is DEPLOYER, POLLER for the calls of event source mappings, or the ARN of a function's role.
+        """
+        return self._faults.add(Fault(action, kind, call, times, caller))
+
+    def fail_requests(self, kind: Kind, *, request: int = 1, times: int | None = 1) -> Fault:
+        """Let `times` requests to public URLs fail, beginning with the request number `request`."""
+        return self._faults.add(Fault("url:*", kind, request, times, caller=CLIENT))
 
     def clear_faults(self) -> None:
         """Remove all faults. Hooks stay."""
-        self._gateway.faults.clear()
+        self._faults.clear()
 
     def hook(self, hook: Hook) -> Callable[[], None]:
         """Call `hook(call, number, "before" | "after")` around each call of the deployer, with numbers from 1.
 
         Return a function that removes the hook.
         """
-        self._gateway.faults.hooks.append(hook)
-        return lambda: self._gateway.faults.hooks.remove(hook)
+        self._faults.hooks.append(hook)
+        return lambda: self._faults.hooks.remove(hook)
 
-    def run_schedule(self, name: str, scheduled_at: str) -> dict[str, Any]:
-        """Run a schedule as EventBridge does at its time. Return Lambda's response. Raise AwsError if it is refused."""
-        return self._scheduler.run(self.region, name, scheduled_at, self._lambda.invocations(self.region))
+    def run_schedule(self, name: str, scheduled_at: str, group: str = "default") -> dict[str, Any]:
+        """Run a schedule as EventBridge does at its time. Do nothing if it is disabled.
+
+        Return the response of Lambda, or the ID of the message as MessageId. Raise AwsError if the target refuses it.
+        """
+        return self._scheduler.run(self.region, group, name, scheduled_at, self._lambda.invocations(self.region))
+
+    def set_state(self, function: str, qualifier: str, state: str, reason_code: str = "") -> None:
+        """Report this state of a version, even if AWS does not document it. An empty one ends that."""
+        functions = self.lambda_state()
+        with functions.lock:
+            version = functions.version(functions.functions[function], qualifier)
+            version.override = {"State": state, "StateReasonCode": reason_code} if state else {}
+
+    def fail_snapshot_regeneration(self, function: str, qualifier: str) -> None:
+        """Let the version fail as if AWS had changed its runtime and could not replace its snapshot."""
+        state = self.lambda_state()
+        with state.lock:
+            state.version(state.functions[function], qualifier).regeneration_failed = True
 
     def alarm_fires(self, name: str, region: str | None = None) -> bool:
         """Return True if the current metrics put the alarm in state ALARM."""
@@ -259,13 +304,24 @@ class EmbeddedAws:
         return self._lambda.state(region or self.region)
 
     def _new_lambda_state(self, region: str) -> LambdaState:
-        return LambdaState(
-            ACCOUNT, region, self.clock, self.delays, self.registry, self._roles.can_assume, self._roles.allow
-        )
+        return LambdaState(ACCOUNT, region, self.clock, self.delays, self.registry, self._roles)
+
+    def _mapping(self, region: str, uuid: str) -> EventSourceMapping | None:
+        return self._lambda.state(region).mappings.get(uuid)
+
+    def _start_poller(self, mapping: EventSourceMapping, state: LambdaState) -> Poller:
+        poller = Poller(mapping, state, self.queues, self._data_plane, self._faults)
+        self._pollers.append(poller)
+        return poller
+
+    def _join_pollers(self) -> None:
+        for poller in self._pollers:
+            poller.join()
 
     def _new_url_server(self, state: LambdaState) -> FunctionUrlServer:
         keys = {ACCESS_KEY: SECRET_KEY}
-        return FunctionUrlServer(state, self._data_plane, self._metrics, lambda: keys, self._deployer.first_denied)
+        permits = self._deployer.first_denied
+        return FunctionUrlServer(state, self._data_plane, self._metrics, lambda: keys, permits, self._faults)
 
 
 class _RequestHandler(MotoRequestHandler):

@@ -16,7 +16,8 @@ from moto.logs.models import logs_backends
 
 from embedded_aws.cloudwatch.metrics import LambdaMetrics
 from embedded_aws.errors import AwsError
-from embedded_aws.http_server import LoopbackServer, stop
+from embedded_aws.faults import Faults
+from embedded_aws.http_server import LoopbackServer
 from embedded_aws.iam.policy import allows
 from embedded_aws.lambda_.data_plane import DataPlane, InvocationResult
 from embedded_aws.lambda_.http_events import (
@@ -46,25 +47,31 @@ class HttpApis:
         lambda_state: Callable[[str], LambdaState],
         plane: DataPlane,
         metrics: LambdaMetrics,
+        faults: Faults,
     ) -> None:
         self._account = account
         self._lambda_state = lambda_state
         self._plane = plane
         self._metrics = metrics
+        self._faults = faults
         self._servers: dict[str, LoopbackServer] = {}
+        self._known_at: dict[str, float] = {}  # the time from which API Gateway knows the routes of an API
         self._buckets: dict[str, TokenBucket] = {}
 
     def open(self, region: str, api_id: str) -> str:
-        """Start serving an API. Return its endpoint."""
-        server = LoopbackServer(request_handler(lambda request: self._serve(region, api_id, request)))
+        """Start serving an API. Return its endpoint, which refuses connections for `Delays.connect_s`."""
+        server = LoopbackServer(request_handler(lambda request: self._serve(region, api_id, request), self._faults))
         self._servers[api_id] = server
+        clock, delays = self._lambda_state(region).clock, self._lambda_state(region).delays
+        clock.call_later(delays.connect_s, server.listen)
+        self._known_at[api_id] = clock.time() + delays.connect_s + delays.url_s
         return f"http://{server.address}"
 
     def close(self, api_id: str = "") -> None:
         """Stop serving one API, or all of them."""
         for closed_id in [api_id] if api_id else list(self._servers):
             if server := self._servers.pop(closed_id, None):
-                stop(server)
+                server.close()
 
     def _serve(self, region: str, api_id: str, request: HttpRequest) -> HttpResponse:
         """Return the response, publish the metrics and write the access log."""
@@ -99,7 +106,7 @@ class HttpApis:
         if len(request.body) > MAX_BODY_BYTES:
             return _error(413, "Request Entity Too Large")
         integration = _find_integration(backend.apis[api_id])
-        if stage is None or integration is None:
+        if stage is None or integration is None or state.clock.time() < self._known_at[api_id]:
             return _error(404, "Not Found")
         if not self._bucket(api_id, stage).take(state.clock.time()):
             return _error(429, "Too Many Requests")

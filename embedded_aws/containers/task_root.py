@@ -1,8 +1,8 @@
 """Build the folder /var/task of a project's image from its Dockerfile, without a container engine.
 
 RUN instructions run on this machine. Their absolute paths are moved below a temporary folder, and `python` and `pip`
-are this machine's, so that wheels and bytecode match the Python that runs the function here. Each COPY and RUN creates
-a layer, which is cached by its content.
+are those of the Python that runs the function here, so that wheels and bytecode match it. Each COPY and RUN creates a
+layer, which is cached by its content.
 """
 
 import hashlib
@@ -32,20 +32,24 @@ BASE_ENVIRONMENT = {"LAMBDA_TASK_ROOT": str(TASK_ROOT), "LAMBDA_RUNTIME_DIR": "/
 MACHINE_FOLDERS = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr")
 
 # The commands python and pip of a RUN. The second line allows a path with spaces, which #! does not. The options that
-# select a platform are dropped, because the function runs on this machine, and pip may use this machine's cache.
+# select a platform are dropped, because the function runs on this machine, and pip may use this machine's cache. pip
+# also replaces uv, because it reads this machine's configuration of package indexes.
 PYTHON_WRAPPER = """\
 #!/bin/sh
 '''exec' {python} "$0" "$@"
 ' '''
 import os, sys
 args = [*(["-m", "pip"] if "pip" in os.path.basename(sys.argv[0]) else []), *sys.argv[1:]]
+if args[:4] == ["-m", "uv", "pip", "install"]:
+    args[1:4] = ["pip", "install", "--no-compile"]  # uv does not compile
 if args[:2] == ["-m", "pip"]:
     words, args = iter(args), []
     for word in words:
         name, _, value = word.partition("=")
-        if name in ("--platform", "--only-binary", "--python-version", "--implementation", "--abi"):
+        if name in ("--platform", "--python-platform", "--only-binary", "--python-version", "--implementation",
+                    "--abi"):
             value or next(words)
-        elif name != "--no-cache-dir":
+        elif name not in ("--no-cache", "--no-cache-dir"):
             args.append(word)
 for name in ("PLATFORM", "ONLY_BINARY", "PYTHON_VERSION", "IMPLEMENTATION", "ABI"):
     os.environ.pop("PIP_" + name, None)
@@ -72,12 +76,14 @@ class _Stage:
     image_environment: dict[str, str] = field(default_factory=dict)
 
 
-def build_task_root(project: Path, cache: Path, say: Callable[[str], object] = print) -> TaskRoot:
-    """Build the task root of a project. `say` gets a line for each RUN and COPY.
+def build_task_root(
+    project: Path, cache: Path, say: Callable[[str], object] = print, python: str = sys.executable
+) -> TaskRoot:
+    """Build the task root of a project. `say` gets a line for each RUN and COPY, and `python` runs pip.
 
     Raise DockerfileError if the Dockerfile uses something that is not supported here, or if a RUN fails.
     """
-    build = _Build(project, Layers(cache / "layers", say))
+    build = _Build(project, Layers(cache / "layers", say), python)
     for parsed in build.file.stages:
         stage = build.start(parsed.base)
         for instruction in parsed.instructions:
@@ -97,9 +103,10 @@ def build_task_root(project: Path, cache: Path, say: Callable[[str], object] = p
 class _Build:
     """The build of one project."""
 
-    def __init__(self, project: Path, layers: Layers) -> None:
+    def __init__(self, project: Path, layers: Layers, python: str) -> None:
         self.project = project
         self.layers = layers
+        self.python = python
         self.stages: dict[str, _Stage] = {}
         machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
         values = {"OS": "linux", "ARCH": machine, "PLATFORM": f"linux/{machine}"}
@@ -112,7 +119,7 @@ class _Build:
         """Return a stage that starts with the files of an earlier stage, or with an empty task root."""
         if base in self.stages:
             return deepcopy(self.stages[base])
-        key = digest("FROM", sys.version, platform.machine())
+        key = digest("FROM", _version(self.python), platform.machine(), PYTHON_WRAPPER)
         with self.layers.making(key, "") as root:
             if root:
                 _below(root, TASK_ROOT).mkdir(parents=True)
@@ -184,7 +191,7 @@ class _Build:
                 return
             shutil.copytree(self.layers[previous], root, dirs_exist_ok=True, symlinks=True)
             _below(root, stage.workdir).mkdir(parents=True, exist_ok=True)
-            with _python_wrappers() as tools:
+            with _python_wrappers(self.python) as tools:
                 link = tools / "root"  # a path without spaces, which RUN instructions do not quote
                 link.symlink_to(root)
                 inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -255,14 +262,22 @@ def _move_paths(instruction: Instruction, text: str, root: Path) -> str:
 
 
 @contextmanager
-def _python_wrappers() -> Iterator[Path]:
-    """Yield a folder with the commands python and pip, which run this machine's Python."""
+def _python_wrappers(python: str) -> Iterator[Path]:
+    """Yield a folder with the commands python and pip, which run `python`."""
     with tempfile.TemporaryDirectory(prefix="task-root-") as folder:
         for name in ("pip", "pip3", "python", "python3"):
             tool = Path(folder, name)
-            tool.write_text(PYTHON_WRAPPER.format(python=shlex.quote(sys.executable)))
+            tool.write_text(PYTHON_WRAPPER.format(python=shlex.quote(python)))
             tool.chmod(0o755)
         yield Path(folder)
+
+
+def _version(python: str) -> str:
+    """Return `sys.version` of a Python."""
+    if python == sys.executable:
+        return sys.version
+    command = [python, "-c", "import sys; print(sys.version)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip("\n")
 
 
 def _content_digest(path: Path) -> str:

@@ -102,7 +102,7 @@ class Registry:
         if not at:
             repository, _, tag = repository.partition(":")
         image = self._find(region, repository, digest, tag or "latest")
-        if image is None or image.get_image_digest() not in self._by_digest:
+        if image is None or is_archived(image) or image.get_image_digest() not in self._by_digest:
             raise invalid(f"Source image {uri} does not exist. Provide a valid source image.")
         if image.image_manifest_media_type not in ACCEPTED_MEDIA_TYPES:
             raise invalid(
@@ -112,9 +112,10 @@ class Registry:
         return digest, f"{prefix}{repository}@{digest}"
 
     def exists(self, region: str, digest_uri: str) -> bool:
-        """Return True if the repository contains the image with this digest."""
+        """Return True if the repository contains the image with this digest, and Lambda can pull it."""
         repository, _, digest = digest_uri.partition("/")[2].partition("@")
-        return self._find(region, repository, digest, "") is not None
+        image = self._find(region, repository, digest, "")
+        return image is not None and not is_archived(image)
 
     def image(self, digest: str) -> Image:
         """Return the image with this digest."""
@@ -131,6 +132,14 @@ class Registry:
             if digest == image.get_image_digest() or (not digest and tag in image.image_tags):
                 return image
         return None
+
+
+def is_archived(image: Any) -> bool:
+    """Return True if one of moto's images is in the storage class ARCHIVE. Such an image cannot be pulled.
+
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/archive-image.html
+    """
+    return getattr(image, "image_status", "ACTIVE") == "ARCHIVED"
 
 
 def _content_hash(root: Path) -> str:

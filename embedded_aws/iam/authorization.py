@@ -5,19 +5,24 @@ source:
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from moto.acm.models import acm_backends
 from moto.apigatewayv2.models import apigatewayv2_backends
+from moto.iam.models import iam_backends
+from moto.scheduler.models import scheduler_backends
 from moto.secretsmanager.models import secretsmanager_backends
+from moto.sqs.models import sqs_backends
 
 from embedded_aws.calls import Call, resources
+from embedded_aws.lambda_.state import EventSourceMapping
 
 NONE = "no resource"  # for actions without resource-level permissions, which only the resource "*" matches
 LAMBDA = "lambda.amazonaws.com"
+SCHEDULER = "scheduler.amazonaws.com"
 # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions
 IMAGE_ACTIONS = ("ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy")
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
@@ -48,7 +53,16 @@ CALLS_WITHOUT_RESOURCE = {
     ("application-autoscaling", "DescribeScalableTargets"),
     ("application-autoscaling", "DescribeScheduledActions"),
     ("logs", "DescribeLogGroups"),
+    ("iam", "SimulateCustomPolicy"),
+    ("sqs", "ListQueues"),
+    ("scheduler", "ListScheduleGroups"),
+    ("scheduler", "ListSchedules"),
 }
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+BOUNDARY_ACTIONS = {
+    "AttachRolePolicy", "CreateRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy",
+    "PutRolePermissionsBoundary", "PutRolePolicy", "UpdateAssumeRolePolicy",
+}  # fmt: skip
 TAG_ACTIONS = {  # checked when a call creates a resource with tags
     "acm": "AddTagsToCertificate",
     "cloudwatch": "TagResource",
@@ -56,7 +70,9 @@ TAG_ACTIONS = {  # checked when a call creates a resource with tags
     "iam": "TagRole",
     "lambda": "TagResource",
     "logs": "TagResource",
+    "scheduler": "TagResource",
     "secretsmanager": "TagResource",
+    "sqs": "TagQueue",
     "sns": "TagResource",
     "ssm": "AddTagsToResource",
 }
@@ -72,10 +88,14 @@ class Need:
 
 
 class Authorization:
-    """The permissions that callers of an account need."""
+    """The permissions that callers of an account need.
 
-    def __init__(self, account: str) -> None:
+    `mapping` returns the event source mapping of a Region with a UUID.
+    """
+
+    def __init__(self, account: str, mapping: Callable[[str, str], EventSourceMapping | None]) -> None:
         self._account = account
+        self._mapping = mapping
         self._target_tags: dict[str, dict[str, str]] = {}  # moto does not store the tags of scalable targets
 
     def needs(self, call: Call) -> Iterator[Need]:
@@ -89,11 +109,14 @@ class Authorization:
                 yield from self._api_gateway(call, requested)
             case "application-autoscaling":
                 yield from self._scaling(call, tags)
+            case "lambda" if "EventSourceMapping" in call.operation:
+                yield self._event_source_mapping(call, requested)
             case "lambda":
                 yield from self._lambda(call)
             case _:
                 for resource in self._resources(call):
                     yield Need(call.action, resource, requested | self._context(call))
+                yield from self._additional(call)
         if tags and call.operation.startswith(("Create", "Put", "Request")) and call.service in TAG_ACTIONS:
             yield Need(f"{call.service}:{TAG_ACTIONS[call.service]}", self._resource(call), requested)
 
@@ -105,9 +128,55 @@ class Authorization:
     def _arn_prefix(self, call: Call, service: str) -> str:
         return f"arn:aws:{service}:{call.region}:{self._account}:"
 
+    def _event_source_mapping(self, call: Call, requested: dict[str, str]) -> Need:
+        """Return the permission of a call for event source mappings, with the function as a condition key.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html
+        """
+        p, prefix = call.params, self._arn_prefix(call, "lambda")
+        if call.operation == "ListEventSourceMappings":
+            return Need(call.action, NONE)
+        mapping = self._mapping(call.region, str(p.get("UUID")))
+        function = str(p.get("FunctionName") or (mapping.settings.function if mapping else ""))
+        name = function.rpartition(":function:")[2]
+        context = requested | ({"lambda:FunctionArn": f"{prefix}function:{name}"} if name else {})
+        if call.operation == "CreateEventSourceMapping":
+            return Need(call.action, NONE, context)
+        context |= {f"aws:ResourceTag/{key}": value for key, value in (mapping.tags if mapping else {}).items()}
+        return Need(call.action, f"{prefix}event-source-mapping:{p['UUID']}", context)
+
+    def _additional(self, call: Call) -> Iterator[Need]:
+        """Return the permissions that calls of SQS and EventBridge Scheduler require on other resources."""
+        p = call.params
+        if (call.service, call.operation) == ("sqs", "StartMessageMoveTask"):
+            # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+            source = str(p["SourceArn"])
+            for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+                yield Need(f"sqs:{action}", source)
+            for destination in [p["DestinationArn"]] if p.get("DestinationArn") else self._sources(call, source):
+                yield Need("sqs:SendMessage", destination)
+        if call.service == "scheduler" and call.passed_role:
+            yield Need("iam:PassRole", call.passed_role, {"iam:PassedToService": SCHEDULER})
+        if (call.service, call.operation) == ("scheduler", "DeleteScheduleGroup"):
+            yield Need("scheduler:DeleteSchedule", self._arn_prefix(call, "scheduler") + f"schedule/{p['Name']}/*")
+
+    def _sources(self, call: Call, dead_letter_queue: str) -> list[str]:
+        """Return the ARNs of the queues whose dead-letter queue this is."""
+        queues: Any = sqs_backends[self._account][call.region].queues.values()
+        return [
+            queue.queue_arn
+            for queue in queues
+            if (queue.redrive_policy or {}).get("deadLetterTargetArn") == dead_letter_queue
+        ]
+
     def _lambda(self, call: Call) -> Iterator[Need]:
         p, functions = call.params, self._arn_prefix(call, "lambda") + "function:"
-        name = str(p.get("FunctionName", "")).rpartition(":function:")[2]
+        if ":event-source-mapping:" in (mapping_arn := str(p.get("Resource"))):
+            mapping = self._mapping(call.region, mapping_arn.rpartition(":")[2])
+            tags = {f"aws:ResourceTag/{key}": value for key, value in (mapping.tags if mapping else {}).items()}
+            yield Need(call.action, mapping_arn, tags)
+            return
+        name = str(p.get("FunctionName") or p.get("Resource", "")).rpartition(":function:")[2]
         resource = functions + name + (f":{p['Qualifier']}" if p.get("Qualifier") else "") if name else NONE
         yield Need(call.action, resource)
         if "Role" in p:
@@ -176,17 +245,24 @@ class Authorization:
                 return [prefix + "alarm:*"]  # mattclay/aws-terminator#63
             case "cloudwatch" if "AlarmNames" in p:
                 return [prefix + f"alarm:{name}" for name in p["AlarmNames"]]
-            case "ssm" if p.get("Name"):
-                return [prefix + f"parameter/{str(p['Name']).strip('/')}"]
+            case "ssm" if name := p.get("Name") or p.get("ResourceId"):
+                return [prefix + f"parameter/{str(name).strip('/')}"]
             case "secretsmanager":
                 return [self._secret(call)]
             case "route53":
                 zone = str(p.get("HostedZoneId") or p.get("Id")).rpartition("/")[2]
                 return [f"arn:aws:route53:::hostedzone/{zone}"]
-            case "s3":
+            case "s3" | "sqs":
                 return resources(call, self._account)
+            case "scheduler":
+                return [self._schedule(call)]
+            case "dynamodb" if "TableName" in p:  # a name, or the ARN of the table
+                table = str(p["TableName"])
+                return [table if table.startswith("arn:") else f"{prefix}table/{table}"]
             case "iam" if "OpenIDConnectProviderArn" in p:
                 return [str(p["OpenIDConnectProviderArn"])]
+            case "iam" if operation in ("GetPolicy", "GetPolicyVersion"):
+                return [str(p["PolicyArn"])]
         return [self._resource(call)]
 
     def _resource(self, call: Call) -> str:
@@ -210,8 +286,14 @@ class Authorization:
                 return prefix + f"parameter/{str(p['Name']).strip('/')}"
             case "secretsmanager":
                 return prefix + f"secret:{p['Name']}-abcdef"
+            case "lambda" if call.operation == "CreateEventSourceMapping":
+                return prefix + "event-source-mapping:0ec5abcd-0000-4000-8000-000000000000"  # the UUID is not known yet
             case "lambda":
                 return prefix + f"function:{p['FunctionName']}"
+            case "scheduler":
+                return self._schedule(call)
+            case "sqs":
+                return resources(call, self._account)[0]
         return NONE
 
     def _secret(self, call: Call) -> str:
@@ -220,6 +302,18 @@ class Authorization:
         secret: Any = secretsmanager_backends[self._account][call.region].secrets.get(name)
         return str(secret.arn) if secret else name
 
+    def _schedule(self, call: Call) -> str:
+        """Return the ARN of the schedule, or of the schedule group, of a call.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
+        """
+        p, prefix = call.params, self._arn_prefix(call, "scheduler")
+        if "ResourceArn" in p:
+            return str(p["ResourceArn"])
+        if "Group" in call.operation:
+            return f"{prefix}schedule-group/{p['Name']}"
+        return f"{prefix}schedule/{p.get('GroupName') or 'default'}/{p['Name']}"
+
     def _context(self, call: Call) -> dict[str, str]:
         """Return the condition keys of the call, except for those of its tags."""
         p = call.params
@@ -227,8 +321,21 @@ class Authorization:
             certificate = acm_backends[self._account][call.region]._certificates.get(p["CertificateArn"])
             tags = certificate.tags if certificate else {}
             return {f"aws:ResourceTag/{key}": str(value) for key, value in tags.items()}
+        if call.service == "sqs":
+            queues: Any = sqs_backends[self._account][call.region].queues
+            queue = queues.get(resources(call, self._account)[0].rpartition(":")[2])
+            return {f"aws:ResourceTag/{key}": value for key, value in (queue.tags if queue else {}).items()}
+        if call.service == "scheduler" and ":schedule-group/" in (arn := self._resources(call)[0]):
+            tagger = scheduler_backends[self._account][call.region].tagger
+            return {f"aws:ResourceTag/{key}": value for key, value in tagger.get_tag_dict_for_resource(arn).items()}
         if (call.service, call.operation) == ("secretsmanager", "CreateSecret"):
             return {"secretsmanager:Name": str(p["Name"])}
+        if call.service == "iam" and call.operation in BOUNDARY_ACTIONS:
+            role = next(
+                (role for role in iam_backends[self._account]["aws"].roles.values() if role.name == p["RoleName"]), None
+            )
+            boundary = p.get("PermissionsBoundary") or (role and role.permissions_boundary_arn)
+            return {"iam:PermissionsBoundary": str(boundary)} if boundary else {}
         return {}
 
 

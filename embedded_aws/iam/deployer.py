@@ -1,10 +1,11 @@
 """The deployer: the caller with the credentials of EmbeddedAws, as opposed to the roles of functions."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from embedded_aws.iam.authorization import Authorization, Need
 from embedded_aws.iam.roles import Roles
+from embedded_aws.lambda_.state import EventSourceMapping
 
 
 class Deployer:
@@ -13,8 +14,8 @@ class Deployer:
     The deployer may do everything, except while it acts as a role.
     """
 
-    def __init__(self, account: str, roles: Roles) -> None:
-        self.authorization = Authorization(account)
+    def __init__(self, account: str, roles: Roles, mapping: Callable[[str, str], EventSourceMapping | None]) -> None:
+        self.authorization = Authorization(account, mapping)
         self._account = account
         self._roles = roles
         self._role: str | None = None

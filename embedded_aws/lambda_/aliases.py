@@ -34,9 +34,9 @@ class Aliases:
         function, alias = self._alias(params)
         self._state.check_revision(params.get("RevisionId"), alias.revision)
         version = params.get("FunctionVersion", alias.version)
-        if "RoutingConfig" in params or "FunctionVersion" in params:
-            weights = self._weights(function, version, params)
-            alias.weights = weights if "RoutingConfig" in params else alias.weights
+        if "RoutingConfig" not in params:  # the alias keeps its weights, which have to fit the new version
+            params = {**params, "RoutingConfig": {"AdditionalVersionWeights": alias.weights}}
+        alias.weights = self._weights(function, version, params)
         alias.version, alias.description = version, params.get("Description", alias.description)
         alias.revision = new_id()
         return self._describe(function, alias)
@@ -70,13 +70,28 @@ class Aliases:
         if version in function.aliases:
             raise not_found(f"Function not found: {self._state.arn(function.name, version)}")
         weights = (params.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-        if weights and (LATEST in (version, *weights) or version in weights or len(weights) > 1):
-            raise invalid(
-                f"Invalid function version {version}. An alias routes between two different published versions."
-            )
+        if len(weights) > 1:
+            raise invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")
         for other in weights:
-            self._state.version(function, other)
+            self._check_split(function, version, other)
         return dict(weights)
+
+    def _check_split(self, function: Function, version: str, other: str) -> None:
+        """Raise AwsError unless an alias can route to both versions. The last message is not AWS's.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
+        """
+        if version == other:
+            raise invalid(
+                f"Invalid function version {version}. "
+                f"Function version {version} is already included in routing configuration."
+            )
+        if version == LATEST:
+            raise invalid("$LATEST is not supported for an alias pointing to more than 1 version")
+        first, second = (self._state.version(function, number).deployed.config for number in (version, other))
+        for key in ("Role", "DeadLetterConfig"):
+            if first.get(key) != second.get(key):
+                raise invalid(f"The versions {version} and {other} of an alias must have the same {key}.")
 
     def _describe(self, function: Function, alias: Alias) -> Config:
         out: Config = {

@@ -24,6 +24,10 @@ from embedded_aws.lambda_.snapshot import Snapshot
 from embedded_aws.lambda_.state import LATEST, Alias, Function, LambdaState, Version
 
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+REGENERATION_FAILED = (  # botocore's documentation of the exception; AWS's own message is not known
+    "Lambda couldn't regenerate the SnapStart snapshot for the function. Wait for Lambda to retry, or update the "
+    "function's configuration to trigger a new snapshot."
+)
 CREDENTIALS_PATH = "/2021-04-23/credentials"
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 ROLE_CREDENTIALS_S = 6 * 3600  # lifetime of the credentials of a function with SnapStart
@@ -95,11 +99,15 @@ class DataPlane:
                     payload=payload or b"{}",
                     function_arn=state.arn(name, qualifier),
                     deadline_ms=int((time.time() + deployed.config["Timeout"]) * 1000),
-                    trace_id=trace_id or f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}",
+                    trace_id=_trace_header(trace_id, deployed),
                     client_context=client_context,
                 )
                 outcome = environment.invoke(invocation)
                 tail = environment.log.take_tail()
+            except OSError as error:
+                if not self.closed:
+                    raise
+                raise _closing_error() from error  # the launcher has deleted its files
             finally:
                 self._release(environment)
         finally:
@@ -196,9 +204,9 @@ class DataPlane:
         function, _ = state.function({"FunctionName": name, "Qualifier": qualifier})
         version = state.version(function, _choose_version(function.aliases.get(qualifier), qualifier))
         now = state.clock.time()
-        if now < version.active_at:
-            message = "The operation cannot be performed at this time."
-            raise conflict(f"{message} The function is currently in the following state: Pending")
+        state.check_active(version)
+        if version.regeneration_failed:
+            raise AwsError("SnapStartRegenerationFailureException", REGENERATION_FAILED, 409)
         if version.is_idle(now):
             version.awake_at = now + self._delays.pending_s
         version.used_at = now
@@ -244,7 +252,7 @@ class DataPlane:
         """Return an idle environment, with provisioned ones first, or a new one."""
         with self._lock:
             if self.closed:
-                raise AwsError("ServiceException", "The embedded AWS is closing.", 500)
+                raise _closing_error()
             idle = self._idle.get(deployed, [])
             while idle:
                 environment = next((candidate for candidate in idle if candidate.kind == PROVISIONED), idle[-1])
@@ -333,6 +341,22 @@ def check_payload_size(payload: bytes, limit: int) -> None:
     if len(payload) > limit:
         message = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
         raise AwsError("RequestTooLargeException", message, 413)
+
+
+def _closing_error() -> AwsError:
+    """Return the error for an invocation that starts while the embedded AWS is closing."""
+    return AwsError("ServiceException", "The embedded AWS is closing.", 500)
+
+
+def _trace_header(received: str, deployed: DeployedVersion) -> str:
+    """Return the X-Ray header for a function. With active tracing, Lambda decides to sample a request; here, each one.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+    """
+    header = received or f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    if deployed.config["TracingConfig"]["Mode"] != "Active" or "Sampled=" in header:
+        return header
+    return f"{header};Parent={secrets.token_hex(8)};Sampled=1"
 
 
 def _restore_error(outcome: Outcome) -> AwsError:

@@ -9,7 +9,8 @@ from typing import Any
 
 from embedded_aws.cloudwatch.metrics import LambdaMetrics
 from embedded_aws.errors import AwsError
-from embedded_aws.http_server import LoopbackServer, stop
+from embedded_aws.faults import Faults
+from embedded_aws.http_server import LoopbackServer
 from embedded_aws.iam import signature
 from embedded_aws.iam.authorization import Need
 from embedded_aws.iam.policy import allows
@@ -41,30 +42,38 @@ class FunctionUrlServer:
         metrics: LambdaMetrics,
         keys: Callable[[], Mapping[str, str]],
         permits: Callable[[Iterable[Need]], Need | None],
+        faults: Faults,
     ) -> None:
         self._state = state
         self._data_plane = data_plane
         self._metrics = metrics
         self._keys = keys
         self._permits = permits
+        self._faults = faults
         self._servers: list[LoopbackServer] = []
 
     def open(self, function: str, qualifier: str) -> tuple[str, Callable[[], None]]:
-        """Open a URL for an alias, or for $LATEST if the qualifier is empty. Return it and a function to close it."""
-        server = LoopbackServer(request_handler(lambda request: self._serve(function, qualifier, request)))
+        """Open a URL for an alias, or for $LATEST if the qualifier is empty. Return it and a function to close it.
+
+        It refuses connections for `Delays.connect_s`. On AWS, the name of a new URL does not resolve at first.
+        """
+        server = LoopbackServer(
+            request_handler(lambda request: self._serve(function, qualifier, request), self._faults)
+        )
         self._servers.append(server)
+        self._state.clock.call_later(self._state.delays.connect_s, server.listen)
 
         def close() -> None:
             if server in self._servers:
                 self._servers.remove(server)
-                stop(server)
+                server.close()
 
         return f"http://{server.address}/", close
 
     def close(self) -> None:
         """Close all URLs."""
         while self._servers:
-            stop(self._servers.pop())
+            self._servers.pop().close()
 
     def _serve(self, function: str, qualifier: str, request: HttpRequest) -> HttpResponse:
         """Return the response and publish the metrics of the request."""
@@ -107,7 +116,7 @@ class FunctionUrlServer:
     def _is_authorized(
         self, function: str, url: FunctionUrl, statements: list[dict[str, Any]], request: HttpRequest
     ) -> bool:
-        if self._state.clock.time() < url.created_at + self._state.delays.url_s:
+        if self._state.clock.time() < url.created_at + self._state.delays.connect_s + self._state.delays.url_s:
             return False
         if url.auth_type == "AWS_IAM":  # in the same account, the caller's policies alone can allow both actions
             address = url.url.rstrip("/") + request.target

@@ -3,16 +3,11 @@
 from datetime import UTC, datetime
 
 from embedded_aws.calls import Params
-from embedded_aws.errors import AwsError, conflict, not_found
+from embedded_aws.errors import conflict, not_found
 from embedded_aws.lambda_.deployed_version import Config
 from embedded_aws.lambda_.function_url_server import FunctionUrlServer
+from embedded_aws.lambda_.regions import check_function_urls
 from embedded_aws.lambda_.state import Function, FunctionUrl, LambdaState
-
-# https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
-REGIONS_WITHOUT_URLS = {
-    "ap-east-2", "ap-south-2", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
-    "ca-west-1", "eu-central-2", "eu-south-2", "il-central-1", "me-central-1",
-}  # fmt: skip
 
 
 class FunctionUrls:
@@ -24,7 +19,7 @@ class FunctionUrls:
 
     def create_function_url_config(self, params: Params) -> Config:
         """Create a function URL and start to serve it."""
-        self._check_region()
+        check_function_urls(self._state.region)
         function, qualifier = self._state.function(params)
         self._state.check_qualifier(function, qualifier)
         if qualifier in function.urls:
@@ -60,18 +55,12 @@ class FunctionUrls:
 
     def list_function_url_configs(self, params: Params) -> Config:
         """List the function URLs of a function."""
-        self._check_region()
+        check_function_urls(self._state.region)
         function, _ = self._state.function(params)
         return {"FunctionUrlConfigs": [self._describe(function, url) for url in function.urls.values()]}
 
-    def _check_region(self) -> None:
-        """Raise AccessDeniedException in a Region without function URLs (zappa/Zappa#1425)."""
-        if self._state.region in REGIONS_WITHOUT_URLS:
-            reason = "Unable to determine service/operation name to be authorized"
-            raise AwsError("AccessDeniedException", reason, 403)
-
     def _find(self, params: Params) -> tuple[Function, FunctionUrl]:
-        self._check_region()
+        check_function_urls(self._state.region)
         function, qualifier = self._state.function(params)
         if qualifier not in function.urls:
             raise not_found("The resource you requested does not exist.")

@@ -7,6 +7,7 @@ from embedded_aws.calls import Params
 from embedded_aws.errors import conflict, invalid
 from embedded_aws.lambda_.data_plane import DataPlane
 from embedded_aws.lambda_.deployed_version import Config, DeployedVersion
+from embedded_aws.lambda_.regions import check_snapstart
 from embedded_aws.lambda_.state import LATEST, Function, LambdaState, Version, new_id
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
@@ -50,8 +51,9 @@ class Functions:
                 "Please don't provide Runtime, Handler or Layers when the intended function PackageType is Image."
             )
         config = _apply({**_DEFAULTS, "Architectures": params.get("Architectures") or ["x86_64"]}, params, name)
-        state.check_memory(config)
-        state.check_role(config)
+        check_snapstart(state.region, config)
+        state.check_account_limits(config)
+        state.check_role(name, config)
         digest, uri = state.registry.resolve(state.region, params["Code"]["ImageUri"])
         if name in state.functions:
             raise conflict(f"Function already exist: {name}")
@@ -121,9 +123,10 @@ class Functions:
         function = self._updatable(params)
         old = function.latest.deployed
         config = _apply(old.config, params, function.name)
-        self._state.check_memory(config)
-        if "Role" in params or "VpcConfig" in params:
-            self._state.check_role(config)
+        check_snapstart(self._state.region, config)
+        self._state.check_account_limits(config)
+        if {"Role", "VpcConfig", "TracingConfig"} & params.keys():
+            self._state.check_role(function.name, config)
         self._update(function, DeployedVersion(function.name, LATEST, config, old.image_uri, old.image_digest))
         return self._state.describe(function.latest)
 
@@ -156,14 +159,14 @@ class Functions:
             function.policies.pop(qualifier, None)
             function.provisioned.pop(qualifier, None)
         else:
-            del state.functions[function.name]
             deleted = [function.latest, *function.published.values()]
-            for url in function.urls.values():
-                url.close()
+            for version in deleted:
+                version.override = {"State": "Deleting"}
+            state.clock.call_later(state.delays.delete_s, lambda: state.remove(function))
         for version in deleted:
             self._data_plane.forget(version.deployed)
             self._data_plane.forget(version.previous)
-        return {"StatusCode": 204}
+        return {"StatusCode": 202 if function.name in state.functions and not qualifier else 204}
 
     def _updatable(self, params: Params) -> Function:
         function, _ = self._state.function(params)
@@ -256,7 +259,7 @@ def _apply(config: Config, params: Params, name: str) -> Config:
 
 
 def _check_limits(params: Params) -> None:
-    for key, maximum in (("MemorySize", 10240), ("Timeout", 900)):
+    for key, maximum in (("MemorySize", 10240), ("Timeout", 1800)):
         if params.get(key, 0) > maximum:
             member = key[0].lower() + key[1:]
             raise invalid(

@@ -1,6 +1,7 @@
 """Convert HTTP requests to events with payload format 2.0, and results of the function to HTTP responses."""
 
 import json
+import re
 import secrets
 import time
 from base64 import b64decode, b64encode
@@ -11,8 +12,13 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
-from embedded_aws.http_server import read_body
+from embedded_aws.calls import CLIENT, Call
+from embedded_aws.faults import PAGE, PAGE_STATUS, TLS_ALERT, Fault, Faults
+from embedded_aws.http_server import read_body, reset_connection
 
+# https://www.rfc-editor.org/rfc/rfc9110#section-5.1 and #section-5.5: a token, and text without control characters
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FORBIDDEN_IN_HEADER_VALUES = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 TEXT_TYPES = ("application/json", "application/xml", "application/javascript")
 
 
@@ -116,6 +122,9 @@ def parse_response(payload: bytes) -> HttpResponse:
         cookies = [("Set-Cookie", str(cookie)) for cookie in result.get("cookies") or []]
         if not 100 <= status <= 599:
             raise ValueError(status)
+        for name, value in headers + cookies:
+            if not HEADER_NAME.fullmatch(name) or FORBIDDEN_IN_HEADER_VALUES.search(value):
+                raise ValueError(name)
     except (ValueError, TypeError, AttributeError) as error:
         raise MalformedResponse from error
     if not any(name.lower() == "content-type" for name, _ in headers):
@@ -141,8 +150,10 @@ def _decode_text(body: bytes, content_type: str) -> str | None:
         return None
 
 
-def request_handler(respond: Callable[[HttpRequest], HttpResponse]) -> Callable[..., BaseHTTPRequestHandler]:
-    """Return a request handler for `http.server` that answers every request with the result of `respond`."""
+def request_handler(
+    respond: Callable[[HttpRequest], HttpResponse], faults: Faults
+) -> Callable[..., BaseHTTPRequestHandler]:
+    """Return a request handler for `http.server` that answers with the result of `respond`, or as a fault demands."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -155,7 +166,29 @@ def request_handler(respond: Callable[[HttpRequest], HttpResponse]) -> Callable[
             raise AttributeError(name)
 
         def _handle_request(self) -> None:
-            response = respond(self._read_request())
+            request = self._read_request()
+            fault = faults.affecting(Call("url", request.method, {}, caller=CLIENT))
+            if fault is None:
+                self._send(respond(request))
+                return
+            response = respond(request) if fault.runs_call else HttpResponse(200)
+            self.close_connection = True
+            self._send_fault(fault, response)
+
+        def _send_fault(self, fault: Fault, response: HttpResponse) -> None:
+            if fault.kind in PAGE_STATUS:
+                self._send(HttpResponse(PAGE_STATUS[fault.kind], b"" if fault.kind.startswith("empty") else PAGE))
+            elif fault.kind == "truncated":
+                self.send_response_only(response.status)
+                self.send_header("Content-Length", str(len(response.body)))
+                self.end_headers()
+                self.wfile.write(response.body[: len(response.body) // 2])
+            elif fault.kind == "not_http":
+                self.wfile.write(TLS_ALERT)
+            elif fault.kind != "closed":
+                reset_connection(self.connection)
+
+        def _send(self, response: HttpResponse) -> None:
             self.send_response_only(response.status)
             self.send_header("Date", self.date_time_string())
             for name, value in response.headers:

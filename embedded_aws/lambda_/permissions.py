@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from embedded_aws.calls import Params
-from embedded_aws.errors import conflict, invalid, not_found
+from embedded_aws.errors import AwsError, conflict, invalid, not_found
 from embedded_aws.lambda_.deployed_version import Config
 from embedded_aws.lambda_.state import LATEST, Function, LambdaState, Policy, new_id
 
@@ -17,6 +17,8 @@ CONDITIONS = {
     "PrincipalOrgID": ("StringEquals", "aws:PrincipalOrgID"),
     "EventSourceToken": ("StringEquals", "lambda:EventSourceToken"),
 }
+# A statement for everybody with one of these conditions is not public.
+RESTRICTIONS = ("SourceAccount", "SourceArn", "PrincipalOrgID")
 REQUIRED_ACTION = {"FunctionUrlAuthType": "lambda:InvokeFunctionUrl", "InvokedViaFunctionUrl": "lambda:InvokeFunction"}
 
 
@@ -32,6 +34,7 @@ class Permissions:
         for key, action in REQUIRED_ACTION.items():
             if key in params and params["Action"] != action:
                 raise invalid(f"{key} is only supported for {action} action")
+        self._check_public_access(params)
         policy = function.policies.setdefault(qualifier, Policy())
         if any(s["Sid"] == params["StatementId"] for s in policy.statements):
             raise conflict(
@@ -74,6 +77,20 @@ class Permissions:
         document = {"Version": "2012-10-17", "Id": "default", "Statement": policy.statements}
         revision = self._revision_id(function, qualifier)
         return {"Policy": json.dumps(document, separators=(",", ":")), "RevisionId": revision}
+
+    def _check_public_access(self, params: Params) -> None:
+        """Raise PublicPolicyException if the account forbids a statement like this one.
+
+        The message is that of hashicorp/terraform-provider-aws#39396.
+        """
+        is_public = params["Principal"] == "*" and not any(params.get(key) for key in RESTRICTIONS)
+        if is_public and self._state.blocks_public_access:
+            raise AwsError(
+                "PublicPolicyException",
+                "Lambda blocked the creation of this policy because it would grant public access to your function. "
+                "If this is intentional, change your function's BlockPublicPolicy setting to allow public access and "
+                "try again.",
+            )
 
     def _find(self, params: Params) -> tuple[Function, str]:
         function, qualifier = self._state.function(params)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
-from embedded_aws.http_server import LoopbackServer, read_body, stop
+from embedded_aws.http_server import LoopbackServer, read_body
 
 PREFIX = "/2018-06-01/runtime/"
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100  # the limit that AWS's error message states
@@ -46,6 +46,7 @@ class RuntimeApi:
         self._next: Invocation | None = None
         self._closed = False
         self._server = LoopbackServer(_handler(self))
+        self._server.listen()
         self.address = self._server.address
 
     def hand_out(self, invocation: Invocation) -> None:
@@ -59,7 +60,7 @@ class RuntimeApi:
         with self.changed:
             self._closed = True
             self.changed.notify_all()
-        stop(self._server)
+        self._server.close()
 
     def initialized(self) -> None:
         """Mark INIT as finished, for a function with SnapStart. The runtime continues after a restore."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from embedded_aws.lambda_.aliases import Aliases
 from embedded_aws.lambda_.api import LambdaApi
 from embedded_aws.lambda_.data_plane import DataPlane
+from embedded_aws.lambda_.event_source_mappings import EventSourceMappings, StartPoller
 from embedded_aws.lambda_.function_url_server import FunctionUrlServer
 from embedded_aws.lambda_.function_urls import FunctionUrls
 from embedded_aws.lambda_.functions import Functions
@@ -14,6 +15,7 @@ from embedded_aws.lambda_.permissions import Permissions
 from embedded_aws.lambda_.provisioned_concurrency import ProvisionedConcurrency
 from embedded_aws.lambda_.settings import Settings
 from embedded_aws.lambda_.state import LambdaState
+from embedded_aws.sqs.queues import Queues
 
 
 class LambdaService:
@@ -27,10 +29,14 @@ class LambdaService:
         new_state: Callable[[str], LambdaState],
         new_url_server: Callable[[LambdaState], FunctionUrlServer],
         data_plane: DataPlane,
+        queues: Queues,
+        start_poller: StartPoller,
     ) -> None:
         self._new_state = new_state
         self._new_url_server = new_url_server
         self._data_plane = data_plane
+        self._queues = queues
+        self._start_poller = start_poller
         self._apis: dict[str, LambdaApi] = {}
         self._url_servers: list[FunctionUrlServer] = []
         self._lock = threading.Lock()
@@ -51,9 +57,12 @@ class LambdaService:
         return Invocations(self.state(region), self._data_plane)
 
     def close(self) -> None:
-        """Stop serving function URLs."""
+        """Stop serving function URLs and polling queues."""
         for server in self._url_servers:
             server.close()
+        for api in self._apis.values():
+            for mapping in api.state.mappings.values():
+                mapping.close()
 
     def _new_api(self, region: str) -> LambdaApi:
         state = self._new_state(region)
@@ -66,6 +75,7 @@ class LambdaService:
             Settings(state),
             FunctionUrls(state, url_server),
             ProvisionedConcurrency(state, self._data_plane),
+            EventSourceMappings(state, self._queues, self._start_poller),
             Invocations(state, self._data_plane),
         )
         return LambdaApi(state, groups)

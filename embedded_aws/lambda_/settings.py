@@ -3,7 +3,7 @@
 from embedded_aws.calls import Params
 from embedded_aws.errors import invalid, not_found
 from embedded_aws.lambda_.deployed_version import Config
-from embedded_aws.lambda_.state import Function, LambdaState
+from embedded_aws.lambda_.state import MAPPING_NOT_FOUND, EventSourceMapping, Function, LambdaState
 
 
 class Settings:
@@ -37,19 +37,19 @@ class Settings:
         return {}
 
     def tag_resource(self, params: Params) -> Config:
-        """Add tags to a function."""
+        """Add tags to a function or an event source mapping."""
         self._by_arn(params).tags.update(params["Tags"])
         return {}
 
     def untag_resource(self, params: Params) -> Config:
-        """Remove tags from a function."""
+        """Remove tags from a function or an event source mapping."""
         tags = self._by_arn(params).tags
         for key in params["TagKeys"]:
             tags.pop(key, None)
         return {}
 
     def list_tags(self, params: Params) -> Config:
-        """Return the tags of a function."""
+        """Return the tags of a function or an event source mapping."""
         return {"Tags": self._by_arn(params).tags}
 
     def get_account_settings(self, params: Params) -> Config:
@@ -67,7 +67,12 @@ class Settings:
             "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": len(self._state.functions)},
         }
 
-    def _by_arn(self, params: Params) -> Function:
+    def _by_arn(self, params: Params) -> Function | EventSourceMapping:
+        _, is_mapping, uuid = params["Resource"].partition(":event-source-mapping:")
+        if is_mapping:
+            if uuid not in self._state.mappings:
+                raise not_found(MAPPING_NOT_FOUND)
+            return self._state.mappings[uuid]
         name = params["Resource"].partition(":function:")[2]
         if ":" in name:
             raise invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")

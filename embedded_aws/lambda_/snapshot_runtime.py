@@ -41,6 +41,7 @@ def main(control: socket.socket, arguments: list[str]) -> None:
                 if pid := os.fork():
                     os.write(status, f"{pid}\n".encode())
                     os.write(status, str(os.waitpid(pid, 0)[1]).encode())
+                    delete_temporary_files(pid)
                     os._exit(0)
                 os.setsid()
                 os.dup2(output, 1)
@@ -54,6 +55,7 @@ def main(control: socket.socket, arguments: list[str]) -> None:
 
                 runtime_client.initialize_client(_user_agent())
                 lambda_runtime_client.runtime_client = runtime_client
+                copy_temporary_files()
                 same_randomness(state)
                 restore_event_loop(loop)
                 return
@@ -71,6 +73,27 @@ def control_socket(where: str) -> socket.socket:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"\0{where}")
         return socket.socket(fileno=socket.recv_fds(connection, 1, 1)[1][0])
+
+
+def copy_temporary_files() -> None:
+    """Give this process its own copy of the temporary files of INIT.
+
+    Each restored machine has its own /tmp, and so does a container, in which TMPDIR is not set.
+    """
+    if os.path.isdir(snapshot := os.environ.get("TMPDIR", "")):
+        import shutil
+        import tempfile
+
+        os.environ["TMPDIR"] = shutil.copytree(snapshot, f"{snapshot}-{os.getpid()}")
+        tempfile.tempdir = None
+
+
+def delete_temporary_files(pid: int) -> None:
+    """Delete the temporary files of a restored process that has ended."""
+    if os.path.isdir(folder := f"{os.environ.get('TMPDIR')}-{pid}"):
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def same_randomness(state: object) -> None:

@@ -10,12 +10,16 @@ from typing import Any
 from embedded_aws.clock import Clock, Delays
 from embedded_aws.ecr.images import Registry
 from embedded_aws.errors import AwsError, conflict, invalid, not_found, revision_mismatch
+from embedded_aws.iam.roles import Roles
 from embedded_aws.lambda_.deployed_version import Config, DeployedVersion
 from embedded_aws.lambda_.snapshot import Snapshot
 
 IDLE_S = 14 * 86_400  # Lambda then reclaims a version's resources (crossplane-contrib/provider-aws#2084)
 SNAPSHOT_WAIT_S = 0.05  # how long `describe` waits for a snapshot, in real time
 LATEST = "$LATEST"
+MAPPING_NOT_FOUND = "The resource you requested does not exist."
+# https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
+TRACING_ACTIONS = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
 
 @dataclass
@@ -34,6 +38,8 @@ class Version:
     revision_after_update: str = ""
     previous: DeployedVersion | None = None
     snapshot: Snapshot | None = None
+    regeneration_failed: bool = False  # AWS could not replace the snapshot after a change of the runtime
+    override: Config = field(default_factory=dict)  # State and StateReasonCode in place of the computed ones
     used_at: float = 0.0
     awake_at: float = 0.0
 
@@ -118,6 +124,52 @@ class Function:
     reserved_concurrency: int | None = None
 
 
+@dataclass(frozen=True)
+class MappingSettings:
+    """The settings of an event source mapping. `function` is the ARN of a function, a version or an alias."""
+
+    function: str
+    enabled: bool
+    batch_size: int
+    window_s: int
+    max_concurrency: int | None
+    response_types: tuple[str, ...]
+
+    @property
+    def reports_failures(self) -> bool:
+        """True if the response of the function names the messages that have failed."""
+        return "ReportBatchItemFailures" in self.response_types
+
+
+@dataclass
+class EventSourceMapping:
+    """A connection of a queue to a function. `transition` is its state until `stable_at`.
+
+    A change of the settings takes effect at `stable_at`.
+    """
+
+    uuid: str
+    queue_arn: str
+    settings: MappingSettings
+    tags: dict[str, str]
+    modified_at: float
+    stable_at: float
+    transition: str = "Creating"
+    previous: MappingSettings | None = None
+    wake: Callable[[], None] = lambda: None  # tell the poller that the settings have changed
+    close: Callable[[], None] = lambda: None  # stop the poller
+
+    def state(self, now: float) -> str:
+        """Return the state, as AWS reports it."""
+        if now < self.stable_at:
+            return self.transition
+        return "Enabled" if self.settings.enabled else "Disabled"
+
+    def running(self, now: float) -> MappingSettings | None:
+        """Return the settings that are in use, or None if the mapping receives no messages yet."""
+        return self.previous if now < self.stable_at else self.settings
+
+
 @dataclass
 class LambdaState:
     """The functions of one Region and the limits of the account. Hold `lock` to read or change it."""
@@ -127,11 +179,13 @@ class LambdaState:
     clock: Clock
     delays: Delays
     registry: Registry
-    can_assume: Callable[[str], bool]  # takes a role ARN
-    role_allows: Callable[[str, str, str], bool]  # takes a role ARN, an action and a resource
+    roles: Roles
     functions: dict[str, Function] = field(default_factory=dict)
+    mappings: dict[str, EventSourceMapping] = field(default_factory=dict)  # by UUID
     account_concurrency: int = 1000
     account_memory_mb: int = 10_240  # the maximum of one function; many new accounts have 3,008
+    account_timeout_s: int = 1_800  # botocore documents it since 1.44.7; it was 900 before
+    blocks_public_access: bool = False  # an account can forbid policies that allow everybody
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def arn(self, name: str, qualifier: str = "") -> str:
@@ -158,6 +212,14 @@ class LambdaState:
             raise not_found(f"Function not found: {self.arn(name, qualifier)}")
         return self.functions[name], qualifier
 
+    def remove(self, function: Function) -> None:
+        """Remove a function with its URLs."""
+        with self.lock:
+            if self.functions.get(function.name) is function:
+                del self.functions[function.name]
+        for url in function.urls.values():
+            url.close()
+
     def version(self, function: Function, qualifier: str) -> Version:
         """Return the version of a number or an alias, $LATEST if it is empty. Raise ResourceNotFoundException."""
         alias = function.aliases.get(qualifier)
@@ -173,11 +235,12 @@ class LambdaState:
         """The concurrency that no function may reserve: all of it in a new account with 10 (anomalyco/sst#5829)."""
         return min(100, self.account_concurrency)
 
-    def check_memory(self, config: Config) -> None:
-        """Raise ValidationException if the account does not allow this much memory."""
-        if config["MemorySize"] > self.account_memory_mb:
-            reason = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to "
-            raise AwsError("ValidationException", f"{reason}{self.account_memory_mb}")
+    def check_account_limits(self, config: Config) -> None:
+        """Raise ValidationException if the account does not allow this much memory, or this timeout."""
+        for key, maximum in (("MemorySize", self.account_memory_mb), ("Timeout", self.account_timeout_s)):
+            if config[key] > maximum:
+                reason = f"'{key}' value failed to satisfy constraint: Member must have value less than or equal to "
+                raise AwsError("ValidationException", f"{reason}{maximum}")
 
     def check_qualifier(self, function: Function, qualifier: str) -> None:
         """Raise ResourceNotFoundException if the qualifier is neither a version nor an alias."""
@@ -190,11 +253,12 @@ class LambdaState:
             raise revision_mismatch()
 
     def check_active(self, version: Version) -> None:
-        """Raise ResourceConflictException while a version is in state Pending."""
-        if self.clock.time() < version.active_at:
+        """Raise ResourceConflictException while a version is in state Pending, or in a state set by a test."""
+        state = "Pending" if self.clock.time() < version.active_at else version.override.get("State", "Active")
+        if state != "Active":
             raise conflict(
                 "The operation cannot be performed at this time. "
-                "The function is currently in the following state: Pending"
+                f"The function is currently in the following state: {state}"
             )
 
     def check_updatable(self, function: Function) -> None:
@@ -206,13 +270,24 @@ class LambdaState:
                 f"An update is in progress for resource: {self.arn(function.name)}"
             )
 
-    def check_role(self, config: Config) -> None:
+    def check_role(self, name: str, config: Config) -> None:
         """Raise InvalidParameterValueException if Lambda cannot use the execution role."""
-        if not self.can_assume(config["Role"]):
+        if "Environment" in config and not self.roles.is_known_to_kms(config["Role"]):  # KMS encrypts the variables
+            account, role = config["Role"].split(":")[4], config["Role"].rpartition("/")[2]
+            raise invalid(
+                "Lambda was unable to configure access to your environment variables because the KMS key is invalid "
+                "for CreateGrant. Please check your KMS key settings. KMS Exception: InvalidArnException "
+                "KMS Message: ARN does not refer to a valid principal: "
+                f"arn:aws:sts::{account}:assumed-role/{role}/{name}"
+            )
+        if not self.roles.can_assume(config["Role"]):
             raise invalid("The role defined for the function cannot be assumed by Lambda.")
         subnets = config.get("VpcConfig", {}).get("SubnetIds")
-        if subnets and not self.role_allows(config["Role"], "ec2:CreateNetworkInterface", "*"):
+        if subnets and not self.roles.allow(config["Role"], "ec2:CreateNetworkInterface", "*"):
             raise invalid("The provided execution role does not have permissions to call CreateNetworkInterface on EC2")
+        is_traced = config["TracingConfig"]["Mode"] == "Active"
+        if is_traced and not all(self.roles.allow(config["Role"], action, "*") for action in TRACING_ACTIONS):
+            raise invalid("The provided execution role does not have permissions to call PutTraceSegments on XRAY")
 
     def describe(self, version: Version, *, qualified: bool = False, updates: bool = True) -> Config:
         """Return the FunctionConfiguration that AWS responds with, including the current State.
@@ -235,6 +310,8 @@ class LambdaState:
         image_config = out.pop("ImageConfig", None)
         if image_config:
             out["ImageConfigResponse"] = {"ImageConfig": image_config}
+        if version.override:
+            return out | version.override
         if not self.registry.exists(self.region, deployed.image_uri):
             return out | _state("Inactive", "ImageDeleted", "The function is trying to use a deleted image.")
         snapshot = version.snapshot

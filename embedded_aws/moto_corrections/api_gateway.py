@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from moto.acm.models import acm_backends
+from moto.apigatewayv2 import urls
 from moto.apigatewayv2.models import Api, ApiGatewayV2Backend, apigatewayv2_backends
 from moto.apigatewayv2.responses import ApiGatewayV2Response
 from werkzeug import Response
@@ -15,6 +16,10 @@ from embedded_aws.errors import AwsError
 from embedded_aws.moto_corrections.acm import find_certificate
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
 
+# moto has no route for the tags of domain names.
+urls.url_paths["{0}/v2/tags/(?P<resource_arn_pt1>[^/]+)/domainnames/(?P<resource_arn_pt2>[^/]+)$"] = (
+    ApiGatewayV2Response.dispatch
+)
 # https://docs.aws.amazon.com/general/latest/gr/apigateway.html: the zone of Regional endpoints in us-east-1
 HOSTED_ZONE = "Z1UJRXOUMOOFQ8"
 
@@ -35,6 +40,8 @@ class ApiGatewayCorrections(ServiceCorrections):
             ("apigatewayv2", "CreateStage"): self._create_stage,
             ("apigatewayv2", "DeleteApi"): self._delete_api,
             ("apigatewayv2", "DeleteDomainName"): self._delete_domain_name,
+            ("apigatewayv2", "TagResource"): self._change_tags,
+            ("apigatewayv2", "UntagResource"): self._change_tags,
         }
 
     def patches(self) -> list[Patch]:
@@ -126,6 +133,22 @@ class ApiGatewayCorrections(ServiceCorrections):
             arn: Any = domain.domain_name_configurations[0].get("certificateArn")
             if certificate := find_certificate(acm_backends[self._account][call.region], arn):
                 certificate.in_use_by.clear()
+
+    def _change_tags(self, call: Call) -> EditResponse | None:
+        """Change the tags of a domain name. moto only stores those with which it was created.
+
+        https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/tags-resource-arn.html
+        """
+        domain = self._backend(call).domain_names.get(call.params["ResourceArn"].partition("/domainnames/")[2])
+        if domain is None:
+            return None
+
+        def change(response: Response) -> None:
+            removed = call.params.get("TagKeys", [])
+            domain.tags = {key: value for key, value in domain.tags.items() if key not in removed}
+            domain.tags |= call.params.get("Tags", {})
+
+        return change
 
 
 def covers(pattern: str, name: str) -> bool:

@@ -10,13 +10,15 @@ from embedded_aws.clock import Clock
 from embedded_aws.cloudwatch.metrics import LambdaMetrics, alarm_state
 from embedded_aws.errors import AwsError
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
+from embedded_aws.sqs.queue_metrics import QueueMetrics
 
 
 class CloudWatchCorrections(ServiceCorrections):
-    """Add the metrics of Lambda and API Gateway, select metrics by their exact dimensions, and evaluate alarms."""
+    """Add the metrics of Lambda, API Gateway and SQS, select metrics by their exact dimensions, and evaluate alarms."""
 
-    def __init__(self, account: str, clock: Clock, metrics: LambdaMetrics) -> None:
+    def __init__(self, account: str, clock: Clock, metrics: LambdaMetrics, queue_metrics: QueueMetrics) -> None:
         super().__init__(account)
+        self._queue_metrics = queue_metrics
         self._clock = clock
         self._metrics = metrics
 
@@ -30,10 +32,15 @@ class CloudWatchCorrections(ServiceCorrections):
 
     def patches(self) -> list[Patch]:
         """Return the replacements of the methods that read metrics."""
-        metrics, get_stored_metrics = self._metrics, CloudWatchBackend.get_all_metrics
+        metrics, queue_metrics, get_stored_metrics = (
+            self._metrics,
+            self._queue_metrics,
+            CloudWatchBackend.get_all_metrics,
+        )
 
         def get_all_metrics(backend: CloudWatchBackend) -> list[MetricDatumBase]:
-            """Add the metrics of Lambda and API Gateway to those that users put. moto does not have them."""
+            """Add the metrics of Lambda, API Gateway and SQS to those that users put. moto does not have them."""
+            queue_metrics.publish(backend.region_name)
             return get_stored_metrics(backend) + metrics.data(backend.region_name)
 
         return [

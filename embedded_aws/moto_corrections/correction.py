@@ -1,6 +1,7 @@
 """The two kinds of corrections: a function that runs before moto handles a call, and a patch of moto's code."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from werkzeug import Response
@@ -13,8 +14,8 @@ EditResponse = Callable[[Response], None]
 Correction = Callable[[Call], EditResponse | None]
 # By service and operation, as in ("ecr", "BatchDeleteImage").
 Corrections = dict[tuple[str, str], Correction]
-# A class of moto, the name of a method and its replacement.
-Patch = tuple[type, str, Callable[..., Any]]
+# A class or a module of moto, the name of an attribute and its replacement.
+Patch = tuple[type | ModuleType, str, Any]
 
 
 class ServiceCorrections:

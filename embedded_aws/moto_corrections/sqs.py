@@ -1,0 +1,307 @@
+"""Corrections of Simple Queue Service."""
+
+import json
+from functools import partial
+from typing import Any
+
+import moto.sqs.models
+from moto.core.responses import ActionResult
+from moto.sqs.exceptions import PurgeQueueInProgress
+from moto.sqs.models import Message, Queue, SQSBackend
+from moto.sqs.responses import SQSResponse
+
+from embedded_aws.calls import Call
+from embedded_aws.clock import Clock, Delays
+from embedded_aws.errors import AwsError
+from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
+from embedded_aws.sqs.message_moves import MessageMoves
+from embedded_aws.sqs.queues import Queues
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+RANGES = {
+    "DelaySeconds": (0, 900),
+    "MaximumMessageSize": (1_024, 1_048_576),
+    "MessageRetentionPeriod": (60, 1_209_600),
+    "ReceiveMessageWaitTimeSeconds": (0, 20),
+    "VisibilityTimeout": (0, 43_200),
+}
+OTHER_ATTRIBUTES = {
+    "ContentBasedDeduplication", "DeduplicationScope", "FifoQueue", "FifoThroughputLimit",
+    "KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "Policy", "RedriveAllowPolicy", "RedrivePolicy",
+    "SqsManagedSseEnabled",
+}  # fmt: skip
+RECEIVE_RANGES = {"MaxNumberOfMessages": (1, 10), "VisibilityTimeout": (0, 43_200), "WaitTimeSeconds": (0, 20)}
+MAX_RECEIVE_COUNT = 1000
+MAX_SOURCE_QUEUES = 10
+MAX_BATCH_BYTES = 1_048_576
+PURGE_INTERVAL_S = 60
+
+
+class SqsCorrections(ServiceCorrections):
+    """Store messages with the guarantees of AWS, validate parameters, and add the tasks that move messages."""
+
+    def __init__(self, account: str, clock: Clock, delays: Delays, queues: Queues) -> None:
+        super().__init__(account)
+        self._clock = clock
+        self._delays = delays
+        self._queues = queues
+        self._moves = MessageMoves(clock, delays, queues)
+        self._deleted_at: dict[tuple[str, str], float] = {}  # by Region and name
+
+    def corrections(self) -> Corrections:
+        """Return the corrections of calls."""
+        return {
+            ("sqs", "CreateQueue"): self._create_queue,
+            ("sqs", "DeleteQueue"): self._delete_queue,
+            ("sqs", "ReceiveMessage"): self._receive_message,
+            ("sqs", "SendMessage"): self._send_message,
+            ("sqs", "SendMessageBatch"): self._send_message_batch,
+            ("sqs", "SetQueueAttributes"): self._set_queue_attributes,
+            ("sqs", "StartMessageMoveTask"): self._check_move,
+            ("sqs", "ListMessageMoveTasks"): self._check_move,
+        }
+
+    def patches(self) -> list[Patch]:
+        """Return the replacements of moto's storage of messages, and the operations that moto lacks."""
+        clock, queues, moves = self._clock, self._queues, self._moves
+
+        def receive_message(
+            backend: SQSBackend, name: str, count: int, wait_s: int, timeout_s: int, names: list[str] | None = None
+        ) -> list[Message]:
+            """Receive messages without waiting; `wait_for_messages` has waited before."""
+            return queues.receive(backend.get_queue(name), count, timeout_s, names)
+
+        def change_message_visibility(
+            backend: SQSBackend, queue_name: str, receipt_handle: str, visibility_timeout: int
+        ) -> None:
+            queues.change_visibility(backend.get_queue(queue_name), receipt_handle, visibility_timeout)
+
+        def purge_queue(backend: SQSBackend, queue_name: str) -> None:
+            """Delete all messages, at most once in 60 s. moto allows it always."""
+            queue, now = backend.get_queue(queue_name), clock.time()
+            if queue.last_purged_at is not None and now - queue.last_purged_at < PURGE_INTERVAL_S:
+                raise PurgeQueueInProgress(queue_name)
+            queue.last_purged_at = now
+            queues.messages(queue).clear()
+
+        def start_message_move_task(response: SQSResponse) -> ActionResult:
+            names = ("SourceArn", "DestinationArn", "MaxNumberOfMessagesPerSecond")
+            source, destination, rate = (response._get_param(name) for name in names)
+            return ActionResult(moves.start(source, destination or "", rate))
+
+        def list_message_move_tasks(response: SQSResponse) -> ActionResult:
+            return ActionResult(moves.list(response._get_param("SourceArn"), response._get_param("MaxResults") or 1))
+
+        def cancel_message_move_task(response: SQSResponse) -> ActionResult:
+            return ActionResult(moves.cancel(response._get_param("TaskHandle")))
+
+        counts = ("messages", "messages_not_visible", "messages_delayed")
+        return [
+            (moto.sqs.models, "unix_time", lambda: int(clock.time())),
+            (moto.sqs.models, "unix_time_millis", lambda: int(clock.time() * 1000)),
+            (Queue, "add_message", lambda queue, message: queues.add(queue, message)),
+            (Queue, "delete_message", lambda queue, receipt_handle: queues.delete(queue, receipt_handle)),
+            (Queue, "BASE_ATTRIBUTES", [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]),
+            (Queue, "redrive_allow_policy", None),
+            *(
+                (Queue, f"approximate_number_of_{name}", property(partial(_count, queues, index)))
+                for index, name in enumerate(counts)
+            ),
+            (SQSBackend, "receive_message", receive_message),
+            (SQSBackend, "change_message_visibility", change_message_visibility),
+            (SQSBackend, "purge_queue", purge_queue),
+            (SQSResponse, "start_message_move_task", start_message_move_task),
+            (SQSResponse, "list_message_move_tasks", list_message_move_tasks),
+            (SQSResponse, "cancel_message_move_task", cancel_message_move_task),
+        ]
+
+    def wait_for_messages(self, call: Call) -> None:
+        """Wait until ReceiveMessage can return a message, for the time that the call or the queue states.
+
+        moto waits too, but no other call can be made in the meantime.
+        """
+        queue = self._queues.find(call.region, str(call.params.get("QueueUrl")))
+        if queue is None:
+            return
+        default_s = queue.receive_message_wait_time_seconds  # type: ignore[attr-defined]
+        wait_s = int(call.params.get("WaitTimeSeconds", default_s))
+        if 0 < wait_s <= RECEIVE_RANGES["WaitTimeSeconds"][1]:
+            self._queues.wait_for_messages(queue, wait_s)
+
+    def _create_queue(self, call: Call) -> EditResponse | None:
+        """Refuse the name of a queue that was deleted a short time ago, and different attributes. moto accepts both.
+
+        A call for an existing queue changes nothing. moto replaces its tags.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+        """
+        name = call.params["QueueName"]
+        deleted_at = self._deleted_at.get((call.region, name))
+        if deleted_at is not None and self._clock.time() - deleted_at < self._delays.queue_name_s:
+            message = "You must wait 60 seconds after deleting a queue before you can create another with the same "
+            raise AwsError("QueueDeletedRecently", f"{message}name.")
+        attributes = call.params.get("Attributes") or {}
+        self._check_attributes(call.region, name, attributes)
+        queue = self._queues.find(call.region, name)
+        if queue is None:
+            return None
+        current = {key: str(value) for key, value in queue.attributes.items()}
+        for key, value in attributes.items():
+            if _normalized(key, current.get(key)) != _normalized(key, value):
+                message = f"A queue already exists with the same name and a different value for attribute {key}"
+                raise AwsError("QueueNameExists", message)
+        tags = dict(queue.tags)
+
+        def restore_tags(response: object) -> None:
+            queue.tags = tags
+
+        return restore_tags
+
+    def _delete_queue(self, call: Call) -> EditResponse:
+        """Remember when a queue was deleted (see CreateQueue)."""
+        name = str(call.params["QueueUrl"]).rpartition("/")[2]
+
+        def remember(response: object) -> None:
+            self._deleted_at[call.region, name] = self._clock.time()
+            self._queues.changed.notify_all()
+
+        return remember
+
+    def _set_queue_attributes(self, call: Call) -> None:
+        """Validate the attributes. moto accepts unknown ones and any number."""
+        name = str(call.params["QueueUrl"]).rpartition("/")[2]
+        self._check_attributes(call.region, name, call.params.get("Attributes") or {})
+
+    def _check_attributes(self, region: str, name: str, attributes: dict[str, str]) -> None:
+        for key, value in attributes.items():
+            if key not in RANGES and key not in OTHER_ATTRIBUTES:
+                raise AwsError("InvalidAttributeName", f"Unknown Attribute {key}.")
+            if key in RANGES and not _is_within(value, *RANGES[key]):
+                raise _invalid_attribute(key)
+        if policy := attributes.get("RedrivePolicy"):
+            self._check_redrive_policy(region, name, policy)
+        if policy := attributes.get("RedriveAllowPolicy"):
+            _check_redrive_allow_policy(policy)
+
+    def _check_redrive_policy(self, region: str, name: str, policy: str) -> None:
+        """Require an existing dead-letter queue that allows this source, and 1 to 1,000 receives.
+
+        moto accepts any number of receives, and ignores what the dead-letter queue allows.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+        """
+        prefix = f"Value {policy} for parameter RedrivePolicy is invalid. Reason: "
+        content = _json_object(policy, "RedrivePolicy")
+        target = self._queues.by_arn(str(content.get("deadLetterTargetArn")))
+        if target is None:
+            raise AwsError("InvalidParameterValue", prefix + "Dead letter target does not exist.")
+        if not _is_within(str(content.get("maxReceiveCount")), 1, MAX_RECEIVE_COUNT):
+            message = (
+                f"Invalid value for maxReceiveCount: {content.get('maxReceiveCount')}, valid values are from 1 to "
+            )
+            raise AwsError("InvalidParameterValue", f"{prefix}{message}{MAX_RECEIVE_COUNT} both inclusive.")
+        allowed = json.loads(target.redrive_allow_policy or "{}")  # type: ignore[attr-defined]
+        source = f"arn:aws:sqs:{region}:{self._account}:{name}"
+        permission = allowed.get("redrivePermission", "allowAll")
+        if permission == "denyAll" or (permission == "byQueue" and source not in allowed["sourceQueueArns"]):
+            # the message is not AWS's
+            raise AwsError("InvalidParameterValue", prefix + "The dead-letter queue does not allow this source queue.")
+
+    def _send_message(self, call: Call) -> None:
+        """Count the attributes and the bytes of a message. moto counts only the characters of the body.
+
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+        """
+        queue = self._queues.find(call.region, str(call.params["QueueUrl"]))
+        if queue is None:
+            return
+        if not call.params.get("MessageBody"):
+            raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
+        limit = int(queue.maximum_message_size)  # type: ignore[attr-defined]
+        if _size(call.params) > limit:
+            message = f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+            raise AwsError("InvalidParameterValue", message)
+        if any(not _is_allowed(character) for character in call.params["MessageBody"]):
+            message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
+            raise AwsError("InvalidMessageContents", f"{message}#xE000 to #xFFFD | #x10000 to #x10FFFF")
+
+    def _send_message_batch(self, call: Call) -> None:
+        """Count the bytes of all messages with their attributes."""
+        size = sum(_size(entry) for entry in call.params.get("Entries") or [])
+        if size > MAX_BATCH_BYTES:
+            message = f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {size} bytes."
+            raise AwsError("BatchRequestTooLong", message)
+
+    def _receive_message(self, call: Call) -> None:
+        """Refuse parameters that are out of range. moto's messages differ, and it accepts negative ones."""
+        for key, (minimum, maximum) in RECEIVE_RANGES.items():
+            value = call.params.get(key)
+            if value is not None and not minimum <= value <= maximum:
+                message = f"Value {value} for parameter {key} is invalid. Reason: Must be between {minimum} and "
+                raise AwsError("InvalidParameterValue", f"{message}{maximum}, if provided.")
+
+    def _check_move(self, call: Call) -> None:
+        """Require a source in this Region. moto does not implement these operations."""
+        if not self._queues.by_arn(str(call.params.get("SourceArn"))):
+            message = "The resource that you specified for the SourceArn parameter doesn't exist."
+            raise AwsError("ResourceNotFoundException", message, 404)
+
+
+def _count(queues: Queues, index: int, queue: Queue) -> int:
+    return queues.counts(queue)[index]
+
+
+def _check_redrive_allow_policy(policy: str) -> None:
+    """Require a permission, and up to ten source queues for byQueue. moto does not know this attribute.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+    """
+    content = _json_object(policy, "RedriveAllowPolicy")
+    permission, sources = content.get("redrivePermission"), content.get("sourceQueueArns")
+    is_valid = {
+        "allowAll": not sources,
+        "denyAll": not sources,
+        "byQueue": isinstance(sources, list) and 1 <= len(sources) <= MAX_SOURCE_QUEUES,
+    }
+    if not is_valid.get(str(permission)):  # the message is not AWS's
+        message = f"Value {policy} for parameter RedriveAllowPolicy is invalid."
+        raise AwsError("InvalidParameterValue", message)
+
+
+def _json_object(text: str, parameter: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        message = f"Value {text} for parameter {parameter} is invalid. Reason: Redrive policy is not a valid JSON map."
+        raise AwsError("InvalidParameterValue", message)
+    return content
+
+
+def _is_within(value: str, minimum: int, maximum: int) -> bool:
+    return value.isdecimal() and minimum <= int(value) <= maximum
+
+
+def _invalid_attribute(name: str) -> AwsError:
+    return AwsError("InvalidAttributeValue", f"Invalid value for the parameter {name}.")
+
+
+def _normalized(key: str, value: str | None) -> object:
+    """Return a value that equals another one if they mean the same."""
+    if key in ("Policy", "RedriveAllowPolicy", "RedrivePolicy") and value:
+        content = json.loads(value)
+        return {name: str(member) for name, member in content.items()}
+    return str(value).lower()
+
+
+def _size(message: dict[str, Any]) -> int:
+    """Return the size of a message in bytes: the body, and the name, type and value of each attribute."""
+    size = len(str(message.get("MessageBody", "")).encode())
+    for name, value in (message.get("MessageAttributes") or {}).items():
+        size += len(name.encode()) + len(value.get("DataType", "").encode())
+        size += len(value.get("StringValue", "").encode()) + len(value.get("BinaryValue") or b"")
+    return size
+
+
+def _is_allowed(character: str) -> bool:
+    is_surrogate = "\ud800" <= character <= "\udfff"
+    return character in "\t\n\r" or (character >= " " and not is_surrogate and character not in "\ufffe\uffff")
