@@ -9,8 +9,9 @@ from pathlib import Path
 
 MAX_LENGTH = {"project_name": 80, "description": 200}
 SLUG = r"(?=.{3,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*"
-# AWS and AWS GovCloud only: China, the European Sovereign Cloud and the isolated Regions use other host names.
-REGION = r"(af|ap|ca|eu|il|me|mx|sa|us|us-gov)-(north|south|central|(north|south)?(east|west))-[1-9]"
+# The partition aws only. Others lack features or use other host names: GovCloud has neither function URLs nor JSON logs
+# (docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-lambda.html).
+REGION = r"(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|central|(north|south)?(east|west))-[1-9]"
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 
@@ -25,6 +26,11 @@ if any(os.path.basename(argument) == "cookiecutter" for argument in arguments):
         if name.isidentifier() and name not in answers:
             prompts = ", ".join(prompt for prompt in answers if not prompt.startswith("_"))
             sys.exit(f"{name} is not a prompt of this template. It asks for {prompts}.")
+
+# YAML reads yes, null and numbers in the configuration file of cookiecutter as other types.
+for name in ("project_name", "project_slug", "description", "aws_region"):
+    if not isinstance(answers[name], str):
+        sys.exit(f"{name} must be text, not {answers[name]!r}. Put quotes around it in the configuration file.")
 
 for name, max_length in MAX_LENGTH.items():
     text = answers[name]
@@ -42,4 +48,4 @@ if slug.startswith(("aws", "ssm")):
 
 if not re.fullmatch(REGION, answers["aws_region"]):
     region = answers["aws_region"]
-    sys.exit(f"aws_region must be a Region of AWS or AWS GovCloud, for example us-east-1, not {region!a}.")
+    sys.exit(f"aws_region must be a Region of the partition aws, for example us-east-1, not {region!a}.")

@@ -1,36 +1,47 @@
 """The database connection."""
 
+# Python 3.15 imports SQLAlchemy with the first session, older versions with this module.
+__lazy_modules__ = ["sqlalchemy"]
+
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, create_engine, orm
 
 from app.settings import get_settings
+from aws_lambda import database
+from aws_lambda.secrets import reload_secrets
 
 if TYPE_CHECKING:
     import psycopg
+    from sqlalchemy.orm import Session
 
 TIMEOUT_S = 5
 
 
 def connect() -> "psycopg.Connection[Any]":
-    """Open a connection. DATABASE_URL may contain any option of libpq, such as `?sslmode=verify-full`."""
-    import psycopg  # Import the driver with the first connection, so that no cold start waits for it.
-
-    settings = get_settings()
+    """Open a connection. If the server rejects the password, because it was changed, read the new one."""
     try:
-        return psycopg.connect(
-            settings.database_url.get_secret_value(),
-            connect_timeout=TIMEOUT_S,
-            tcp_user_timeout=TIMEOUT_S * 1000,  # ms; a connection that a firewall dropped fails soon and is replaced
-            application_name=f"{{ cookiecutter.project_slug }}-{settings.stage}",
-            prepare_threshold=None,  # prepared statements pin connections in RDS Proxy and fail in PgBouncer
-        )
-    except psycopg.ProgrammingError:  # its message contains parts of the URL, and so of the password
-        raise ValueError("DATABASE_URL is not a valid URL: percent-encode special characters in it") from None
+        return open_connection()
+    except Exception as error:
+        if not database.failed_after_password(error) or not reload_secrets():
+            raise
+    get_settings.cache_clear()
+    return open_connection()
+
+
+def open_connection() -> "psycopg.Connection[Any]":
+    """Open a connection. DATABASE_URL may contain any option of libpq, such as `?sslmode=verify-full`."""
+    settings = get_settings()
+    return database.connect(
+        settings.database_url.get_secret_value(),
+        connect_timeout=TIMEOUT_S,
+        tcp_user_timeout=TIMEOUT_S * 1000,  # ms; a connection that a firewall dropped fails soon and is replaced
+        application_name=f"{{ cookiecutter.project_slug }}-{settings.stage}",
+        prepare_threshold=None,  # prepared statements pin connections in RDS Proxy and fail in PgBouncer
+    )
 
 
 @lru_cache
@@ -46,9 +57,10 @@ def get_engine() -> Engine:
     )
 
 
-def get_session() -> Iterator[Session]:
-    with Session(get_engine()) as session:
+def get_session() -> "Iterator[Session]":
+    with orm.Session(get_engine()) as session:
         yield session
 
 
-SessionDep = Annotated[Session, Depends(get_session)]
+# In quotes: FastAPI evaluates the annotations of routes and dependencies, which would import SQLAlchemy now.
+SessionDep = Annotated["Session", Depends(get_session)]

@@ -1,7 +1,5 @@
 """The FastAPI application."""
 
-import os
-
 from fastapi import FastAPI
 
 {% if cookiecutter.migrations == 'alembic' %}
@@ -10,11 +8,9 @@ from app.routers import health, items, predict
 from app.routers import health, predict
 {% endif %}
 
-# DOCS is not part of Settings, because the application can be imported before its settings and secrets are set.
 app = FastAPI(
     title="{{ cookiecutter.project_name | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
     description="{{ cookiecutter.description | replace('\\', '\\\\') | replace('"', '\\u0022') }}",
-    openapi_url=None if os.environ.get("DOCS") == "false" else "/openapi.json",  # None also disables /docs and /redoc
 )
 app.include_router(health.router)
 app.include_router(predict.router)

@@ -1,5 +1,8 @@
 """Settings of the service, read from environment variables."""
 
+{% if cookiecutter.migrations == 'alembic' %}
+import re
+{% endif %}
 from functools import lru_cache
 
 {% if cookiecutter.migrations == 'alembic' %}
@@ -20,7 +23,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def check_database_url(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        if not re.match(r"postgres(ql)?(\+\w+)?://", url.get_secret_value()):
             raise ValueError("must start with postgresql://")
         return url
 {% endif %}

@@ -1,1 +1,1 @@
-"""The adapter between AWS Lambda and the application in `app/`."""
+"""The adapter between AWS Lambda and the application."""

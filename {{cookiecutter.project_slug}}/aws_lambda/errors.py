@@ -16,12 +16,18 @@ from aws_lambda.access_log import request_id
 MAX_INPUT_LENGTH = 100_000  # characters of invalid input in a response
 
 
-def add_error_handlers(app: ASGIApp) -> None:
-    """Add the error responses to a Starlette or FastAPI application. Leave any other ASGI application as it is."""
+def unwrap(app: ASGIApp) -> Starlette | None:
+    """Return the Starlette or FastAPI application inside of its middleware, or None for any other ASGI application."""
     application: Any = app
     while not isinstance(application, Starlette) and hasattr(application, "app"):
-        application = application.app  # middleware around the application
-    if not isinstance(application, Starlette):
+        application = application.app
+    return application if isinstance(application, Starlette) else None
+
+
+def add_error_handlers(app: ASGIApp) -> None:
+    """Add the error responses to a Starlette or FastAPI application. Leave any other ASGI application as it is."""
+    application = unwrap(app)
+    if application is None:
         return
     handlers = application.exception_handlers
     if Exception not in handlers and 500 not in handlers:

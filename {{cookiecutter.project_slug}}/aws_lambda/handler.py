@@ -1,11 +1,16 @@
 """The Lambda handler. Lambda imports this module once per execution environment, during INIT."""
 
+{% if cookiecutter.cold_starts == 'snapstart' %}
 from aws_lambda.cold_start import faster_imports
+{% else %}
+from aws_lambda.cold_start import faster_imports, lazy_imports
+{% endif %}
 
 with faster_imports():
     from mangum import Mangum
 
     from aws_lambda.access_log import AccessLog
+    from aws_lambda.docs import hide_docs
     from aws_lambda.errors import add_error_handlers
     from aws_lambda.http_adapter import TEXT_MIME_TYPES, HttpEvent
     from aws_lambda.lifespan import Lifespan, use_event_loop
@@ -21,12 +26,13 @@ with faster_imports():
     prepare_secrets()
     on_restore(load_secrets)  # after the restore, because a snapshot must not contain secrets
     with explain_import_errors():
-        from app.main import app  # change this line if the application has another name or comes from a factory
+        from aws_lambda.application import app
 {% else %}
     load_secrets()  # before the application is imported, so that any settings library can read them
-    from app.main import app  # change this line if the application has another name or comes from a factory
+    from aws_lambda.application import app
 {% endif %}
 
+hide_docs(app)
 add_error_handlers(app)
 lifespan = Lifespan(app)
 access_log = AccessLog(lifespan)
@@ -42,7 +48,8 @@ warm_up(handler)
 access_log.cold_start = True  # for the first request after a restore
 on_restore(lifespan.start)
 {% else %}
-lifespan.start()
+with lazy_imports():
+    lifespan.start()
 {% endif %}
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 warm_up(handler)

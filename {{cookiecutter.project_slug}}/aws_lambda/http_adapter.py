@@ -13,7 +13,7 @@ from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Response, Sco
 
 from aws_lambda.access_log import request_id
 from aws_lambda.lifespan import use_event_loop
-from aws_lambda.telemetry import flush_traces
+from aws_lambda.telemetry import flush_telemetry
 
 MAX_RESPONSE_BYTES = 6_291_556  # Lambda ends the execution environment when a response is larger
 MAX_BYTES_PER_CHARACTER = 6  # in JSON: \u0000
@@ -63,7 +63,7 @@ class HttpEvent(HTTPGateway):
 
     def __call__(self, response: Response) -> dict[str, Any]:
         """Return the response in the format that Lambda expects. Replace it with an error if it is too large."""
-        flush_traces()
+        flush_telemetry()
         # ASGI headers are Latin-1 (RFC 9110, section 5.5), but Mangum decodes them as UTF-8.
         headers = [[name, value.decode("latin-1").encode()] for name, value in response["headers"]]
         result = super().__call__({**response, "headers": headers})

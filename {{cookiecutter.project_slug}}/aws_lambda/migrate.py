@@ -1,6 +1,7 @@
 """The migration function. It runs Alembic commands on the database, one at a time, each in one transaction.
 
-Lambda runs it from the image of the service. The deploy tool invokes it before it releases a version.
+Lambda runs it from the image of the service. The deploy tool invokes it before it releases a version. An env.py that
+opens its own connection is protected by the lock too, but its transactions and timeouts are its own.
 """
 
 import io
@@ -17,6 +18,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, NullPool, create_engine, func, select, text
 
+from aws_lambda import database
 from aws_lambda.secrets import load_secrets
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ def run(name: str, revision: str, deadline: float) -> dict[str, str | None]:
     config = Config(CONFIG, stdout=output)
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
-        config.attributes["connection"] = connection  # for migrations/env.py
+        config.attributes["connection"] = connection  # env.py may use it, or open a connection of its own
         if name not in READ_ONLY_COMMANDS:
             acquire_lock(connection, deadline)
         before = current_revision(connection)
@@ -81,15 +83,10 @@ def run(name: str, revision: str, deadline: float) -> dict[str, str | None]:
 
 
 def connect() -> psycopg.Connection[Any]:
-    """Connect to the database. Raise MigrationError if DATABASE_URL is missing or invalid."""
+    """Connect to the database of DATABASE_URL."""
     url = os.environ.get("DATABASE_URL", "")
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise MigrationError("DATABASE_URL must start with postgresql://")
-    try:
-        name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "migrate")
-        return psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S, application_name=name)
-    except psycopg.ProgrammingError:  # its message contains parts of the URL, and so of the password
-        raise MigrationError("DATABASE_URL is not a valid URL: percent-encode special characters in it") from None
+    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "migrate")
+    return database.connect(url, connect_timeout=CONNECT_TIMEOUT_S, application_name=name)
 
 
 def location(error: Exception) -> str:

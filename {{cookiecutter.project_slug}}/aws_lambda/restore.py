@@ -9,8 +9,10 @@ from importlib import import_module
 
 from snapshot_restore_py import register_after_restore  # type: ignore[import-untyped]
 
+from aws_lambda.cold_start import is_warmed_up
+
 # True before and after a restore. False outside Lambda and for the unpublished version $LATEST, which has no snapshot.
-USES_SNAPSHOT = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+USES_SNAPSHOT = is_warmed_up()
 
 
 class SecretsNotLoadedError(Exception):
@@ -30,9 +32,15 @@ def on_restore(function: Callable[[], object]) -> None:
 
 
 def prepare_secrets() -> None:
-    """Import what load_secrets() needs and read the certificates of the system, so that no restore has to wait."""
+    """Import what load_secrets() needs, so that no restore has to wait."""
     if USES_SNAPSHOT and os.environ.get("SECRET_NAMES"):
         import_module("aws_lambda.{{ 'parameter_store' if cookiecutter.secrets == 'ssm' else 'secrets_manager' }}")
+        prepare_aws_calls()
+
+
+def prepare_aws_calls() -> None:
+    """Import what call_aws() needs and read the certificates of the system, so that no call after a restore has to wait."""
+    if USES_SNAPSHOT:
         import_module("aws_lambda.container_credentials")
         import_module("encodings.idna")  # Python looks up the address of AWS with it
         import_module("aws_lambda.sigv4").tls_context()

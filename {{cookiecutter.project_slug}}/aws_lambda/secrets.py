@@ -1,6 +1,13 @@
 """Load the secrets of the service into environment variables."""
 
 import os
+{% if cookiecutter.migrations == 'alembic' %}
+import time
+
+RELOAD_INTERVAL_S = 10
+
+_reloaded_at = 0.0  # a Unix time, because other clocks may stop while Lambda freezes the environment
+{% endif %}
 
 
 class SecretsError(Exception):
@@ -26,3 +33,19 @@ def load_secrets() -> None:
             os.environ[name] = value
         except (TypeError, ValueError):  # the exception may contain the value
             raise SecretsError(f"The secret {name} must be a string without NUL characters") from None
+{% if cookiecutter.migrations == 'alembic' %}
+
+
+def reload_secrets() -> bool:
+    """Set the environment variables again if a secret was changed. Return True if one was.
+
+    Return False, without a call to AWS, if this function was called less than RELOAD_INTERVAL_S ago.
+    """
+    global _reloaded_at
+    if abs(time.time() - _reloaded_at) < RELOAD_INTERVAL_S:
+        return False
+    _reloaded_at = time.time()
+    before = dict(os.environ)
+    load_secrets()
+    return before != os.environ
+{% endif %}

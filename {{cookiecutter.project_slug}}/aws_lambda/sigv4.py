@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 TIMEOUT_S = 2  # to connect, and for each read; INIT may take 10 s in total
 RETRY_DELAY_S = 0.5
+JSON_VERSIONS = {"sqs": "1.0"}  # of the JSON protocol; the other services use 1.1
 THROTTLING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown")  # parts of error codes
 
 
@@ -48,7 +49,7 @@ def _post(service: str, target: str, body: bytes) -> Any:
         or f"https://{service}.{region}.amazonaws.com"
     )
     headers = {
-        "content-type": "application/x-amz-json-1.1",
+        "content-type": f"application/x-amz-json-{JSON_VERSIONS.get(service, '1.1')}",
         "host": endpoint.netloc,
         "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
         "x-amz-target": target,

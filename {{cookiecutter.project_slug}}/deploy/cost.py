@@ -16,6 +16,7 @@ from deploy.stack import Stack
 from deploy.stage import Stage
 
 PRICES: Prices = tomllib.loads(Path(__file__).with_name("prices.toml").read_text(encoding="utf-8"))
+FREE_STORAGE_MB = 512  # in /tmp
 DAYS = 30  # a month, and the time for which requests are counted
 
 
@@ -30,7 +31,12 @@ class Workload:
     @property
     def gb_s(self) -> float:
         """Billed gigabyte-seconds."""
-        return self.requests * self.duration_ms / 1000 * self.memory_mb / 1024
+        return self.seconds * self.memory_mb / 1024
+
+    @property
+    def seconds(self) -> float:
+        """Billed seconds."""
+        return self.requests * self.duration_ms / 1000
 
 
 def measure_workload(stage: Stage) -> Workload:
@@ -56,17 +62,21 @@ def measure_workload(stage: Stage) -> Workload:
 
 def request_costs(stack: Stack, workload: Workload, *, free_tier: bool = False) -> dict[str, float]:
     """Return US dollars by AWS service. With `free_tier`, subtract what an account gets free every month."""
-    prices = PRICES
+    prices, config = PRICES, stack.stage.config
     for component in stack.components:
         prices = component.adjust_prices(prices)
     compute, logs = prices["lambda"], prices["cloudwatch"]
     requests = max(workload.requests - free_tier * compute["free_requests"], 0)
     gb_s = max(workload.gb_s - free_tier * compute["free_gb_s"], 0)
-    gb_s_price = compute["gb_s"][stack.stage.config.architecture]
-    costs = {"Lambda": requests / 1e6 * compute["million_requests"] + gb_s * gb_s_price}
+    gb_s_price = compute["gb_s"][config.architecture]
+    storage_gb_s = workload.seconds * (config.ephemeral_storage_mb - FREE_STORAGE_MB) / 1024
+    costs = {
+        "Lambda": requests / 1e6 * compute["million_requests"]
+        + gb_s * gb_s_price
+        + storage_gb_s * compute["ephemeral_gb_s"]
+    }
     for component in stack.components:
-        for service, dollars_per_million in component.request_price(prices).items():
-            costs[service] = workload.requests / 1e6 * dollars_per_million
+        costs |= component.request_costs(prices, workload.requests, free_tier=free_tier)
     logged_kb = workload.requests * sum(component.log_kb_per_request for component in stack.components)
     costs["logs"] = max(logged_kb / 1024**2 - free_tier * logs["free_logs_gb"], 0) * logs["logs_gb"]
     return costs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -38,17 +38,17 @@ def policy_document(statements: Iterable[Statement]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
-def merge(statements: Iterable[Statement]) -> list[Statement]:
+def merge(statements: Iterable[Statement], *, allowed: Sequence[Statement] = ()) -> list[Statement]:
     """Return statements that allow the same with fewer characters: IAM limits the size of a policy.
 
     Statements that differ only in their actions, or only in their resources, are combined. Actions and resources that
-    another pattern includes, as `pr-*` includes `pr-*:*`, are left out.
+    another pattern includes, as `pr-*` includes `pr-*:*`, are left out, and so are actions that are `allowed` anyway.
     """
     remaining = _combine(
         [statement | {"Resource": _widest(statement["Resource"])} for statement in statements], "Action"
     )
     for statement in remaining:
-        others = [other for other in remaining if other is not statement]
+        others = [*allowed, *(other for other in remaining if other is not statement)]
         statement["Action"] = [
             action for action in statement["Action"] if not any(_includes(other, action, statement) for other in others)
         ]

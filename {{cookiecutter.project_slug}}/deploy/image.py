@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
 import re
-import shutil
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from deploy.build_context import build_context
+from deploy.container_engine import ContainerEngine, find_engine, signed_in
 from deploy.errors import DeployError, UsageError, suppress_errors
 from deploy.stage import Stage
 
@@ -41,22 +37,51 @@ def content_tag(stage: Stage, *, rebuild: bool = False) -> str:
         digest.update(b"\0%s\0%d\0" % (os.fsencode(file.relative_to(stage.project).as_posix()), executable))
         content = os.fsencode(os.readlink(file)) if file.is_symlink() else file.read_bytes()
         digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()[:16] + (f"{REBUILD}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}" if rebuild else "")
+    tag = digest.hexdigest()[:16]
+    return _rebuilt(tag) if rebuild else tag
 
 
-def find_built(stage: Stage, tag: str) -> str | None:
-    """Return the digest of the newest image with this content, or None if the image has to be built.
+def _rebuilt(tag: str) -> str:
+    return f"{tag}{REBUILD}{time.strftime('%Y%m%d%H%M%S', time.gmtime())}"
 
-    Raise DeployError if Lambda would reject the image.
-    """
+
+def list_images(stage: Stage) -> list[Any]:
+    """Return ECR's details of the stage's images. Archived images are included, which ECR leaves out by default."""
     with suppress_errors("RepositoryNotFoundException"):
-        details = stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=stage.name)
-        images = {name: image for image in details for name in image.get("imageTags", [])}
-        matching = [name for name in images if name == tag or name.startswith(tag + REBUILD)]
-        if matching:
-            image = images[max(matching)]  # the newest: the tag of a rebuilt image contains the time
-            check_media_type(image.get("imageManifestMediaType", ""))
-            return str(image["imageDigest"])
+        every_status: Any = {"imageStatus": "ANY"}
+        return stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=stage.name, filter=every_status)
+    return []
+
+
+def find_built(stage: Stage, tag: str) -> tuple[str, str | None]:
+    """Return the tag for an image with this content, and the digest of the newest one, or None if it has to be built.
+
+    An image that was archived is built again, because ECR needs up to 20 minutes to restore it. The new image needs
+    another tag, because the archived one keeps its own. Raise DeployError if Lambda would reject the image.
+    """
+    images = {name: image for image in list_images(stage) for name in image.get("imageTags", [])}
+    matching = [name for name in images if name == tag or name.startswith(tag + REBUILD)]
+    usable = [name for name in matching if not is_archived(images[name])]
+    if usable:
+        image = images[max(usable)]  # the newest: the tag of a rebuilt image contains the time
+        check_media_type(image.get("imageManifestMediaType", ""))
+        return tag, str(image["imageDigest"])
+    return _rebuilt(tag) if matching else tag, None
+
+
+def is_archived(image: Any) -> bool:
+    """Return True if Lambda cannot pull an image, from ECR's details of it, until it is restored."""
+    return bool(image.get("imageStatus", "ACTIVE") != "ACTIVE")  # ARCHIVED, or ACTIVATING while it is restored
+
+
+def archived_hint(stage: Stage, uri: str) -> str | None:
+    """Return what to do if an image of the stage is archived, or None if it is not. `uri` contains its digest."""
+    digest = uri.rpartition("@")[2]
+    if any(is_archived(image) for image in list_images(stage) if image["imageDigest"] == digest):
+        return (
+            "Its image is archived in ECR. Restore it, which takes up to 20 minutes: aws ecr update-image-storage-class "
+            f"--repository-name {stage.name} --image-id imageDigest={digest} --target-storage-class STANDARD"
+        )
     return None
 
 
@@ -78,17 +103,18 @@ def find_requested(stage: Stage, uri: str) -> str:
     if found := _describe(stage, name, repository, image):
         return found
     raise DeployError(
-        f"The image {uri} does not exist.", f"Push it to ECR in {stage.config.region} first, or leave out --image."
+        f"The image {uri} does not exist, or it is archived.",
+        f"Push it to ECR in {stage.config.region} or restore it first, or leave out --image.",
     )
 
 
 def _describe(stage: Stage, uri: str, repository: str, image: Any) -> str | None:
-    """Return the URI with the digest of an image, or None if it does not exist."""
+    """Return the URI with the digest of an image, or None if it does not exist or is archived."""
     ecr = stage.client("ecr")
     with suppress_errors("RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException"):
         details = ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]
         check_media_type(details.get("imageManifestMediaType", ""))
-        return f"{uri}@{details['imageDigest']}"
+        return None if is_archived(details) else f"{uri}@{details['imageDigest']}"
     return None
 
 
@@ -101,102 +127,68 @@ def check_media_type(media_type: str) -> None:
         )
 
 
-def build(stage: Stage, tag: str, *, rebuild: bool = False) -> None:
-    """Build the image for the architecture in deploy.toml. With `rebuild`, use the latest base image and no cache."""
-    _build(stage, f"{stage.name}:{tag}", str(stage.project), *(["--pull", "--no-cache"] if rebuild else []))
+def build(stage: Stage, tag: str, *, rebuild: bool = False) -> str | None:
+    """Build the image for the architecture in deploy.toml, on the newest base image.
+
+    If that cannot be pulled, use the base image of this machine, and return a note about it. With `rebuild`, do not use
+    the cache, and fail if the base image cannot be pulled.
+    """
+    engine, name, folder = find_engine(stage), f"{stage.name}:{tag}", str(stage.project)
+    note = None
+    try:
+        _build(stage, engine, name, folder, "--pull", *(["--no-cache"] if rebuild else []))
+    except DeployError as error:
+        if rebuild:
+            raise
+        _build(stage, engine, name, folder)  # reports the error if the base image was not the reason
+        reason = error.details.rpartition("\n")[2] or "see above"
+        note = f"The base image may be outdated: {engine.name} build --pull failed: {reason}"
+    _check_architecture(stage, engine, name)
+    return note
 
 
-def _build(stage: Stage, name: str, folder: str, *options: str) -> None:
-    architecture = DOCKER_ARCHITECTURE[stage.config.architecture]
-    run_docker(["build", *options, "--platform", f"linux/{architecture}", "--tag", name, folder], stage.debug)
-    built_for = json.loads(run_docker(["image", "inspect", name]))[0]["Architecture"]
-    if built_for != architecture:  # the legacy builder ignores --platform
+def _build(stage: Stage, engine: ContainerEngine, name: str, folder: str, *options: str) -> None:
+    platform = f"linux/{DOCKER_ARCHITECTURE[stage.config.architecture]}"
+    engine.run("build", *options, "--platform", platform, "--tag", name, folder, show=True)
+
+
+def _check_architecture(stage: Stage, engine: ContainerEngine, name: str) -> None:
+    """Raise DeployError if an image was built for another architecture. Docker's legacy builder ignores --platform."""
+    output = engine.run("image", "inspect", name)
+    try:
+        built_for = json.loads(output)[0]["Architecture"]
+    except (ValueError, LookupError, TypeError):
         raise DeployError(
-            f"Docker built the image for {built_for} instead of {stage.config.architecture}.",
-            "Install Docker's buildx plugin, or set architecture in deploy.toml to that of this machine.",
+            f"The output of {engine.name} image inspect {name} contains no architecture.",
+            f"Run that command, and fix the error that {engine.name} reports.",
+            details=output[:300],
+        ) from None
+    if built_for != DOCKER_ARCHITECTURE[stage.config.architecture]:
+        install = "Install Docker's buildx plugin, or set" if engine.name == "docker" else "Set"
+        raise DeployError(
+            f"{engine.name.title()} built the image for {built_for} instead of {stage.config.architecture}.",
+            f"{install} architecture in deploy.toml to that of this machine.",
         )
 
 
 def push(stage: Stage, tag: str, repository: str) -> str:
     """Push the image to the repository with this URI, and return the URI with the digest of the image in ECR."""
-    run_docker(["tag", f"{stage.name}:{tag}", f"{repository}:{tag}"])
-    with _signed_in(stage, registry=repository.partition("/")[0]) as environment:
-        run_docker(["push", f"{repository}:{tag}"], stage.debug, environment)
+    engine = find_engine(stage)
+    engine.run("tag", f"{stage.name}:{tag}", f"{repository}:{tag}")
+    token = stage.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    with signed_in(repository.partition("/")[0], token) as environment:
+        engine.run("push", f"{repository}:{tag}", show=True, environment=environment)
     if pushed := _describe(stage, repository, stage.name, {"imageTag": tag}):
         return pushed
     raise DeployError(f"{repository}:{tag} was pushed, but it is not in ECR.", "Run ./deploy.sh again.")
 
 
-@contextmanager
-def _signed_in(stage: Stage, registry: str) -> Iterator[dict[str, str]]:
-    """Yield variables that sign Docker in to ECR, with a temporary folder for its configuration.
-
-    The user's own configuration does not change. The temporary one links to the contexts and plugins of the user.
-    """
-    token = stage.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    user_folder = Path(os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser())
-    config = _read_docker_config(user_folder / "config.json")
-    for key in ("auths", "credsStore", "credHelpers"):
-        config.pop(key, None)
-    config["auths"] = {registry: {"auth": base64.b64encode(base64.b64decode(token)).decode()}}
-    with tempfile.TemporaryDirectory(prefix="docker-config-") as folder:
-        for name in ("contexts", "cli-plugins"):
-            if (user_folder / name).exists():
-                try:
-                    Path(folder, name).symlink_to(user_folder / name)
-                except OSError:  # on Windows, only administrators and developers may create links
-                    shutil.copytree(user_folder / name, Path(folder, name))
-        file = Path(folder, "config.json")
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(config), encoding="utf-8")
-        yield {"DOCKER_CONFIG": folder}
-
-
-def _read_docker_config(file: Path) -> dict[str, Any]:
-    """Return the content of Docker's configuration file. Like Docker, accept one that is empty."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        return dict(json.loads(text)) if text.strip() else {}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError) as error:
-        raise DeployError(
-            f"{file} is not valid JSON: {error}.", "Correct the file, or delete it and sign in again."
-        ) from None
-
-
-def run_docker(args: list[str], debug: bool = False, environment: dict[str, str] | None = None) -> str:
-    """Run docker and return its output, or print it with `debug`. Raise DeployError with its last lines if it fails."""
-    if not shutil.which("docker"):
-        raise DeployError(
-            "Docker is not installed. It is needed to build the image.",
-            "Install Docker (docs.docker.com/get-docker), or deploy an existing image with --image.",
-        )
-    # Attestations are disabled with a variable because older builders do not support --provenance and --sbom.
-    settings = {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    result = subprocess.run(
-        ["docker", *args],
-        env=os.environ | settings | (environment or {}),
-        capture_output=not debug,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if result.returncode:
-        output = f"{result.stdout or ''}{result.stderr or ''}".strip()
-        hint = "Fix the error that docker reports above. --debug shows its complete output."
-        if "toomanyrequests" in output:  # aws/aws-lambda-web-adapter#595
-            sign_in = "aws ecr-public get-login-password --region us-east-1"
-            hint = f"Sign in to ECR Public: {sign_in} | docker login --username AWS --password-stdin public.ecr.aws"
-        details = "\n".join(output.splitlines()[-20:])
-        raise DeployError(f"docker {args[0]} failed.", hint, details=details)
-    return result.stdout or ""
-
-
 def check_engine(stage: Stage) -> str:
-    """Build an empty image as a deploy would, and return what can be built. Raise DeployError with docker's own message."""
+    """Build an empty image as a deploy would, and return what can be built. Raise DeployError with the engine's message."""
+    engine, name = find_engine(stage), f"{stage.name}:check"
     with tempfile.TemporaryDirectory(prefix="empty-image-") as folder:
         Path(folder, "Dockerfile").write_text("FROM scratch\nLABEL purpose=check\n", encoding="utf-8")
-        name = f"{stage.name}:check"
-        _build(stage, name, folder)
-        run_docker(["image", "rm", name])
-    return f"builds for {stage.config.architecture}"
+        _build(stage, engine, name, folder)
+        _check_architecture(stage, engine, name)
+        engine.run("image", "rm", name)
+    return f"{engine.name} builds for {stage.config.architecture}"

@@ -8,10 +8,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.parsers import ResponseParserError
+from botocore.response import StreamingBody
 
 from deploy.errors import error_code
 from deploy.logs import format_record
+from deploy.responses import QUOTED_CHARACTERS
 from deploy.stage import Stage
 
 # The version was idle for weeks, and a call starts to reactivate it (boto/boto3#3788). None of these calls ran.
@@ -51,7 +54,8 @@ class Invocation:
 def invoke(stage: Stage, function: str, event: dict[str, Any]) -> Invocation:
     """Invoke a function, or a version of it ("name:3"), and wait for its response.
 
-    Repeat the call only if Lambda rejected it before it ran.
+    Repeat the call only if Lambda rejected it before it ran. Raise HTTPClientError or ResponseParserError if the function
+    may have run, but its response did not arrive.
     """
     responses: list[Any] = []
     last_attempt = stage.clock() + THROTTLED_S
@@ -69,14 +73,24 @@ def invoke(stage: Stage, function: str, event: dict[str, Any]) -> Invocation:
     stage.wait_until(has_run, f"{function} was not reactivated")
     result = responses[0]
     tail = base64.b64decode(result.get("LogResult", "")).decode(errors="replace")
-    try:
-        response = json.loads(result["Payload"].read())
-    except ValueError:
-        response = {}
+    response = _read_payload(result["Payload"])
     error = ""
     if "FunctionError" in result:
         error = str(response.get("errorMessage") or "it crashed").strip()
     return Invocation(response, error, _split_records(tail))
+
+
+def _read_payload(payload: StreamingBody) -> Any:
+    """Return the value that the function returned. Lambda always sends valid JSON."""
+    try:
+        content = payload.read()
+    except IncompleteReadError as error:  # unlike the other errors of a lost connection, it is not an HTTPClientError
+        raise HTTPClientError(error=error) from None
+    try:
+        return json.loads(content)
+    except ValueError:
+        text = content[:QUOTED_CHARACTERS].decode(errors="replace") or "it is empty"
+        raise ResponseParserError(f"Invoke received {text}") from None
 
 
 def _split_records(tail: str) -> list[str]:

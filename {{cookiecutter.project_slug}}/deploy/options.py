@@ -25,7 +25,7 @@ StageOption = Annotated[
     str | None,
     typer.Option("--stage", help="Copy of the service: prod (default), dev, pr-12, ...", autocompletion=_stage_names),
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the complete output of docker.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks and all output of the container engine.")]
 ImageOption = Annotated[
     str | None, typer.Option("--image", metavar="URI", help="Deploy this image from ECR instead of building one.")
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from deploy.errors import DeployError, error_code, suppress_errors
+from deploy.errors import DeployError, error_code, missing_package_advice, suppress_errors
+from deploy.image import list_images
 from deploy.logs import recent_errors
 from deploy.resources.function import ALIAS, Function
 from deploy.stage import Stage, run_concurrently
@@ -30,18 +31,20 @@ class Live:
     """The version that the alias points to.
 
     `settings` are the properties of that version, `previous` is the version that was live before it, and `revision`
-    identifies this state of the alias, so that a concurrent change is noticed.
+    identifies this state of the alias, so that a concurrent change is noticed. If somebody split the traffic,
+    `weights` contains the other version and its share of the requests.
     """
 
     version: str
     settings: State = field(repr=False)
     previous: str | None
     revision: str
+    weights: Mapping[str, float]
 
     @property
-    def is_inactive(self) -> bool:
-        """True if Lambda has to reactivate the version because it was idle for weeks."""
-        return bool(self.settings["State"] == "Inactive")
+    def is_active(self) -> bool:
+        """False if Lambda has to reactivate the version, because it was idle for weeks, or cannot run it."""
+        return bool(self.settings.get("State") == "Active")
 
     def previous_of(self, version: str) -> str | None:
         """Return the version to record as the previous one when `version` replaces this one."""
@@ -54,7 +57,7 @@ def read_live(function: Function) -> Live | None:
         alias = function.stage.client("lambda").get_alias(FunctionName=function.name, Name=ALIAS)
         version, previous = alias["FunctionVersion"], re.search(r"previous=(\d+)", alias.get("Description", ""))
         settings = function.read_version(version) or {}
-        return Live(version, settings, previous[1] if previous else None, alias["RevisionId"])
+        return Live(version, settings, previous[1] if previous else None, alias["RevisionId"], _weights(alias))
     return None
 
 
@@ -90,10 +93,11 @@ def publish(function: Function, settings: State) -> str:
         current: Any = client.get_function_configuration(FunctionName=function.name, Qualifier=version)
         if current["State"] == "Failed":
             client.delete_function(FunctionName=function.name, Qualifier=version)  # or Lambda would return it again
+            errors, reason = recent_errors(stage, started_s), current.get("StateReason", "it gave no reason")
             raise DeployError(
-                f"Lambda could not start version {version}: {current.get('StateReason', 'it gave no reason')}",
+                f"Lambda could not start version {version}: {reason} {missing_package_advice(errors)}".rstrip(),
                 "The live version did not change. Fix the cause (see ./deploy.sh logs --errors) and deploy again.",
-                details=recent_errors(stage, started_s),
+                details=errors,
             )
         return current["State"] in READY_STATES and function.is_version_ready(current)
 
@@ -135,6 +139,9 @@ def move_alias(stage: Stage, version: str, *, previous: str | None, replacing: L
     except ClientError as error:
         if error_code(error) != "PreconditionFailedException":
             raise
+        is_repeated = error.response["ResponseMetadata"].get("RetryAttempts")  # because a response was lost
+        if is_repeated and client.get_alias(FunctionName=stage.name, Name=ALIAS)["FunctionVersion"] == version:
+            return
         raise DeployError(
             "Another deploy moved the alias in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT
         ) from None
@@ -146,10 +153,7 @@ def prune(function: Function, *, keep: Collection[str | None]) -> str:
     The versions in `keep`, the newest `keep_releases`, those that an alias uses, and their images are kept.
     """
     stage, name = function.stage, function.name
-    published, images = run_concurrently(
-        lambda: versions(stage),
-        lambda: stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=name),
-    )
+    published, images = run_concurrently(lambda: versions(stage), lambda: list_images(stage))
     surplus = [version for version in published[: -stage.config.keep_releases] if version not in keep]
     if surplus:
         aliased = _aliased_versions(stage)
@@ -172,17 +176,26 @@ def describe(version: State) -> str:
 
 
 def versions(stage: Stage) -> list[str]:
-    """Return the numbers of all published versions, oldest first."""
-    published = stage.list_all("lambda", "list_versions_by_function", "Versions", FunctionName=stage.name)
-    numbers = [version["Version"] for version in published]
-    return sorted((number for number in numbers if number != "$LATEST"), key=int)
+    """Return the numbers of all published versions of the service, oldest first."""
+    return [*published_versions(stage, stage.name)]
+
+
+def published_versions(stage: Stage, function_name: str) -> dict[str, Any]:
+    """Return the configuration of each published version of a function by its number, oldest first."""
+    items = stage.list_all("lambda", "list_versions_by_function", "Versions", FunctionName=function_name)
+    published = {item["Version"]: item for item in items if item["Version"] != "$LATEST"}
+    return dict(sorted(published.items(), key=lambda item: int(item[0])))
 
 
 def _aliased_versions(stage: Stage) -> set[str]:
     used: set[str] = set()
     for alias in stage.list_all("lambda", "list_aliases", "Aliases", FunctionName=stage.name):
-        used |= {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
+        used |= {alias["FunctionVersion"], *_weights(alias)}
     return used
+
+
+def _weights(alias: Any) -> dict[str, float]:
+    return dict(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
 
 
 def _unused_images(function: Function, images: list[Any], kept_versions: list[str]) -> list[str]:

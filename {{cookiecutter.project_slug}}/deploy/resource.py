@@ -75,7 +75,7 @@ class Component:
         return []
 
     def destroy_permissions(self) -> list[Statement]:
-        """Return the additional statements that `destroy` and `secret` need. Only the role for previews gets them."""
+        """Return the additional statements that `destroy`, `secret` and `jobs retry` need, for the role for previews."""
         return []
 
     # What commands show
@@ -92,8 +92,8 @@ class Component:
         """Return the prices that apply to requests of a service with this component."""
         return prices
 
-    def request_price(self, prices: Prices) -> dict[str, float]:
-        """Return US dollars per million requests by AWS service, in addition to Lambda's price and that of the logs."""
+    def request_costs(self, prices: Prices, requests: int, *, free_tier: bool) -> dict[str, float]:
+        """Return US dollars a month by AWS service for requests, in addition to the costs of Lambda and the logs."""
         return {}
 
     def live_config(self, live: Live) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Component:
 
 
 class Phase(Enum):
-    """When a deploy creates or changes a resource."""
+    """When a deploy creates or changes a resource. It deletes resources at its end, once the public URL has answered."""
 
     BEFORE_PUSH = "before the image is pushed"
     BEFORE_RELEASE = "before a version is released; the code and settings of the live version do not change"
@@ -124,6 +124,8 @@ class Resource(Component, ABC):
 
     kind: ClassVar[str]
     phase: ClassVar[Phase] = Phase.BEFORE_RELEASE
+    has_tags: ClassVar[bool] = False  # True if it implements add_tags and remove_tags, for `tags` in deploy.toml
+    record: ClassVar[str] = ""  # the tag of the service's role that says that the resource exists, see `is_recorded`
     waiting_for: Sequence[str] = ()  # lines that say what has to happen elsewhere; set by create and update
 
     @property
@@ -142,8 +144,15 @@ class Resource(Component, ABC):
         return f"{self.kind} {self.name}"
 
     def is_used(self) -> bool:
-        """Return False if a deploy does not have to read the resource."""
+        """Return False if a deploy does not have to read the resource, unless `is_recorded` returns True."""
         return True
+
+    def is_recorded(self, tags: Mapping[str, str]) -> bool:
+        """Return True if these tags of the service's role say that the resource was created, and may still exist.
+
+        A resource of a feature that few services use has a `record`, so that the other services need no call for it.
+        """
+        return bool(self.record and self.record in tags)
 
     @abstractmethod
     def desired(self) -> State | None:
@@ -167,6 +176,26 @@ class Resource(Component, ABC):
     @abstractmethod
     def delete(self) -> None:
         """Delete the resource."""
+
+    def validate(self, changed: State) -> None:
+        """Raise DeployError, before anything is changed, if AWS would not accept these properties."""
+
+    def validate_deletion(self) -> None:
+        """Raise DeployError if the resource contains something that must not be lost. `destroy` does not ask."""
+
+    def read_tags(self, state: State) -> State:
+        """Return `tags` if `read` leaves them out, because they take calls of their own and are rarely needed."""
+        return {}
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        """Add these tags to the existing resource, or change their values."""
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        """Remove the tags with these keys from the existing resource."""
+
+    def tag_permissions(self) -> list[Statement]:
+        """Return the additional statements that changes of `tags` in deploy.toml need."""
+        return []
 
     @property
     def recovery_note(self) -> str:
@@ -225,8 +254,12 @@ class ReleaseStep(Component):
         """Prepare a version before it gets traffic, which `live_version` serves now. Return True if anything changed."""
         return False
 
+    def before_rollback(self, version: str, live_version: str) -> None:
+        """Prepare an older version before it gets the traffic that `live_version` serves now."""
+        self.before_live(version, live_version)
+
     def after_live(self, version: str) -> None:
-        """Clean up once this version serves all traffic."""
+        """Clean up once this version serves all traffic, or serves it again."""
 
     def planned_changes(self, version: str) -> list[Change]:
         """Return the changes that would give the live version what deploy.toml says."""
@@ -236,6 +269,6 @@ class ReleaseStep(Component):
         """Return the resources that exist for versions, so that `destroy` deletes them."""
         return []
 
-    def rollback_note(self) -> str:
-        """Return a line for the user about what a rollback does not undo."""
+    def rollback_note(self, version: str) -> str:
+        """Return a line for the user about what a rollback to this version does not undo."""
         return ""

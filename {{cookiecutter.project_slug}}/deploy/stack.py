@@ -9,12 +9,20 @@ from deploy.resources.alarms import Alarms
 {% if cookiecutter.endpoint == 'http_api' %}
 from deploy.resources.domain import Domain
 {% endif %}
+from deploy.resources.event_source_mapping import EventSourceMapping
+from deploy.resources.failed_job_queue import FailedJobQueue
+from deploy.resources.failed_jobs_alarm import FailedJobsAlarm
 from deploy.resources.function import Function
 {% if cookiecutter.endpoint == 'function_url' %}
 from deploy.resources.function_url import FunctionUrl, server_error_metric
 {% else %}
 from deploy.resources.http_api import AccessLogGroup, HttpApi, server_error_metric
 {% endif %}
+from deploy.resources.job_permissions import JobPermissions
+from deploy.resources.job_queue import JobQueue, JobVariables
+from deploy.resources.job_schedules import JobSchedules, ScheduleGroup, ScheduleRole
+from deploy.resources.jobs import Jobs
+from deploy.resources.jobs_function import JobsFunction
 {% if cookiecutter.secrets == 'secrets_manager' %}
 from deploy.resources.json_secret import Secrets
 {% endif %}
@@ -25,6 +33,7 @@ from deploy.resources.migrations import MigrationFunction, Migrations
 {% if cookiecutter.secrets == 'ssm' %}
 from deploy.resources.parameters import Secrets
 {% endif %}
+from deploy.resources.permissions import Permissions
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from deploy.resources.provisioned_concurrency import ProvisionedConcurrency
 {% endif %}
@@ -34,6 +43,7 @@ from deploy.resources.role import Role
 from deploy.resources.snapstart import SnapStart
 {% endif %}
 from deploy.resources.topic import Topic
+from deploy.resources.tracing import Tracing
 from deploy.resources.vpc import Vpc
 from deploy.stage import Stage
 
@@ -46,7 +56,10 @@ class Stack:
         self.secrets = Secrets(stage)
         used_by_function: list[Component] = [
             self.secrets,
+            Permissions(stage),
+            Tracing(stage),
             Vpc(stage),
+            JobVariables(stage),
             # Add your own resources here, see "Add an AWS resource" in RECIPES.md.
         ]
 {% if cookiecutter.cold_starts == 'snapstart' %}
@@ -62,13 +75,23 @@ class Stack:
 {% if cookiecutter.migrations == 'alembic' %}
         self.migration_function = MigrationFunction(stage, used_by_function)
 {% endif %}
+        self.jobs_function = JobsFunction(stage, used_by_function)
+        self.failed_jobs, self.job_queue = FailedJobQueue(stage), JobQueue(stage)
+        schedule_group = ScheduleGroup(stage)
+        self.job_schedules = JobSchedules(stage, schedule_group)
+        schedules = [] if stage.is_preview else [ScheduleRole(stage), schedule_group, self.job_schedules]
+        self.role = Role(stage, used_by_function)
         self.components: list[Component] = [
             Topic(stage),
             Repository(stage),
             LogGroup(stage),
             *self.function.uses,
-            Role(stage, used_by_function),
+            self.role,
+            JobPermissions(stage, self.role),
+            self.failed_jobs,
+            self.job_queue,
             self.function,
+            self.jobs_function,
 {% if cookiecutter.migrations == 'alembic' %}
             self.migration_function,
 {% endif %}
@@ -77,6 +100,9 @@ class Stack:
 {% endif %}
             self.endpoint,
             Alarms(stage, server_error_metric(stage)),
+            EventSourceMapping(stage, self.job_queue),
+            *schedules,
+            FailedJobsAlarm(stage),
 {% if cookiecutter.endpoint == 'http_api' %}
             Domain(stage, self.endpoint),
 {% endif %}
@@ -86,6 +112,7 @@ class Stack:
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
             ProvisionedConcurrency(stage),
 {% endif %}
+            Jobs(stage, self.function, self.jobs_function, self.job_queue),
         ]
 
     @property

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,9 @@ import boto3
 import botocore.session
 from botocore.config import Config as ClientConfig
 
-from deploy.config import Config
+from deploy.config import MAX_TIMEOUT_S, TAG_SEPARATOR, Config
 from deploy.errors import DeployError, UsageError
+from deploy.responses import check_response
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -27,7 +29,8 @@ Second = TypeVar("Second")
 
 POLL_S = 1.0
 RETRIES: Any = {"mode": "standard", "total_max_attempts": 5}
-INVOKE_READ_TIMEOUT_S = 1_830  # a start and a request may each take as long as the longest timeout, 900 s
+INVOKE_READ_TIMEOUT_S = 2 * MAX_TIMEOUT_S + 30  # a start and a request may each take as long as the longest timeout
+MANAGED_TAGS = "managed-tags"  # the tag that records the keys of `tags` in deploy.toml, so that they can be removed
 
 
 class Session(boto3.Session):
@@ -36,6 +39,7 @@ class Session(boto3.Session):
     def __init__(self, region: str) -> None:
         session = botocore.session.get_session()
         session.set_default_client_config(ClientConfig(retries=RETRIES))
+        session.register("before-parse", check_response, unique_id="check-response")
         super().__init__(region_name=region, botocore_session=session)
         self.ca_bundle: Any = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
         self._clients: dict[str, Any] = {}
@@ -98,19 +102,40 @@ class Stage:
         return f"{self.config.name}-{self.config.stage}"
 
     @property
+    def is_preview(self) -> bool:
+        """True for the stages of pull requests, such as pr-12, and for the pattern pr-* in the policy of their role."""
+        return bool(re.fullmatch(r"pr-(\d+|\*)", self.config.stage))
+
+    @property
     def command(self) -> str:
         """The command line that runs this tool for this stage."""
         return "./deploy.sh" if self.config.stage == "prod" else f"./deploy.sh --stage {self.config.stage}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags of every resource. A resource without them was not created by this tool and is never changed."""
+        """The tool's own tags. A resource without them was not created by this tool and is never changed."""
         return {"service": self.config.name, "stage": self.config.stage, "managed-by": "deploy.sh"}
 
     @property
+    def all_tags(self) -> dict[str, str]:
+        """The tags of every resource: the tool's own, and `tags` in deploy.toml with a record of their keys."""
+        custom = self.config.tags
+        return self.tags | custom | ({MANAGED_TAGS: TAG_SEPARATOR.join(sorted(custom))} if custom else {})
+
+    @property
     def tag_list(self) -> list[Any]:
-        """The tags as a list of Key and Value, as half of AWS's APIs expect them."""
-        return [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        """The list of all tags, with Key and Value, as half of AWS's APIs expect them."""
+        return tag_list(self.all_tags)
+
+    def tag_changes(self, current: Mapping[str, str]) -> dict[str, str | None]:
+        """Return the tags to add to a resource with these tags, and None for each tag to remove.
+
+        Tags that others added are never removed.
+        """
+        wanted = self.all_tags
+        removable = [*current.get(MANAGED_TAGS, "").split(TAG_SEPARATOR), MANAGED_TAGS]
+        added = {key: value for key, value in wanted.items() if current.get(key) != value}
+        return {**added, **dict.fromkeys(key for key in removable if key in current and key not in wanted)}
 
     def with_config(self, **changes: Any) -> Stage:
         """Return the same stage with some configuration keys changed."""
@@ -151,6 +176,11 @@ class Stage:
             if self.clock() >= deadline:
                 raise DeployError(f"{failure} within {timeout_s:.0f} s.", "Run the same command again to continue.")
             self.sleep(POLL_S)
+
+
+def tag_list(tags: Mapping[str, str]) -> list[Any]:
+    """Return tags as a list of Key and Value."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def run_concurrently(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:

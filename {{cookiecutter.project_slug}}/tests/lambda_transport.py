@@ -60,7 +60,7 @@ def create_event(request: httpx.Request) -> dict[str, Any]:
                 "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": "203.0.113.7",
-                "userAgent": headers["user-agent"],
+                "userAgent": headers.get("user-agent", ""),
             },
             "requestId": str(uuid.uuid4()),
             "routeKey": "$default",

@@ -1,5 +1,8 @@
 """Create, list, read, replace and delete items in the database."""
 
+# Python 3.15 imports these modules with the first request for an item, older versions with this module.
+__lazy_modules__ = ["app.tables", "sqlalchemy", "sqlalchemy.exc", "sqlalchemy.orm"]
+
 from datetime import datetime
 from typing import Annotated, Any
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import typer
 
 from deploy import image as images
-from deploy.errors import DeployError
+from deploy.errors import DeployError, explain
 from deploy.options import (
     DebugOption,
     ImageOption,
@@ -15,7 +16,7 @@ from deploy.options import (
     StageOption,
     open_stage,
 )
-from deploy.plan import Plan, apply, make_plan
+from deploy.plan import UP_TO_DATE, Plan, apply, apply_deletions, make_plan
 from deploy.progress import Progress, Step
 from deploy.public_url import UrlCheck, check_url
 from deploy.release import Live, move_alias, prune, publish, read_live
@@ -54,7 +55,8 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
         if "image" in values:
             step.skip("unchanged" if image is None else "skipped: --image was given")
         else:
-            images.build(stage, plan.image_tag, rebuild=rebuild)
+            note = images.build(stage, plan.image_tag, rebuild=rebuild)
+            step.lines = [note] if note else []
 
     with progress.step("Pushing to ECR") as step:
         apply(plan, stack.in_phase(Phase.BEFORE_PUSH), values)
@@ -82,22 +84,26 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
         step.skip("")
         try:
             check = check_url(stack.endpoint, values["endpoint.url"], is_new=plan.changes_resource(stack.endpoint))
-        except DeployError as error:
-            if plan.live and _move_back(stack, plan.live, release.version):
-                error.message += f" Version {plan.live.version} is live again."
-            raise
+        except Exception as error:
+            raise _move_back(stack, plan.live, release.version, explain(error)) from error
         step.lines = _describe_check(stack.endpoint, values["endpoint.url"], check, release.cold_start)
 
     for resource in after_check:
         with progress.step(resource.step_title) as step:
-            step.outcome = apply(plan, [resource], values)
+            if resource.desired() is None:
+                step.outcome = apply_deletions(plan, [resource])
+            else:
+                step.outcome = apply(plan, [resource], values)
             if resource.waiting_for:
                 step.outcome, step.lines = "waiting", [*resource.waiting_for]
 
     with progress.step("Cleaning up") as step:
         for release_step in stack.release_steps:
             release_step.after_live(release.version)
-        step.skip(prune(stack.function, keep=(release.version, release.previous)))
+        surplus = [resource for resource in stack.resources if resource not in after_check]
+        deleted = apply_deletions(plan, surplus)
+        removed = prune(stack.function, keep=(release.version, release.previous))
+        step.skip(removed if deleted == UP_TO_DATE else f"{deleted}, {removed}")
 
     result = "Deployed" if plan.changes or release.changed else "Nothing to deploy:"
     print(f"{result} {stage.config.name} in {progress.elapsed_s:.0f}s.  {stack.public_url(values)}")
@@ -121,9 +127,12 @@ def _release(stack: Stack, plan: Plan, values: dict[str, str], step: Step) -> Re
     if live and not plan.new_version:
         step.title = f"Releasing version {live.version}"
         step.skip("already live")
+        if live.weights:
+            move_alias(stack.stage, live.version, previous=live.previous, replacing=live)
+            step.outcome = "gets all requests again"
         changed = [release_step.before_live(live.version, live.version) for release_step in stack.release_steps]
-        if live.is_inactive:
-            smoke_test(stack.stage, live.version)  # reactivates it
+        if not live.is_active:
+            smoke_test(stack.stage, live.version)  # reactivates a version that was idle for weeks
         return Release(live.version, live.previous, None, any(changed))
     version = publish(stack.function, resolve(plan.version_settings, values))
     step.title = f"Releasing version {version}"
@@ -131,20 +140,45 @@ def _release(stack: Stack, plan: Plan, values: dict[str, str], step: Step) -> Re
     for release_step in stack.release_steps:
         release_step.before_live(version, live.version if live else None)
     previous = live.previous_of(version) if live else None
-    move_alias(stack.stage, version, previous=previous, replacing=live)
+    try:
+        move_alias(stack.stage, version, previous=previous, replacing=live)
+    except Exception:
+        with suppress(Exception):  # the first error is reported
+            _restore_live(stack)
+        raise
     step.outcome = "smoke test passed, live"
     return Release(version, previous, cold_start, changed=True)
 
 
-def _move_back(stack: Stack, live: Live, version: str) -> bool:
-    """Make the previous version live again. Return False if there is none, or if somebody else deployed meanwhile."""
-    current = read_live(stack.function)
-    if current is None or live.version == version or current.version != version:
-        return False
-    move_alias(stack.stage, live.version, previous=live.previous, replacing=current)
-    for release_step in stack.release_steps:
-        release_step.after_live(live.version)
-    return True
+def _restore_live(stack: Stack) -> None:
+    """Give the live version back what the release steps prepared for one that did not become live.
+
+    The live version may be that of another deploy, which moved the alias in the meantime.
+    """
+    if current := read_live(stack.function):
+        for release_step in stack.release_steps:
+            release_step.after_live(current.version)
+
+
+def _move_back(stack: Stack, live: Live | None, version: str, error: DeployError) -> DeployError:
+    """Make the previous version live again, unless there is none or somebody else deployed meanwhile.
+
+    Return the error that made this necessary, with a sentence about the version that is live now.
+    """
+    if live is None or live.version == version:
+        return error
+    try:
+        current = read_live(stack.function)
+        if current and current.version == version:
+            move_alias(stack.stage, live.version, previous=live.previous, replacing=current)
+            error.message += f" Version {live.version} is live again."
+            for release_step in stack.release_steps:
+                release_step.after_live(live.version)
+    except Exception as other:
+        cause = explain(other)
+        error.message += f" The deploy was not undone completely: {cause.message}"
+        error.hint = cause.hint
+    return error
 
 
 def _short(image: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from deploy.errors import DeployError, UsageError
 from deploy.options import DebugOption, StageOption, open_stage
-from deploy.plan import read_states
+from deploy.plan import read_recorded
 from deploy.resource import Resource
 from deploy.stack import Stack
 
@@ -30,8 +30,9 @@ def destroy_command(
     """
     stage = open_stage(context)
     print(stage)
-    resources = [*Stack(stage).resources_to_destroy()]
-    existing = _existing(resources, purge=purge)
+    stack = Stack(stage)
+    resources = [*stack.resources_to_destroy()]
+    existing = _existing(stack, resources, purge=purge)
     if existing:
         print("This permanently deletes:")
     else:
@@ -47,7 +48,7 @@ def destroy_command(
         else:
             resource.delete()
         print(f"deleted {resource.kind} {resource.name}")
-    remaining = _existing(resources, purge=purge) if existing else []
+    remaining = _existing(stack, resources, purge=purge) if existing else []
     for resource in resources:
         if until := resource.recoverable_until():
             print(f"{resource.name} {resource.recovery_note} (until {until:%Y-%m-%d}).")
@@ -57,10 +58,12 @@ def destroy_command(
         raise DeployError("Some resources still exist.", "Run ./deploy.sh destroy again.")
 
 
-def _existing(resources: Sequence[Resource], *, purge: bool) -> list[Resource]:
+def _existing(stack: Stack, resources: Sequence[Resource], *, purge: bool) -> list[Resource]:
     """Return the resources that exist. With `purge`, include deleted ones that could be restored."""
-    states = read_states(resources)
-    return [resource for resource in resources if states[resource] is not None or (purge and resource.can_be_purged())]
+    states = read_recorded(stack, [resource for resource in resources if not resource.record or resource.is_used()])
+    return [
+        resource for resource in resources if states.get(resource) is not None or (purge and resource.can_be_purged())
+    ]
 
 
 def _confirm(name: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.errors import DeployError, explain
+from deploy.errors import explain
 from deploy.image import check_engine
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.resource import Check
@@ -20,13 +19,13 @@ def doctor_command(context: typer.Context, stage_name: StageOption = None, debug
     stage = open_stage(context)
     print(stage)
     credentials = Check("credentials", lambda: stage.client("sts").get_caller_identity()["Arn"])
-    checks = [Check("docker", lambda: check_engine(stage)), credentials]
+    checks = [Check("container engine", lambda: check_engine(stage)), credentials]
     checks += [check for component in Stack(stage).components for check in component.checks()]
     problems = 0
     for check in checks:
         try:
             print(f"ok       {check.name}: {check.run()}")
-        except (BotoCoreError, ClientError, DeployError) as error:
+        except Exception as error:  # the other checks still help
             problem = explain(error)
             lines = [problem.message, *problem.details.splitlines(), problem.hint]
             print(f"PROBLEM  {check.name}: " + "\n         ".join(lines))

@@ -11,7 +11,7 @@ from deploy.errors import UsageError
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.plan import apply_changes, compare, read_states
 from deploy.resource import Resource
-from deploy.resources.github_role import GithubRole, OidcProvider
+from deploy.resources.github_role import GithubRole, JobsPolicy, OidcProvider
 from deploy.stage import Stage
 
 app = typer.Typer()
@@ -45,10 +45,11 @@ def github_command(
     if stage.config.stage == "prod":
         roles.append(GithubRole(stage, _claims(repository, PREVIEW), previews=True))
     print(stage)
+    policies = [JobsPolicy(role) for role in roles]
     if remove:
-        _delete(stage, roles)
+        _delete(stage, [*policies, *roles])
         return
-    resources: list[Resource] = [OidcProvider(stage), *roles]
+    resources: list[Resource] = [OidcProvider(stage), *roles, *policies]
     changes = compare(resources, read_states(resources), {})
     print(f"Roles and OIDC provider: {apply_changes(changes, resources, {})}")
     print(f"Jobs in the environment {environment} on the branch {branch} may deploy the stage {stage.config.stage}.")
@@ -60,11 +61,11 @@ def github_command(
         print(f"  gh variable set {name} --repo {repository} --body {value}")
 
 
-def _delete(stage: Stage, roles: list[GithubRole]) -> None:
-    for role, state in read_states(roles).items():
+def _delete(stage: Stage, resources: list[Resource]) -> None:
+    for resource, state in read_states(resources).items():
         if state is not None:
-            role.delete()
-            print(f"deleted {role.kind} {role.name}")
+            resource.delete()
+            print(f"deleted {resource.kind} {resource.name}")
     print(f"GitHub Actions can no longer deploy {stage.name}.")
     print("The account's OIDC provider was kept, because other roles may use it.")
 

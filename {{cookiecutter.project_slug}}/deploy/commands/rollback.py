@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from deploy.errors import DeployError
+from deploy.image import archived_hint
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.public_url import check_url
 from deploy.release import Live, describe, move_alias, require_live, versions
@@ -30,7 +31,10 @@ def rollback_command(
     stack = Stack(stage)
     live = require_live(stack.function)
     target = _choose_version(stack, live, version)
-    if target == live.version:
+    if target == live.version and live.weights:
+        move_alias(stage, target, previous=live.previous, replacing=live)
+        print(f"Version {target} gets all requests again.")
+    elif target == live.version:
         print(f"Version {target} is already live.")
     else:
         try:
@@ -38,15 +42,18 @@ def rollback_command(
         except DeployError as error:
             if not force:
                 error.hint = f"Version {live.version} is still live. Choose another version, or use --force."
+                settings = stack.function.read_version(target)
+                if settings and (hint := archived_hint(stage, settings["ImageUri"])):
+                    error.hint = f"Version {live.version} is still live. {hint}"
                 raise
             print(error.message)
         for release_step in stack.release_steps:
-            release_step.before_live(target, live.version)
+            release_step.before_rollback(target, live.version)
         # The replaced version is not recorded as the previous one: it is probably broken.
         move_alias(stage, target, previous=None, replacing=live)
         undo = f"{stage.command} rollback {live.version}"
         print(f"Version {target} is live instead of {live.version}. To undo this: {undo}")
-        for note in filter(None, (release_step.rollback_note() for release_step in stack.release_steps)):
+        for note in filter(None, (release_step.rollback_note(target) for release_step in stack.release_steps)):
             print(note)
     for release_step in stack.release_steps:
         release_step.after_live(target)

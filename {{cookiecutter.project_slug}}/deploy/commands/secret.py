@@ -45,7 +45,7 @@ def set_command(
     if name in stage.config.secrets:
         print(f"Running environments keep the old value until the next {stage.command}; new ones read the new value.")
     else:
-        print(f'Next, add "{name}" to secrets in deploy.toml and {name.lower()} to app/settings.py, and deploy.')
+        print(f'Next, add "{name}" to secrets in deploy.toml and {name.lower()} to your settings, and deploy.')
 
 
 def _read_value(name: str) -> str:

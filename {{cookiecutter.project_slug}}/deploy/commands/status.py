@@ -47,6 +47,9 @@ def status_command(
 def _rows(stack: Stack, live: Live) -> Iterator[tuple[str, str]]:
     """Yield label and text of each row that a release or a component knows."""
     yield "live", describe(live.settings)
+    for version, weight in live.weights.items():
+        share = f"{weight * 100:.0f}% of the requests"
+        yield "split", f"version {version} gets {share}: run {stack.stage.command} to end this"
     yield "previous", f"version {live.previous}" if live.previous else "not recorded, for example after a rollback"
     for component in stack.components:
         yield from component.status(live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 from deploy.errors import DeployError, error_code, suppress_errors
 from deploy.iam import Statement, allow, tag_condition
 from deploy.resources.hosted_zone import Record
-from deploy.stage import Stage
+from deploy.stage import Stage, tag_list
 from deploy.state import tag_dict
 
 Certificate = dict[str, Any]  # as DescribeCertificate returns it
@@ -36,7 +37,7 @@ class Certificates:
         for arn in [summary["CertificateArn"] for summary in summaries if summary["DomainName"] == self.name]:
             tags = client.list_tags_for_certificate(CertificateArn=arn)["Tags"]
             if self.stage.tags.items() <= tag_dict(tags).items():
-                certificates.append(self._describe(arn))
+                certificates.append(self._describe(arn) | {"tags": tag_dict(tags)})
         return sorted(certificates, key=lambda item: (item["Status"] in USABLE, item["CreatedAt"]), reverse=True)
 
     def _describe(self, arn: str) -> Certificate:
@@ -99,6 +100,27 @@ class Certificates:
             return True
 
         self.stage.wait_until(is_deleted, f"API Gateway did not release the certificate of {self.name}")
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags to all certificates. Whoever may do that only with the tags of the stage sends them again."""
+        for certificate in self.read():
+            self.stage.client("acm").add_tags_to_certificate(
+                CertificateArn=certificate["CertificateArn"], Tags=tag_list({**self.stage.tags, **tags})
+            )
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        """Remove tags from all certificates."""
+        for certificate in self.read():
+            values = certificate["tags"]
+            tags: Any = [{"Key": key, "Value": values[key]} for key in keys if key in values]
+            self.stage.client("acm").remove_tags_from_certificate(
+                CertificateArn=certificate["CertificateArn"], Tags=tags
+            )
+
+    def tag_permissions(self) -> list[Statement]:
+        """Return the statements that changes of `tags` in deploy.toml need."""
+        arn = self.stage.arn("acm", "certificate/*")
+        return [allow("acm", "RemoveTagsFromCertificate", arn, when=tag_condition("Resource", self.stage.tags))]
 
     def permissions(self) -> list[Statement]:
         """Return the statements that a deploy needs. ACM chooses the ID of a certificate, so tags restrict them."""

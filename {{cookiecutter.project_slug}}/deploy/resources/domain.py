@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from deploy import dns
@@ -48,6 +49,7 @@ class Domain(Resource):
     """
 
     kind = "domain"
+    has_tags = True
     phase = Phase.AFTER_CHECK
 
     def __init__(self, stage: Stage, api: HttpApi) -> None:
@@ -81,13 +83,17 @@ class Domain(Resource):
         api_id, name, hosted_zone = connection
         domain_name, certificates = DomainName(self.stage, name), Certificates(self.stage, name).read()
         target = domain_name.read()
-        return {
+        state: State = {
             "name": name,
             "hosted_zone": hosted_zone,
             "certificate": certificates[0]["Status"] if certificates else None,
             "api": api_id if target and api_id in domain_name.mapped_apis() else None,
             "dns": CONNECTED if target and self._leads_to(target, name, hosted_zone) else None,
         }
+        tags = [*(certificate["tags"] for certificate in certificates), *([target["tags"]] if target else [])]
+        if tags:  # those that have to change, if any
+            state["tags"] = next((part for part in tags if self.stage.tag_changes(part)), tags[0])
+        return state
 
     def outputs(self, state: State | None) -> Outputs:
         """Return the public URL if every part of the connection is complete."""
@@ -197,6 +203,20 @@ class Domain(Resource):
         arn = gateway_arn(self.stage, f"/apis/{connection.api_id}")
         self.stage.client("apigatewayv2").untag_resource(ResourceArn=arn, TagKeys=["domain", "hosted-zone"])
         self._api.forget()
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        Certificates(self.stage, self.name).add_tags(tags)
+        DomainName(self.stage, self.name).add_tags(tags)
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        Certificates(self.stage, self.name).remove_tags(keys)
+        DomainName(self.stage, self.name).remove_tags(keys)
+
+    def tag_permissions(self) -> list[Statement]:
+        """Leave out those for the tags of the domain name, which the HTTP API has already."""
+        if self.config.domain is None or self.config.stage == PREVIEWS:
+            return []
+        return Certificates(self.stage, self.config.domain.name).tag_permissions()
 
     def _remember(self, connection: Connection) -> None:
         """Write the connection to the tags of the API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deploy.errors import DeployError, suppress_errors
@@ -19,10 +20,11 @@ class DomainName:
         self.name = name
 
     def read(self) -> State | None:
-        """Return its DomainNameConfiguration, to which DNS has to lead, or None if it does not exist for this stage."""
+        """Return its DomainNameConfiguration, to which DNS has to lead, with `tags`, or None if this stage has none."""
         response = self._describe()
-        is_own = self.stage.tags.items() <= response.get("Tags", {}).items()
-        return {**response["DomainNameConfigurations"][0]} if is_own else None
+        tags = response.get("Tags", {})
+        is_own = self.stage.tags.items() <= tags.items()
+        return {**response["DomainNameConfigurations"][0], "tags": tags} if is_own else None
 
     def _describe(self) -> Any:
         with suppress_errors("NotFoundException"):
@@ -46,9 +48,24 @@ class DomainName:
                     "IpAddressType": "dualstack",  # for the AAAA record
                 }
             ],
-            Tags=self.stage.tags,
+            Tags=self.stage.all_tags,
         )
         return {**response["DomainNameConfigurations"][0]}
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the domain name."""
+        return gateway_arn(self.stage, f"/domainnames/{self.name}")
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        """Add tags if it exists for this stage."""
+        if self.read():
+            self.stage.client("apigatewayv2").tag_resource(ResourceArn=self.arn, Tags=tags)
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        """Remove tags if it exists for this stage."""
+        if self.read():
+            self.stage.client("apigatewayv2").untag_resource(ResourceArn=self.arn, TagKeys=keys)
 
     def mapped_apis(self) -> list[str]:
         """Return the IDs of the APIs that it leads to."""
@@ -75,9 +92,8 @@ class DomainName:
 
     def permissions(self) -> list[Statement]:
         """Return the statements that a deploy needs to connect and to remove the name."""
-        arn = gateway_arn(self.stage, f"/domainnames/{self.name}")
         is_tagged = tag_condition("Request", self.stage.tags)
         return [
             allow("apigateway", "POST", gateway_arn(self.stage, "/domainnames"), when=is_tagged),
-            allow("apigateway", "DELETE GET POST", arn, f"{arn}/apimappings*"),
+            allow("apigateway", "DELETE GET POST", self.arn, f"{self.arn}/apimappings*"),
         ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -25,8 +25,9 @@ RETRYABLE_MESSAGES = (
     "The operation cannot be performed at this time",  # an earlier update is still in progress
     "cannot be assumed by Lambda",  # Lambda learns of a new role some seconds late
     "ARN does not refer to a valid principal",  # and KMS, which encrypts the variables (aws/chalice#1069)
-    "does not have permissions to call CreateNetworkInterface",  # and of its policy
+    "does not have permissions to call",  # and of its policy, for CreateNetworkInterface and PutTraceSegments
 )
+OLD_MAX_TIMEOUT_S = 900  # until 2026-11-19, see MAX_TIMEOUT_S in config.py
 NEW_ACCOUNT_CONCURRENCY = 10  # the quota of new accounts; others have 1,000
 UNRESERVABLE = 100  # executions that cannot be reserved (the Lambda guide: configuration-concurrency.html)
 
@@ -36,10 +37,18 @@ def version_settings(desired: State) -> State:
     return {key: value for key, value in desired.items() if key not in UNVERSIONED}
 
 
+class Timeout(NamedTuple):
+    """A timeout, and its key in deploy.toml."""
+
+    key: str
+    seconds: int
+
+
 class Function(Resource):
     """The function with the settings, variables and permissions of the components that it uses."""
 
     kind = "function"
+    has_tags = True
 
     def __init__(self, stage: Stage, uses: Sequence[Component]) -> None:
         super().__init__(stage)
@@ -50,7 +59,16 @@ class Function(Resource):
         """The ARN of the function."""
         return self.stage.arn("lambda", f"function:{self.name}")
 
-    def desired(self) -> State:
+    @property
+    def timeout(self) -> Timeout:
+        """The timeout of the function."""
+        return Timeout("timeout_s", self.config.timeout_s)
+
+    def desired(self) -> State | None:
+        return self.settings()
+
+    def settings(self) -> State:
+        """Return the desired properties of the function."""
         variables = self.config.environment | {"STAGE": self.config.stage}
         settings: State = {}
         for component in self.uses:
@@ -61,7 +79,8 @@ class Function(Resource):
             "Architectures": [self.config.architecture],
             "Role": self.stage.arn("iam", f"role/{self.stage.name}", region=False),
             "MemorySize": self.config.memory_mb,
-            "Timeout": self.config.timeout_s,
+            "Timeout": self.timeout.seconds,
+            "EphemeralStorage": {"Size": self.config.ephemeral_storage_mb},
             "Environment": {"Variables": variables},
             "LoggingConfig": {
                 "LogFormat": "JSON",
@@ -75,8 +94,13 @@ class Function(Resource):
         }
 
     def read(self) -> State | None:
-        """Return the properties of $LATEST."""
-        return self.read_version("$LATEST")
+        """Return the properties of $LATEST. Raise DeployError while Lambda is deleting the function."""
+        current = self.read_version("$LATEST")
+        if current and current.get("State") == "Deleting":
+            raise DeployError(
+                f"Lambda is still deleting {self.name}.", "Wait a minute, then run the same command again."
+            )
+        return current
 
     def read_version(self, qualifier: str) -> State | None:
         """Return the properties of a version or an alias, or None if it does not exist."""
@@ -101,7 +125,7 @@ class Function(Resource):
 
     def create(self, desired: State) -> None:
         """Create the function and wait until it can be updated."""
-        settings: Any = version_settings(desired) | {"PackageType": "Image", "Tags": self.stage.tags}
+        settings: Any = version_settings(desired) | {"PackageType": "Image", "Tags": self.stage.all_tags}
         settings["Code"] = {"ImageUri": settings.pop("ImageUri")}
         client = self.stage.client("lambda")
         self._retry(lambda: client.create_function(FunctionName=self.name, **settings))
@@ -142,6 +166,11 @@ class Function(Resource):
             except ClientError as error:
                 if any(message in str(error) for message in RETRYABLE_MESSAGES):
                     return False
+                if self.timeout.seconds > OLD_MAX_TIMEOUT_S and "timeout" in str(error).lower():
+                    raise DeployError(
+                        f"Lambda did not accept {self.timeout.key} = {self.timeout.seconds}: {error}",
+                        f"Not every account and Region allows more than {OLD_MAX_TIMEOUT_S}: lower it in deploy.toml.",
+                    ) from None
                 raise
             return True
 
@@ -169,8 +198,18 @@ class Function(Resource):
         return all(component.is_version_ready(settings) for component in self.uses)
 
     def delete(self) -> None:
-        """Delete the function with all its versions and aliases."""
+        """Delete the function with all its versions and aliases, and wait until it is gone."""
         self.stage.client("lambda").delete_function(FunctionName=self.name)
+        self.stage.wait_until(lambda: self.read_version("$LATEST") is None, f"Lambda did not delete {self.name}")
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        self.stage.client("lambda").tag_resource(Resource=self.arn, Tags=tags)
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        self.stage.client("lambda").untag_resource(Resource=self.arn, TagKeys=keys)
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("lambda", "UntagResource", self.arn)]
 
     def deploy_permissions(self) -> list[Statement]:
         """Allow everything except deleting the function; old versions are deleted after each release."""
@@ -190,8 +229,12 @@ class Function(Resource):
         return [allow("lambda", "DeleteFunction", self.arn)]
 
     def live_config(self, live: Live) -> dict[str, Any]:
-        """Memory and architecture determine the price of a second."""
-        return {"memory_mb": live.settings["MemorySize"], "architecture": live.settings["Architectures"][0]}
+        """Return memory, architecture and storage, which determine the price of a second."""
+        return {
+            "memory_mb": live.settings["MemorySize"],
+            "architecture": live.settings["Architectures"][0],
+            "ephemeral_storage_mb": live.settings["EphemeralStorage"]["Size"],
+        }
 
     def checks(self) -> list[Check]:
         """Return the check of the account's quota for concurrent executions."""
@@ -217,6 +260,8 @@ class Function(Resource):
         return f"{total} concurrent executions in this account, {unreserved} of them not reserved"
 
     def status(self, live: Live) -> list[tuple[str, str]]:
-        """State and image of the live version."""
-        state = f"{live.settings['State']} {live.settings.get('StateReason', '')}".strip()
-        return [("state", state), ("image", live.settings["ImageUri"])]
+        """Return the state, the image and the limits of the live version."""
+        settings = live.settings
+        state = f"{settings['State']} {settings.get('StateReason', '')}".strip()
+        sizes = f"{settings['MemorySize']:,} MB memory · {settings['EphemeralStorage']['Size']:,} MB in /tmp"
+        return [("state", state), ("image", settings["ImageUri"]), ("limits", f"{sizes} · {settings['Timeout']:,} s")]

@@ -89,10 +89,16 @@ class FunctionUrl(Endpoint):
         return {"endpoint.url": response["FunctionUrl"]}
 
     def update(self, changed: State) -> None:
-        if "AuthType" in changed:
-            self.stage.client("lambda").update_function_url_config(**self._target, AuthType=changed["AuthType"])
+        auth_type = changed.get("AuthType")
+        if auth_type == "AWS_IAM":
+            self._set_auth_type(auth_type)
         if "statements" in changed:
             self._set_statements(changed["statements"])
+        if auth_type == "NONE":  # last, because a URL with this type and without statements refuses every request
+            self._set_auth_type(auth_type)
+
+    def _set_auth_type(self, auth_type: Any) -> None:
+        self.stage.client("lambda").update_function_url_config(**self._target, AuthType=auth_type)
 
     def _set_statements(self, desired: list[str]) -> None:
         """Add and remove only statements that differ, so that a correct one is never missing for a moment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ class HttpApi(Endpoint):
     """The API with its integration, route, stage and permission. After an interrupted deploy, some of them may be missing."""
 
     kind = "HTTP API"
+    has_tags = True
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
@@ -183,7 +185,7 @@ class HttpApi(Endpoint):
 
     def create(self, desired: State) -> Outputs:
         client = self.stage.client("apigatewayv2")
-        api = client.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.tags)
+        api = client.create_api(Name=self.name, ProtocolType="HTTP", Tags=self.stage.all_tags)
         self.forget()
         self._apis = self.find() or [{**api}]  # a repeated request may have created two, or none is listed yet
         return self.update(desired)
@@ -225,6 +227,21 @@ class HttpApi(Endpoint):
             self.stage.client("apigatewayv2").delete_api(ApiId=api["ApiId"])
         self.forget()
 
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        self.stage.client("apigatewayv2").tag_resource(ResourceArn=self._arn, Tags=tags)
+        self.forget()
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        self.stage.client("apigatewayv2").untag_resource(ResourceArn=self._arn, TagKeys=keys)
+        self.forget()
+
+    @property
+    def _arn(self) -> str:
+        return gateway_arn(self.stage, f"/apis/{self.find()[0]['ApiId']}")
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("apigateway", "DELETE", gateway_arn(self.stage, "/tags/*"))]
+
     def is_propagating(self, status: int, body: str) -> bool:
         return body in PROPAGATION_BODIES
 
@@ -248,8 +265,8 @@ class HttpApi(Endpoint):
             allow_linked_role(stage.arn("iam", linked_role, region=False), "ops.apigateway.amazonaws.com"),
         ]
 
-    def request_price(self, prices: Prices) -> dict[str, float]:
-        return {"API Gateway": prices["api_gateway"]["million_requests"]}
+    def request_costs(self, prices: Prices, requests: int, *, free_tier: bool) -> dict[str, float]:
+        return {"API Gateway": requests / 1e6 * prices["api_gateway"]["million_requests"]}
 
     def status(self, live: Live) -> list[tuple[str, str]]:
         apis = self.find()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +13,14 @@ from deploy.errors import DeployError, UsageError, error_code, suppress_errors
 from deploy.iam import Statement, allow
 from deploy.resource import Cost, Prices
 from deploy.resources.secret_store import Secret, SecretStore
+from deploy.stage import tag_list
 from deploy.state import State, tag_dict
 
 CURRENT = "AWSCURRENT"  # the staging label of the version that the service reads
 DRAFT = "DRAFT"  # the label of a version that is not current yet
 KEY_TAG = "secret:"  # prefix of the tags that record the name of each key and when it was changed
 MAX_BYTES = 65_536  # of all keys and values together
-MAX_KEYS = 47  # a secret can have 50 tags, and three of them are the tool's own
+MAX_TAGS = 50  # of a secret; each of its keys has one
 RECOVERY_DAYS = 30  # a deleted secret can be restored during this time, at no cost
 MAX_ATTEMPTS = 20  # when others change the secret at the same time
 PURGE_TIMEOUT_S = 60  # until the name of a purged secret can be used again
@@ -124,8 +125,9 @@ class Secrets(SecretStore):
         for _ in range(MAX_ATTEMPTS):
             previous, values = self._current_values()
             text = json.dumps(change(values), ensure_ascii=False)
-            if len(text.encode()) > MAX_BYTES or len(json.loads(text)) > MAX_KEYS:
-                limit = f"{MAX_KEYS} keys and {MAX_BYTES:,} bytes"
+            max_keys = MAX_TAGS - len(self.stage.all_tags)
+            if len(text.encode()) > MAX_BYTES or len(json.loads(text)) > max_keys:
+                limit = f"{max_keys} keys and {MAX_BYTES:,} bytes"
                 raise UsageError(f"{self.name} is full: a secret holds up to {limit}.", "Remove keys you do not need.")
             created = client.put_secret_value(SecretId=self.name, SecretString=text, VersionStages=[DRAFT])["VersionId"]
             try:
@@ -158,6 +160,15 @@ class Secrets(SecretStore):
             self.check_owner(secret.get("Tags", []))
             return {**secret, "tags": secret.get("Tags", [])}
         return {}
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        self.stage.client("secretsmanager").tag_resource(SecretId=self.name, Tags=tag_list(tags))
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        self.stage.client("secretsmanager").untag_resource(SecretId=self.name, TagKeys=keys)
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("secretsmanager", "TagResource UntagResource", self._arn)]
 
     def service_permissions(self) -> list[Statement]:
         """Keep the permission without secrets in deploy.toml: removing it would affect the live version."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from deploy.iam import Statement, allow
 from deploy.resource import Resource
 from deploy.state import State
@@ -11,6 +13,7 @@ class LogGroup(Resource):
     """The log group. It is created before the function, because logs never expire in one that Lambda creates."""
 
     kind = "log group"
+    has_tags = True
     log_kb_per_request = 1.0  # Lambda's start and report, and the access log of the service
 
     @property
@@ -33,7 +36,7 @@ class LogGroup(Resource):
         return None
 
     def create(self, desired: State) -> None:
-        self.stage.client("logs").create_log_group(logGroupName=self.name, tags=self.stage.tags)
+        self.stage.client("logs").create_log_group(logGroupName=self.name, tags=self.stage.all_tags)
         self.update(desired)
 
     def update(self, changed: State) -> None:
@@ -41,6 +44,15 @@ class LogGroup(Resource):
 
     def delete(self) -> None:
         self.stage.client("logs").delete_log_group(logGroupName=self.name)
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        self.stage.client("logs").tag_resource(resourceArn=self.arn, tags=tags)
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        self.stage.client("logs").untag_resource(resourceArn=self.arn, tagKeys=keys)
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("logs", "UntagResource", self.arn)]
 
     def deploy_permissions(self) -> list[Statement]:
         actions = "CreateLogGroup ListTagsForResource PutRetentionPolicy TagResource"

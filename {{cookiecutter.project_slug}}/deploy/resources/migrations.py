@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from deploy.errors import DeployError, UsageError, error_code
 from deploy.iam import Statement, allow
 from deploy.invoke import invoke
 from deploy.resource import Check, ReleaseStep
-from deploy.resources.function import Function
+from deploy.resources.function import Function, Timeout
 from deploy.stage import Stage
 from deploy.state import State
 
@@ -34,11 +35,12 @@ class MigrationFunction(Function):
     def name(self) -> str:
         return f"{self.stage.name}-migrate"
 
-    def desired(self) -> State:
-        settings = super().desired() | {
-            "ImageConfig": {"Command": ["aws_lambda.migrate.handler"]},
-            "Timeout": self.config.migration_timeout_s,
-        }
+    @property
+    def timeout(self) -> Timeout:
+        return Timeout("migration_timeout_s", self.config.migration_timeout_s)
+
+    def settings(self) -> State:
+        settings = super().settings() | {"ImageConfig": {"Command": ["aws_lambda.migrate.handler"]}}
         del settings["ReservedConcurrentExecutions"]
         return settings
 
@@ -79,7 +81,7 @@ def run_migration(function: MigrationFunction, command: str = "upgrade", revisio
     try:
         function.wait_until_updated()
         result = invoke(stage, function.name, {"command": command, "revision": revision})
-    except HTTPClientError as error:
+    except (HTTPClientError, ResponseParserError) as error:
         raise DeployError(
             f"The connection was lost during alembic {command}: {error}",
             "It may still be running; another run waits for it. To see the revision, run ./deploy.sh migrate current",
@@ -106,7 +108,7 @@ def find_url_problem(url: str) -> str:
     Source: postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
     """
     scheme, separator, rest = url.partition("://")
-    if scheme not in ("postgresql", "postgres") or not separator:
+    if not re.fullmatch(r"postgres(ql)?(\+\w+)?", scheme) or not separator:  # SQLAlchemy adds the driver to the scheme
         return "it does not start with postgresql://"
     if re.search(r"\s", url):
         return "it contains a space or a line break"
@@ -114,7 +116,8 @@ def find_url_problem(url: str) -> str:
         return "it contains a % that is not followed by two hexadecimal digits"
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     login, _, hosts = authority.rpartition("@")
-    if re.search(r"[:@\[\]]", login.partition(":")[2]) or "@" in login:
+    path = rest.removeprefix(authority).partition("?")[0]
+    if re.search(r"[:@\[\]]", login.partition(":")[2]) or "@" in login + path:
         return "the password contains a special character that is not percent-encoded"
     if not re.fullmatch(HOSTS, hosts):
         return "the password contains a special character that is not percent-encoded, or the port is not a number"
@@ -141,5 +144,5 @@ class Migrations(ReleaseStep):
                 "Use postgresql://USER:PASSWORD@HOST/DATABASE, and percent-encode special characters, such as %40 for @.",
             )
 
-    def rollback_note(self) -> str:
+    def rollback_note(self, version: str) -> str:
         return f"The database stays as it is; see {self.stage.command} migrate downgrade."

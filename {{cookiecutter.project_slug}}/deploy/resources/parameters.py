@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from deploy.errors import DeployError, UsageError, error_code
 from deploy.iam import Statement, allow
 from deploy.resources.secret_store import Secret, SecretStore
-from deploy.state import State
+from deploy.stage import tag_list
+from deploy.state import State, tag_dict
 
 MAX_BYTES = 4_096  # of a standard parameter, which costs nothing
 
@@ -74,6 +78,31 @@ class Secrets(SecretStore):
     def delete(self) -> None:
         for secret in self.list_secrets():
             self.stage.client("ssm").delete_parameter(Name=self.name + secret.name)
+
+    def read_tags(self, state: State) -> State:
+        """Return the tags of the first parameter whose tags have to change, or of any if none has to."""
+        tags: dict[str, str] = {}
+        for secret in state["secrets"]:
+            parameter: Any = {"ResourceType": "Parameter", "ResourceId": self.name + secret.name}
+            tags = tag_dict(self.stage.client("ssm").list_tags_for_resource(**parameter)["TagList"])
+            if self.stage.tag_changes(tags):
+                break
+        return {"tags": tags}
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        for secret in self.list_secrets():
+            self.stage.client("ssm").add_tags_to_resource(
+                ResourceType="Parameter", ResourceId=self.name + secret.name, Tags=tag_list(tags)
+            )
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        for secret in self.list_secrets():
+            self.stage.client("ssm").remove_tags_from_resource(
+                ResourceType="Parameter", ResourceId=self.name + secret.name, TagKeys=keys
+            )
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("ssm", "AddTagsToResource ListTagsForResource RemoveTagsFromResource", self._arn)]
 
     def service_permissions(self) -> list[Statement]:
         """Include parameters that deploy.toml does not list: a narrower policy would affect the live version."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from deploy.errors import DeployError, suppress_errors
@@ -56,10 +58,16 @@ class VersionConcurrency(Resource):
         if not wanted.most:
             return None
         schedule: list[ScheduledAction] = [
-            (f"{self.stage.name}-{number}", entry.at, wanted.timezone, entry.executions)
+            (f"{self.stage.name}-{number}{self._tags_suffix}", entry.at, wanted.timezone, entry.executions)
             for number, entry in enumerate(wanted.schedule, 1)
         ]
         return {"executions": self.executions, "schedule": sorted(schedule)}
+
+    @property
+    def _tags_suffix(self) -> str:
+        """A suffix that differs for other `tags`, so that a change creates the scaled target, which has them, again."""
+        tags = json.dumps(self.config.tags, sort_keys=True)
+        return f"-{hashlib.sha256(tags.encode()).hexdigest()[:8]}" if self.config.tags else ""
 
     def read(self) -> State | None:
         """Return None for `executions` if the environments are not ready."""
@@ -120,7 +128,7 @@ class VersionConcurrency(Resource):
         client = self.stage.client("application-autoscaling")
         if actions:
             client.register_scalable_target(
-                **self._target, MinCapacity=self.executions, MaxCapacity=self.executions, Tags=self.stage.tags
+                **self._target, MinCapacity=self.executions, MaxCapacity=self.executions, Tags=self.stage.all_tags
             )
         for name, schedule, timezone, executions in actions:
             client.put_scheduled_action(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from deploy.errors import suppress_errors
 from deploy.iam import Statement, allow
+from deploy.image import list_images
 from deploy.resource import Cost, Outputs, Phase, Prices, Resource
+from deploy.stage import tag_list
 from deploy.state import State
 
 
@@ -12,6 +16,7 @@ class Repository(Resource):
     """The repository. It has no lifecycle policy: one that expires images could delete the live one (METR/hawk#950)."""
 
     kind = "ECR repository"
+    has_tags = True
     phase = Phase.BEFORE_PUSH
 
     def desired(self) -> State:
@@ -42,6 +47,15 @@ class Repository(Resource):
         """Delete the repository with its images."""
         self.stage.client("ecr").delete_repository(repositoryName=self.name, force=True)
 
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        self.stage.client("ecr").tag_resource(resourceArn=self._arn, tags=tag_list(tags))
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        self.stage.client("ecr").untag_resource(resourceArn=self._arn, tagKeys=keys)
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("ecr", "UntagResource", self._arn)]
+
     def deploy_permissions(self) -> list[Statement]:
         """Include what `docker push` needs, and what Lambda needs to allow itself to pull the image."""
         actions = """
@@ -59,9 +73,6 @@ class Repository(Resource):
         return self.stage.arn("ecr", f"repository/{self.name}")
 
     def fixed_costs(self, prices: Prices, *, versions: int) -> list[Cost]:
-        """Images share layers, which are stored once, so the actual cost may be lower."""
-        stored_gb = 0.0
-        with suppress_errors("RepositoryNotFoundException"):
-            images = self.stage.list_all("ecr", "describe_images", "imageDetails", repositoryName=self.name)
-            stored_gb = sum(image["imageSizeInBytes"] for image in images) / 1024**3
+        """Images share layers, which are stored once, so the actual cost may be lower. Archived ones cost the same."""
+        stored_gb = sum(image["imageSizeInBytes"] for image in list_images(self.stage)) / 1024**3
         return [Cost(f"images, up to {stored_gb:.2f} GB", stored_gb * prices["ecr"]["gb"])]

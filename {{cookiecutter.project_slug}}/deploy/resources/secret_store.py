@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from deploy.errors import DeployError
-from deploy.resource import Check, Outputs, Phase, Resource
+from deploy.resource import Check, Outputs, Resource
 from deploy.state import Reference, State
 
 
@@ -23,9 +23,9 @@ class Secret:
 
 
 class SecretStore(Resource):
-    """The store of a stage. The command `secret` changes it; a deploy only reads names and dates."""
+    """The store of a stage. The command `secret` changes it; a deploy reads names and dates, and changes only its tags."""
 
-    phase = Phase.NEVER
+    has_tags = True
 
     @abstractmethod
     def location(self) -> dict[str, str]:

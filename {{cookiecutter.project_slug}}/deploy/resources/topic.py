@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from deploy.errors import DeployError, suppress_errors
 from deploy.iam import Statement, allow
 from deploy.resource import Check, Resource
-from deploy.stage import Stage
+from deploy.stage import Stage, tag_list
 from deploy.state import State
 
 
@@ -18,6 +20,7 @@ class Topic(Resource):
     """The topic, if deploy.toml has an alarm_email. AWS sends nothing until the address is confirmed."""
 
     kind = "SNS topic"
+    has_tags = True
 
     def desired(self) -> State | None:
         return {"email": self.config.alarm_email} if self.config.alarm_email else None
@@ -48,6 +51,15 @@ class Topic(Resource):
 
     def delete(self) -> None:
         self.stage.client("sns").delete_topic(TopicArn=topic_arn(self.stage))
+
+    def add_tags(self, tags: Mapping[str, str]) -> None:
+        self.stage.client("sns").tag_resource(ResourceArn=topic_arn(self.stage), Tags=tag_list(tags))
+
+    def remove_tags(self, keys: Sequence[str]) -> None:
+        self.stage.client("sns").untag_resource(ResourceArn=topic_arn(self.stage), TagKeys=keys)
+
+    def tag_permissions(self) -> list[Statement]:
+        return [allow("sns", "UntagResource", topic_arn(self.stage))]
 
     def deploy_permissions(self) -> list[Statement]:
         actions = "CreateTopic DeleteTopic ListSubscriptionsByTopic ListTagsForResource Subscribe TagResource"

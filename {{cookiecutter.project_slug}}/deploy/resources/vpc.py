@@ -35,7 +35,7 @@ class Vpc(Component):
         return {"VpcConfig": sorted_vpc_config(ids)}
 
     def service_permissions(self) -> list[Statement]:
-        """Also needed while an older version that is kept is in a VPC, and to disconnect the function."""
+        """Return them also while a kept version is in a VPC, because Lambda needs them to disconnect it."""
         if self.config.vpc or self._has_version_in_vpc():
             return [allow("ec2", NETWORK_INTERFACE_ACTIONS, "*")]
         return []
@@ -55,6 +55,26 @@ class Vpc(Component):
         """Return the check of the route from the subnets to the service that stores the secrets."""
         return [Check("network", self._check_network)]
 
+    def _find_vpc(self, subnet_ids: list[str], security_group_ids: list[str]) -> str:
+        """Return the ID of the VPC that contains them. Raise DeployError if one does not exist, or is in another VPC."""
+        ec2: Any = self.stage.client("ec2")
+        subnets = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": subnet_ids}])["Subnets"]
+        in_groups = [{"Name": "group-id", "Values": security_group_ids}]
+        groups = ec2.describe_security_groups(Filters=in_groups)["SecurityGroups"]
+        vpcs = {subnet["SubnetId"]: subnet["VpcId"] for subnet in subnets}
+        vpcs |= {group["GroupId"]: group["VpcId"] for group in groups}
+        for key, ids in (("subnet_ids", subnet_ids), ("security_group_ids", security_group_ids)):
+            if missing := [resource_id for resource_id in ids if resource_id not in vpcs]:
+                raise DeployError(
+                    f"{missing[0]} does not exist in {self.config.region}.", f"Correct vpc.{key} in deploy.toml."
+                )
+        if len({*vpcs.values()}) > 1:
+            raise DeployError(
+                "The subnets and security groups belong to several VPCs.",
+                "Use those of one VPC under [vpc] in deploy.toml.",
+            )
+        return str(vpcs[subnet_ids[0]])
+
     def _check_network(self) -> str:
         """Return how the function reaches the service that stores its secrets. Raise DeployError if it cannot.
 
@@ -64,8 +84,8 @@ class Vpc(Component):
             return "no VPC"
         ec2: Any = self.stage.client("ec2")
         service = f"com.amazonaws.{self.config.region}.{self.config.secrets_service}"
-        subnets = ec2.describe_subnets(SubnetIds=self.config.vpc.subnet_ids)["Subnets"]
-        in_vpc = [{"Name": "vpc-id", "Values": [subnets[0]["VpcId"]]}]
+        vpc = self._find_vpc(self.config.vpc.subnet_ids, self.config.vpc.security_group_ids)
+        in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
         endpoints = ec2.describe_vpc_endpoints(Filters=in_vpc)["VpcEndpoints"]
         if any(
             endpoint["ServiceName"] == service and endpoint["State"].lower() == "available" for endpoint in endpoints

@@ -2,7 +2,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.main import app
-from tests.helpers import run_python
 
 client = TestClient(app)
 
@@ -60,13 +59,3 @@ def test_openapi_document_describes_the_routes() -> None:
 def test_docs() -> None:
     assert [client.get(path).status_code for path in ("/docs", "/redoc", "/openapi.json")] == [200, 200, 200]
     assert "url: '/openapi.json'" in client.get("/docs").text
-
-
-def test_docs_can_be_disabled() -> None:
-    code = (
-        "from fastapi.testclient import TestClient\n"
-        "from app.main import app\n"
-        "client = TestClient(app)\n"
-        "print([client.get(path).status_code for path in ('/docs', '/redoc', '/openapi.json', '/health')])"
-    )
-    assert run_python(code, DOCS="false", PYTHONWARNINGS="ignore") == "[404, 404, 404, 200]\n"

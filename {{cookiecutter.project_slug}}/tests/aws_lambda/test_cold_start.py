@@ -1,5 +1,6 @@
 import pytest
 
+from aws_lambda.cold_start import is_enabled
 from tests.helpers import run_python
 
 MEASURE = """
@@ -18,9 +19,17 @@ def test_optimizations_apply_by_default() -> None:
     assert run_python(MEASURE) == "False True True\nFalse\n"
 
 
-@pytest.mark.parametrize("value", ["false", "False", "0", "no", "off"])
-def test_optimizations_can_be_disabled(value: str) -> None:
-    assert run_python(MEASURE, FAST_IMPORT=value) == "True True False\nTrue\n"
+def test_optimizations_can_be_disabled() -> None:
+    assert run_python(MEASURE, FAST_IMPORT="false") == "True True False\nTrue\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "enabled"),
+    [("false", False), ("False", False), ("0", False), ("no", False), ("off", False), ("", True), ("true", True)],
+)
+def test_values_of_the_switch(monkeypatch: pytest.MonkeyPatch, value: str, enabled: bool) -> None:
+    monkeypatch.setenv("FAST_IMPORT", value)
+    assert is_enabled() is enabled
 
 
 def test_garbage_collector_is_enabled_after_an_import_error() -> None:

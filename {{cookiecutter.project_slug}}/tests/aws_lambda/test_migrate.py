@@ -85,6 +85,38 @@ def test_current_and_history_return_the_output_of_alembic(migrations: Path) -> N
     assert "<base> -> one (head)" in run("history")["output"]
 
 
+OWN_CONNECTION = """
+import asyncio
+import os
+
+from alembic import context
+from sqlalchemy import create_engine
+
+
+async def migrate():
+    engine = create_engine(os.environ["DATABASE_URL"])
+    with engine.connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+asyncio.run(migrate())
+"""
+
+
+def test_env_may_open_its_own_connection_in_an_event_loop(
+    empty_database: str, migrations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The env.py that `alembic init -t async` writes does that, and its URL contains the driver."""
+    (migrations.parent / "env.py").write_text(OWN_CONNECTION, encoding="utf-8")
+    monkeypatch.setenv("DATABASE_URL", empty_database.replace("postgresql://", "postgresql+psycopg://"))
+    write(migrations, "one", None, "op.execute('CREATE TABLE one ()')")
+    assert run() == {"from": None, "to": "one", "output": ""}
+    assert run() == {"from": "one", "to": "one", "output": ""}
+    assert tables(empty_database) == {"one"}
+
+
 @pytest.mark.usefixtures("migrations")
 @pytest.mark.parametrize(
     ("name", "revision", "error"),

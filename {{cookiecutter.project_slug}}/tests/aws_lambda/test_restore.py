@@ -103,6 +103,16 @@ def test_certificates_are_read_before_the_snapshot() -> None:
     assert run_python(code, SECRET_NAMES="API_KEY", **SNAPSHOT) == "1\n"
 
 
+def test_a_service_with_jobs_reads_the_certificates_before_the_snapshot() -> None:
+    code = (
+        "import sys, aws_lambda.jobs\n"
+        "sigv4 = sys.modules.get('aws_lambda.sigv4')\n"
+        "print(sigv4 and sigv4.tls_context.cache_info().currsize)\n"
+    )
+    assert run_python(code, **SNAPSHOT) == "1\n"
+    assert run_python(code) == "None\n"
+
+
 def test_import_error_is_explained_if_secrets_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restore, "USES_SNAPSHOT", True)
     monkeypatch.setenv("SECRET_NAMES", "API_KEY")

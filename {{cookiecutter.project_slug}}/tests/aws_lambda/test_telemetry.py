@@ -28,14 +28,14 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> TracerProvider:
     api.get_tracer_provider = lambda: provider
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", api)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", ModuleType("opentelemetry.sdk.trace"))
-    monkeypatch.setattr(telemetry, "_flushing", None)
+    monkeypatch.setattr(telemetry, "_flushing", [])
     return provider
 
 
 def test_spans_are_flushed_each_time(provider: TracerProvider) -> None:
     provider.collector_responds.set()
-    telemetry.flush_traces()
-    telemetry.flush_traces()
+    telemetry.flush_telemetry()
+    telemetry.flush_telemetry()
     assert provider.flushed == [500, 500]
 
 
@@ -45,12 +45,12 @@ def test_unreachable_collector_delays_only_one_request(
     monkeypatch.setattr(telemetry, "FLUSH_TIMEOUT_S", 0.05)
     started = time.monotonic()
     for _ in range(20):
-        telemetry.flush_traces()
+        telemetry.flush_telemetry()
     assert time.monotonic() - started < 20 * 0.05
     assert len(provider.flushed) == 1
     provider.collector_responds.set()
 
 
 def test_sdk_is_not_imported() -> None:
-    code = "import sys; from aws_lambda.telemetry import flush_traces; flush_traces(); print('opentelemetry' in sys.modules)"
+    code = "import sys; from aws_lambda.telemetry import flush_telemetry; flush_telemetry(); print('opentelemetry' in sys.modules)"
     assert run_python(code) == "False\n"

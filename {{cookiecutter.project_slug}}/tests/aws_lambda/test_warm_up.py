@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from aws_lambda.warm_up import WARM_UP_TYPE, warm_up
+from aws_lambda.cold_start import WARM_UP_TYPE
+from aws_lambda.warm_up import warm_up
 from tests.aws_lambda.application import create_app
 from tests.aws_lambda.conftest import Start
 from tests.helpers import create_client

@@ -21,6 +21,7 @@ from tests.deploy.lambda_emulation import LambdaEmulation
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
 from tests.deploy.provisioning import Provisioning
 {% endif %}
+from tests.deploy.queue_emulation import QueueEmulation
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 # moto imports the modules of a service at its first call. Threads that do so at the same time can raise _DeadlockError.
@@ -49,6 +50,7 @@ class AwsAccount:
     name: str  # of the function and of most other resources
     calls: list[str] = field(default_factory=list)
     functions: LambdaEmulation = field(default_factory=lambda: LambdaEmulation(healthy))
+    queues: QueueEmulation = field(default_factory=QueueEmulation)
 {% if cookiecutter.cold_starts == 'provisioned_concurrency' %}
     provisioning: Provisioning = field(default_factory=Provisioning)
 {% endif %}
@@ -114,6 +116,8 @@ def connect(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
         if self.meta.service_model.service_name == "application-autoscaling" or "ProvisionedConcurrency" in operation:
             return account.provisioning.answer(operation, params, moto)
 {% endif %}
+        if self.meta.service_model.service_name == "sqs":
+            return account.queues.call(operation, params, moto)
         if self.meta.service_model.service_name == "lambda":
             return account.functions.call(operation, params, moto)
         return moto()
@@ -124,8 +128,9 @@ def connect(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, **options: object) -> None: ...
 
         def send(self, request: Any) -> Any:
-            response = account.functions.respond(http_event("/" + request.url.split("/", 3)[3]))
-            return SimpleNamespace(status_code=response["statusCode"], content=response["body"].encode())
+            response = account.functions.respond(http_event("/" + request.url.split("/", 3)[3], "abc123.example.com"))
+            content = response["body"].encode()
+            return SimpleNamespace(status_code=response["statusCode"], headers={}, content=content)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     monkeypatch.setattr("deploy.public_url.URLLib3Session", PublicInternet)

@@ -29,7 +29,8 @@ def moto_account() -> Iterator[MockAWS]:
             clients[key] = create(session, name, **options)
         return clients[key]
 
-    with mock_aws() as account, pytest.MonkeyPatch.context() as patch:
+    keep_credentials: Any = {"core": {"mock_credentials": False}}  # those in conftest.py, which other tests expect
+    with mock_aws(config=keep_credentials) as account, pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.Session.create_client", create_client)
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield account

@@ -1,4 +1,4 @@
-"""The parts of Lambda's API that moto 5.2 does not emulate completely: settings, versions, permissions and Invoke."""
+"""The parts of Lambda's API that moto 5.2 does not emulate completely, such as settings, permissions and Invoke."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class LambdaEmulation:
         self._settings: dict[tuple[str, str], dict[str, Any]] = {}
         self._images: dict[tuple[str, str], str] = {}
         self._statements: dict[str, dict[str, Any]] = {}
+        self._mapped_functions: dict[str, str] = {}
         self._revision = 0
 
     def call(self, operation: str, params: dict[str, Any], moto: Call) -> Any:
@@ -66,6 +67,24 @@ class LambdaEmulation:
 
     def _GetFunctionConfiguration(self, params: dict[str, Any], moto: Call) -> Any:
         return self._complete(params["FunctionName"], moto())
+
+    def _ListVersionsByFunction(self, params: dict[str, Any], moto: Call) -> Any:
+        response = moto()
+        for configuration in response["Versions"]:
+            self._complete(params["FunctionName"], configuration)
+        return response
+
+    def _CreateEventSourceMapping(self, params: dict[str, Any], moto: Call) -> Any:
+        response = moto()
+        self._mapped_functions[response["UUID"]] = params["FunctionName"]
+        return response
+
+    def _ListEventSourceMappings(self, params: dict[str, Any], moto: Call) -> Any:
+        """Return the function as it was passed, where moto resolves its alias."""
+        response = moto()
+        for mapping in response["EventSourceMappings"]:
+            mapping["FunctionArn"] = self._mapped_functions[mapping["UUID"]]
+        return response
 
     def _complete(self, name: str, configuration: dict[str, Any]) -> dict[str, Any]:
         settings = copy.deepcopy(self._settings[name, configuration["Version"]])
@@ -111,7 +130,8 @@ class LambdaEmulation:
         return {"Policy": json.dumps({"Statement": [*self._statements.values()]})}
 
     def _Invoke(self, params: dict[str, Any], moto: Call) -> Any:
-        respond = self.functions.get(params["FunctionName"], self.respond)
+        name, _, _ = params["FunctionName"].partition(":")  # without the version
+        respond = self.functions.get(name, self.respond)
         try:
             return {"Payload": io.BytesIO(json.dumps(respond(json.loads(params["Payload"]))).encode())}
         except Exception as error:

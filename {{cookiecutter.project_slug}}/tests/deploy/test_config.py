@@ -31,6 +31,14 @@ def test_a_stage_overrides_the_keys_it_contains(tmp_path: Path) -> None:
     assert (dev.stage, dev.memory_mb, dev.environment) == ("dev", 256, {"LEFT": "1", "RIGHT": "2"})
 
 
+def test_a_stage_adds_to_the_tags_and_replaces_the_permissions(tmp_path: Path) -> None:
+    table = '[[{0}permissions]]\nactions = ["s3:{1}Object"]\nresources = ["*"]\n[{0}tags]\n{1} = "1"\n'
+    text = MINIMAL + table.format("", "Get") + table.format("stages.dev.", "Put")
+    dev = load_text(tmp_path, text, "dev")
+    assert [permission.actions for permission in dev.permissions] == [["s3:PutObject"]]
+    assert dev.tags == {"Get": "1", "Put": "1"}
+
+
 def test_all_previews_share_a_table(tmp_path: Path) -> None:
     text = MINIMAL + "[stages.pr]\nmemory_mb = 256\n[stages.pr-7]\nmemory_mb = 128\n"
     assert [load_text(tmp_path, text, stage).memory_mb for stage in ("pr-12", "pr-7", "prod")] == [256, 128, 512]
@@ -56,6 +64,19 @@ def test_all_previews_share_a_table(tmp_path: Path) -> None:
         (MINIMAL + "[throttling]\nburst = 0", "throttling.burst: must be greater than or equal to 1"),
         (MINIMAL + "[stages.dev.throttling]\nbrust = 1", "stages.dev.throttling.brust: unknown key"),
 {% endif %}
+        (MINIMAL + "ephemeral_storage_mb = 511", "ephemeral_storage_mb: must be greater than or equal to 512"),
+        (MINIMAL + 'permissions_boundary = "admin"', "permissions_boundary: must be the ARN of a managed policy"),
+        (MINIMAL + '[tags]\n"aws:team" = "x"', "tags.aws:team: must be 1 to 128 letters, digits, spaces and"),
+        (MINIMAL + '[tags]\nstage = "x"', "tags: stage is a tag of the deploy tool"),
+        (MINIMAL + '[[permissions]]\nactions = ["s3:GetObject"]', "permissions.0.resources: is missing"),
+        (MINIMAL + '[[permissions]]\nactions = ["*"]\nresources = ["*"]', "permissions.0.actions.0: must be a service"),
+        (MINIMAL + "[jobs]\ntimeout_s = 60", "jobs.module: is missing"),
+        (MINIMAL + '[jobs]\nmodule = "app/jobs.py"', "jobs.module: must be the name of a module, such as app.jobs"),
+        (MINIMAL + '[jobs]\nmodule = "app.class"', "jobs.module: must not contain a keyword of Python"),
+        (MINIMAL + '[jobs]\nmodule = "jobs"\nmax_concurrency = 1', "jobs.max_concurrency: must be greater"),
+        (MINIMAL + '[jobs]\nmodule = "jobs"\n[jobs.schedule.daily]', "jobs.schedule.daily.at: is missing"),
+        (MINIMAL + '[jobs]\nmodule = "jobs"\n[jobs.schedule.daily]\nat = "daily"', "daily.at: must be a schedule"),
+        (MINIMAL + '[jobs]\nmodule = "jobs"\n[jobs.schedule.a-b]\nat = "rate(1 day)"', "a-b: must be the name of a"),
         (MINIMAL + 'secrets = ["api-key"]', "secrets.0: must be 1 to 64 capital letters, digits and underscores"),
         (MINIMAL + 'secrets = ["A", "A"]', "secrets: a name is listed twice"),
         (MINIMAL + "[environment]\nA_NUMBER = 1", "environment.A_NUMBER: must be text; it is 1"),
@@ -66,6 +87,8 @@ def test_all_previews_share_a_table(tmp_path: Path) -> None:
         (MINIMAL + "[stages.Dev]\nmemory_mb = 256", "'Dev' is not a valid stage name"),
         (MINIMAL + "stages = 1", "stages must be tables"),
         ('name = "my-api"', "region: is missing"),
+        ('name = "my-api"\nregion = "cn-north-1"', "region: must be a Region of the partition aws, such as us-east-1"),
+        ('name = "my-api"\nregion = "us-gov-west-1"', "region: must be a Region of the partition aws"),
         ('name = "My API"\nregion = "us-east-1"', "name: must be 3 to 40 lower-case letters"),
     ],
 )

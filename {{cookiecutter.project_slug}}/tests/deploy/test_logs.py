@@ -1,6 +1,9 @@
 """Log records of the service and of Lambda become readable lines."""
 
 import json
+from typing import Any
+
+import pytest
 
 from deploy.logs import format_record
 
@@ -44,3 +47,30 @@ def test_records_become_readable_lines() -> None:
     printed = format_record("printed\n")
     assert printed
     assert (printed.text, printed.is_error) == ("printed", False)
+
+
+@pytest.mark.parametrize(
+    ("record", "text", "is_error"),
+    [
+        ({"message": "paid", "order_id": 7, "user": "ada b"}, 'INFO  paid order_id=7 user="ada b"', False),
+        (
+            {"event": "failed", "level": "error", "order_id": 7, "exception": "Traceback:\nKeyError: 'id'"},
+            "ERROR failed order_id=7\n    Traceback:\n    KeyError: 'id'",
+            True,
+        ),
+        ({"msg": "stopped", "severity": "err"}, "ERR   stopped", True),
+        ({"ok": True}, '{"ok": true}', False),
+        ({"text": "lost", "record": {"level": {"name": "ERROR"}}}, None, True),
+    ],
+)
+def test_records_of_other_logging_libraries_keep_their_content(
+    record: dict[str, Any], text: str | None, is_error: bool
+) -> None:
+    message = json.dumps(record)
+    line = format_record(message)
+    assert line
+    assert (line.text.strip(), line.is_error) == (text or message, is_error)
+
+
+def test_a_record_that_only_resembles_one_of_lambda_is_no_error_of_this_tool() -> None:
+    assert format_record('{"type": "platform.report", "record": "text"}') is None

@@ -1,16 +1,19 @@
 """Keep the AWS account and the environment variables of this machine away from the tests."""
 
 import os
-{% if cookiecutter.migrations == 'alembic' %}
 from collections.abc import Iterator
 
 import pytest
 
+from aws_lambda.jobs import QueuedJob, record_jobs
+{% if cookiecutter.migrations == 'alembic' %}
 from tests.postgres import NO_DATABASE, new_database, server
 {% endif %}
 
+VARIABLES = ("DOCS", "FAST_IMPORT", "JOBS_MODULE", "JOBS_QUEUE_URL", "STAGE")
+
 for name in list(os.environ):
-    if name.startswith(("AWS_", "SECRET")) or name in ("STAGE", "DOCS", "FAST_IMPORT"):
+    if name.startswith(("AWS_", "SECRET")) or name in VARIABLES:
         del os.environ[name]
 # If your settings require a variable or a secret, add a value for the tests here.
 os.environ.update(
@@ -24,6 +27,15 @@ os.environ.update(
 )
 {% if cookiecutter.migrations == 'alembic' %}
 os.environ.setdefault("DATABASE_URL", NO_DATABASE)
+{% endif %}
+
+
+@pytest.fixture(autouse=True)
+def queued_jobs() -> Iterator[list[QueuedJob]]:
+    """Collect the jobs that a test queues, instead of running them in the background."""
+    with record_jobs() as jobs:
+        yield jobs
+{% if cookiecutter.migrations == 'alembic' %}
 
 
 @pytest.fixture(scope="session")
