@@ -11,7 +11,7 @@ from scripts.projects import PROMPTS, TEMPLATE, Answers, Project, generate_proje
 
 
 class ScriptError(Exception):
-    """An error that a program prints as one line."""
+    """An error that a program prints: one line that says what happened and, if that helps, one that says what to do."""
 
 
 def say(line: str = "") -> None:

@@ -22,11 +22,13 @@ from embedded_aws.containers.task_root import build_task_root
 from embedded_aws.ecr.docker_registry import EngineMissing
 from scripts.cached_venv import CACHE
 from scripts.command_line import ScriptError, handle_sigterm_like_ctrl_c, parse_answers, say, temporary_project
-from scripts.demo_steps import curl, database_of, deploy, deployed_url, has_database, read_setting
+from scripts.demo_steps import curl, deploy, deployed_url, has_database, read_settings, secrets_of
 from scripts.projects import Answers, InvalidAnswers
 from scripts.second_release import give_items_a_price
 
 PROGRAM = "demo"
+PROJECT_FILES = ("deploy.toml", "deploy.sh", "Dockerfile", "requirements-deploy.txt")
+PROJECT_HINT = "Specify the folder of a generated project, for example PROJECT=../my-api."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +45,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run = run_with_engine if args.engine == "docker" else run_without_engine
         run(parse_answers(args.answers), args.project, serve=args.serve)
-    except (ScriptError, InvalidAnswers, DockerfileError, EngineMissing) as error:
+    except EngineMissing as error:
+        print(f"{PROGRAM}: {error}\nStart Docker, or omit ENGINE: the demo needs no container engine.", file=sys.stderr)
+        return 1
+    except (ScriptError, InvalidAnswers, DockerfileError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -56,18 +61,19 @@ def run_without_engine(answers: Answers, existing: Path | None, *, serve: bool) 
     """Run the demo without containers: the files of the image run as processes of this machine."""
     start = time.monotonic()
     python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    with open_project(answers, existing) as project, EmbeddedAws() as aws, database_of(project, aws):
+    with open_project(answers, existing) as project, EmbeddedAws() as aws, secrets_of(project, aws):
 
         def release() -> None:
             say()
             say(f"Preparing the files of the image as its Dockerfile describes, for this machine's {python}:")
             task_root = build_task_root(project, CACHE, lambda line: say(f"  {line}"))
+            settings = read_settings(project)
             image = aws.push_image(
                 "built-elsewhere",
                 task_root.path,
                 command=task_root.command,
-                architecture=read_setting(project, "architecture"),
-                region=read_setting(project, "region"),
+                architecture=settings.get("architecture", "arm64"),
+                region=settings.get("region"),
             )
             deploy(project, aws, ["--image", image])
 
@@ -88,7 +94,7 @@ def run_with_engine(answers: Answers, existing: Path | None, *, serve: bool) -> 
     if not existing and "architecture" not in answers:
         say(f"The container engine runs {architecture} without emulation, so the project is generated for it.")
         answers = {**answers, "architecture": architecture}
-    with open_project(answers, existing) as project, docker_aws() as aws, database_of(project, aws):
+    with open_project(answers, existing) as project, docker_aws() as aws, secrets_of(project, aws):
 
         def release() -> None:
             deploy(project, aws, [])
@@ -106,14 +112,23 @@ def run_with_engine(answers: Answers, existing: Path | None, *, serve: bool) -> 
 
 @contextmanager
 def open_project(answers: Answers, existing: Path | None) -> Iterator[Path]:
-    """Yield the folder of the existing project, or of a temporary project with these answers."""
+    """Yield the folder of the existing project, or of a temporary project with these answers.
+
+    Raise ScriptError if the folder is not a generated project, or if there are both a project and answers.
+    """
     if not existing:
         with temporary_project(answers) as project:
             yield project.path
-    elif (existing / "deploy.toml").exists():
-        yield existing.resolve()
-    else:
-        raise ScriptError(f"{existing} is not a project of this template: it has no deploy.toml.")
+        return
+    if answers:
+        words = ", ".join(f"{name}={answer}" for name, answer in answers.items())
+        problem = f"{words} applies to a new project, but {existing} is an existing one."
+        raise ScriptError(f"{problem}\nOmit one of them. docs/change-an-answer.md describes how to change an answer.")
+    if not existing.is_dir():
+        raise ScriptError(f"The folder {existing} does not exist.\n{PROJECT_HINT}")
+    if missing := [name for name in PROJECT_FILES if not (existing / name).is_file()]:
+        raise ScriptError(f"{existing} is not a project of this template: it has no {missing[0]}.\n{PROJECT_HINT}")
+    yield existing.resolve()
 
 
 def deploy_and_call(project: Path, aws: EmbeddedAws, release: Callable[[], None], *, second_release: bool) -> None:
@@ -123,7 +138,7 @@ def deploy_and_call(project: Path, aws: EmbeddedAws, release: Callable[[], None]
     """
     release()
     url = deployed_url(project, aws)
-    curl(url)
+    curl(url.rstrip("/") + read_settings(project).get("check_path", "/"))
     if second_release and has_database(project):
         curl(f"{url}items", {"name": "screw", "quantity": 3})
         say()

@@ -9,7 +9,7 @@ import sys
 import tomllib
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from embedded_aws import EmbeddedAws
 from scripts.cached_venv import cached_venv
 from scripts.command_line import ScriptError, say
 from scripts.database import postgres
+from scripts.local_secrets import find_secrets
+
+DATABASE_URL = "DATABASE_URL"
 
 
-def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: str = "") -> None:
-    """Run ./deploy.sh with `typed` as its standard input. Raise ScriptError if it fails."""
+def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: str | None = "") -> None:
+    """Run ./deploy.sh with `typed`, or with the terminal, as its standard input. Raise ScriptError if it fails."""
     say()
     pipe = f'printf %s "${arguments[-1]}" | ' if typed else ""
     say(f"$ cd {project.name} && {pipe}{shlex.join(['./deploy.sh', *arguments])}")
@@ -58,27 +61,38 @@ def curl(url: str, item: dict[str, object] | None = None) -> None:
 
 def has_database(project: Path) -> bool:
     """Return True if the service of the project needs a database."""
-    return (project / "alembic.ini").exists()
+    return (project / "alembic.ini").exists() and DATABASE_URL in read_settings(project).get("secrets", [])
 
 
 @contextmanager
-def database_of(project: Path, aws: EmbeddedAws) -> Iterator[None]:
-    """Start a database and set the secret DATABASE_URL, if the service needs one. Stop the database afterwards."""
-    if not has_database(project):
-        yield
-        return
-    with postgres() as url:
-        say()
-        say("A real PostgreSQL runs on this machine until the demo ends. Its URL is a secret of the service:")
-        say(f"$ DATABASE_URL={shlex.quote(url)}")
-        deploy(project, aws, ["secret", "set", "DATABASE_URL"], typed=url)
+def secrets_of(project: Path, aws: EmbeddedAws) -> Iterator[None]:
+    """Set the secrets that the service needs. Start a database if DATABASE_URL is one, and stop it afterwards."""
+    names = [
+        name for name in read_settings(project).get("secrets", []) if name != DATABASE_URL or not has_database(project)
+    ]
+    values = find_secrets(project, names)
+    with ExitStack() as stack:
+        if has_database(project):
+            values[DATABASE_URL] = url = stack.enter_context(postgres())
+            say()
+            say("A real PostgreSQL runs on this machine until the demo ends. Its URL is a secret of the service:")
+            say(f"$ {DATABASE_URL}={shlex.quote(url)}")
+        for name, value in values.items():
+            deploy(project, aws, ["secret", "set", name], typed=value)
         yield
 
 
-def read_setting(project: Path, name: str) -> Any:
-    """Return a setting of deploy.toml."""
-    with open(project / "deploy.toml", "rb") as file:
-        return tomllib.load(file)[name]
+def read_settings(project: Path) -> dict[str, Any]:
+    """Return the settings of deploy.toml for the stage prod. Raise ScriptError if the file is not valid TOML."""
+    try:
+        settings = tomllib.loads((project / "deploy.toml").read_text("utf-8-sig"))
+    except ValueError as error:
+        raise ScriptError(
+            f"{project / 'deploy.toml'} is not valid: {error}\nCorrect it, and run this again."
+        ) from error
+    stages = settings.get("stages")
+    prod = stages.get("prod") if isinstance(stages, dict) else None
+    return {**settings, **(prod if isinstance(prod, dict) else {})}
 
 
 def environment(aws: EmbeddedAws) -> dict[str, str]:

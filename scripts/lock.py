@@ -15,9 +15,11 @@ from pathlib import Path
 
 from scripts.projects import CHOICES, MANIFEST, PROJECT_TEMPLATE, TEMPLATE, generate_project, share_venv
 
-FILES = ("requirements.txt", "requirements-deploy.txt", "requirements-dev.txt")
+FILES = ("requirements.txt", "requirements-build.txt", "requirements-deploy.txt", "requirements-dev.txt")
 COMPILE = ["uv", "pip", "compile", "--universal", "--generate-hashes", "--no-annotate", "--upgrade", "--quiet"]
 PEERS = TEMPLATE / "benchmarks/peers"
+CONFORMANCE = TEMPLATE / "scripts/conformance"
+OLDEST = "oldest"  # the folder that requires the oldest supported versions instead of the same as everything else
 WITHOUT_DEPENDENCIES = {"chalice"}  # `chalice package` does not include Chalice's own dependencies
 HEADER = {"UV_CUSTOM_COMPILE_COMMAND": "make lock"}  # the command that uv writes into the locked files
 EXTRA_INDEXES = ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL")
@@ -41,13 +43,13 @@ def main() -> None:
         for file in FILES:
             texts = {condition: (project / file).read_text("utf-8") for condition, project in projects.items()}
             write(PROJECT_TEMPLATE / file, merge(texts))
-        for source in sorted(PEERS.glob("*/requirements.in")):
-            peer = source.parent.name
-            say(f"Locking the dependencies of {peer} for the benchmark...")
-            locked = Path(scratch, f"{peer}.txt")
-            options = ["--python-version=3.11", *(["--no-deps"] if peer in WITHOUT_DEPENDENCIES else [])]
+        for source in sorted([*CONFORMANCE.rglob("requirements.in"), *PEERS.glob("*/requirements.in")]):
+            name = source.parent.name
+            say(f"Locking the dependencies of {source.relative_to(TEMPLATE).parent}...")
+            locked = Path(scratch, f"{name}.txt")
+            options = ["--python-version=3.11", *(["--no-deps"] if name in WITHOUT_DEPENDENCIES else [])]
             command = [*COMPILE, *options, str(source), "--output-file", str(locked)]
-            run(command, TEMPLATE, UV_CONSTRAINT=str(everything))
+            run(command, TEMPLATE, UV_CONSTRAINT="" if name == OLDEST else str(everything))
             write(source.with_suffix(".txt"), locked.read_text("utf-8"))
 
 

@@ -25,6 +25,8 @@ from packaging.requirements import Requirement
 TEMPLATE = Path(__file__).resolve().parents[1]
 PROJECT_TEMPLATE = TEMPLATE / "{{cookiecutter.project_slug}}"
 PROMPTS: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+# The base images of AWS, until when they and the Python versions are supported, and the sources of this information.
+PYTHON_VERSIONS: dict[str, dict[str, Any]] = PROMPTS["_python_versions"]
 MANIFEST: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
     (PROJECT_TEMPLATE / "options.toml").read_text("utf-8")
 )
@@ -128,13 +130,19 @@ def project_files(path: Path) -> tuple[str, ...]:
     return tuple(sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()))
 
 
-def run_cookiecutter(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command cookiecutter on the template, with `folder` for its output and `typed` as its standard input."""
+def run_cookiecutter(
+    folder: Path, *arguments: str, typed: str = "", configuration: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command cookiecutter on the template, with `folder` for its output and `typed` as its standard input.
+
+    `configuration` is the configuration file of the user.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     env = project_environment(folder)
+    settings = ["--config-file", str(configuration)] if configuration else ["--default-config"]
     env["TMPDIR"] = env["HOME"]  # cookiecutter does not delete the temporary files of hooks
     return subprocess.run(
-        [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--default-config", "-o", str(folder), *arguments],
+        [sys.executable, "-m", "cookiecutter", str(TEMPLATE), *settings, "-o", str(folder), *arguments],
         cwd=folder,
         env=env,
         input=typed,

@@ -16,6 +16,8 @@ TEMPLATE = Path(__file__).resolve().parents[1]
 PICTURE = TEMPLATE / "docs/transcript.svg"
 COLUMNS = 106
 COMMAND = "make demo ENGINE=docker"
+# The picture leaves out this note: where AWS's base image cannot be pulled, it is emulated, as the README explains.
+HIDDEN_LINE_START = "      The base image may be outdated: "
 FIRST_LINE = "$ cd my-api"  # the lines before it are not part of a deploy
 VARYING = re.compile(  # text that differs between two runs
     r"sha256:[0-9a-f]+|(?<=127\.0\.0\.1:)\d+|[\d.]+(?=s\b)|[\d,]+(?= ms)|\d+(?= of 512 MB)|(?<=Python )[\d.]+ on \w+"
@@ -46,7 +48,7 @@ def main() -> None:
 def visible_lines(output: str) -> list[str]:
     """Return the lines of the demo's output that the picture shows. Long lines are shortened."""
     _, first, rest = output.partition(FIRST_LINE)
-    lines = (first + rest).strip().splitlines()
+    lines = [line for line in (first + rest).strip().splitlines() if not line.startswith(HIDDEN_LINE_START)]
     return [line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in lines]
 
 
