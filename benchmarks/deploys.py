@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.subjects import say
+from benchmarks.common import say
 from embedded_aws import Call, Delays, EmbeddedAws
 from scripts.project_changes import write_handler
 from scripts.projects import Project, generate_project, project_environment, share_venv

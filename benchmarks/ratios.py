@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, fields
 
 from benchmarks.runtime import Measurement
 
-Rounds = Sequence[Mapping[str, Measurement]]  # by the name of the subject
+Key = tuple[str, str]  # the name of a subject, and the version of Python
+Rounds = Sequence[Mapping[Key, Measurement]]
+NAMES = (*(field.name for field in fields(Measurement)), "cold_ms")
 
 
 @dataclass(frozen=True)
@@ -24,25 +26,14 @@ class Spread:
         return cls(median, low, high)
 
 
-def absolute(rounds: Rounds, subject: str) -> dict[str, Spread]:
+def absolute(rounds: Rounds, subject: Key) -> dict[str, Spread]:
     """Return the spread of each measurement of the subject."""
-    return {
-        field.name: Spread.of([getattr(measurements[subject], field.name) for measurements in rounds])
-        for field in fields(Measurement)
-    }
+    return {name: Spread.of([getattr(measurements[subject], name) for measurements in rounds]) for name in NAMES}
 
 
-def relative(rounds: Rounds, subject: str, base: str) -> dict[str, Spread]:
-    """Return the spread of each measurement relative to the base. `cold` is INIT and the first response together."""
-    spreads = {}
-    for name in [field.name for field in fields(Measurement)]:
-        spreads[name] = Spread.of([getattr(m[subject], name) / getattr(m[base], name) for m in rounds])
-    spreads["cold"] = Spread.of([_cold_ms(m[subject]) / _cold_ms(m[base]) for m in rounds])
-    return spreads
-
-
-def _cold_ms(measurement: Measurement) -> float:
-    return measurement.init_ms + measurement.first_ms
+def relative(rounds: Rounds, subject: Key, base: Key) -> dict[str, Spread]:
+    """Return the spread of each measurement relative to the base."""
+    return {name: Spread.of([getattr(m[subject], name) / getattr(m[base], name) for m in rounds]) for name in NAMES}
 
 
 def as_data(spreads: Mapping[str, Spread]) -> dict[str, dict[str, float]]:

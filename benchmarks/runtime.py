@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from benchmarks.pythons import Python
 from benchmarks.subjects import Subject
 from embedded_aws.ecr.images import Image
 from embedded_aws.lambda_.launcher import ProcessGroup, ProcessLauncher
@@ -46,13 +48,18 @@ class Measurement:
     """
 
     init_ms: float
-    init_cpu_ms: float
     first_ms: float
+    cold_cpu_ms: float  # in INIT and the first request
     warm_p50_ms: float
     warm_p99_ms: float
     warm_cpu_ms: float
     peak_mb: float
     read_mb: float  # during INIT: read calls and pages of mapped files
+
+    @property
+    def cold_ms(self) -> float:
+        """Return the time of INIT and of the first request together."""
+        return self.init_ms + self.first_ms
 
 
 class SubjectError(Exception):
@@ -116,21 +123,27 @@ class WebServer:
 
 
 class Environments(ProcessLauncher):
-    """Start and measure one environment at a time."""
+    """Start and measure one environment at a time, on one version of Python."""
+
+    def __init__(self, python: Python) -> None:
+        super().__init__(python.command, python.runtime_dir)
+        self._variables = {**VARIABLES, "AWS_EXECUTION_ENV": f"AWS_Lambda_python{python.version}"}
 
     def measure(self, subject: Subject, requests: int) -> Measurement:
         """Start the subject, send one first request and a number of warm ones, and return the measurement."""
-        with self._run(subject) as (process, runtime, started):
-            init_ms = (time.perf_counter() - started) * 1000
-            init_cpu_ms, read_mb = cpu_ms(process.pid), _read_mb(process.pid)
-            first_ms = _time_request(runtime, subject)
-            before_ms = cpu_ms(process.pid)
-            warm_ms = [_time_request(runtime, subject) for _ in range(requests)]
-            warm_cpu_ms = (cpu_ms(process.pid) - before_ms) / requests
+        with self._run(subject) as environment:
+            pid = environment.process.pid
+            read_mb = _read_mb(pid)
+            first_ms = environment.time_request()
+            cold_cpu_ms = cpu_ms(pid)
+            warm_ms = [environment.time_request() for _ in range(requests)]
+            warm_cpu_ms = (cpu_ms(pid) - cold_cpu_ms) / requests
             p99_ms = statistics.quantiles(warm_ms, n=100, method="inclusive")[98]
-            peak_mb = _kilobytes(process.pid, "status", "VmHWM") / 1024
+            peak_mb = _kilobytes(pid, "status", "VmHWM") / 1024
             p50_ms = statistics.median(warm_ms)
-            return Measurement(init_ms, init_cpu_ms, first_ms, p50_ms, p99_ms, warm_cpu_ms, peak_mb, read_mb)
+            return Measurement(
+                environment.init_ms, first_ms, cold_cpu_ms, p50_ms, p99_ms, warm_cpu_ms, peak_mb, read_mb
+            )
 
     def opened_files(self, subject: Subject) -> set[str]:
         """Return the names of the files that INIT opens."""
@@ -140,10 +153,17 @@ class Environments(ProcessLauncher):
                 names.seek(0)
                 return set(names.read().split("\n")) - {""}
 
+    def time_imports(self, subject: Subject) -> tuple[float, str]:
+        """Run INIT and one request. Return their time in ms, and the output of Python's option `-X importtime`."""
+        with self._run(subject, ["-X", "importtime"]) as environment:
+            total_ms = environment.init_ms + environment.time_request()
+            environment.output.seek(0)
+            return total_ms, environment.output.read().decode(errors="replace")
+
     @contextmanager
     def _run(
         self, subject: Subject, prefix: list[str] | None = None, descriptors: tuple[int, ...] = ()
-    ) -> Iterator[tuple[ProcessGroup, RuntimeClient | WebServer, float]]:
+    ) -> Iterator["_Environment"]:
         os.sched_setaffinity(0, LAMBDA)  # threads and processes inherit the core of the thread that starts them
         runtime = WebServer() if subject.is_web_server else RuntimeClient()
         with tempfile.TemporaryFile() as output:
@@ -152,15 +172,16 @@ class Environments(ProcessLauncher):
             os.sched_setaffinity(0, FUNCTION)
             started = time.perf_counter()
             process = self._start(
-                program, image, {**VARIABLES, **subject.environ}, runtime.address, output, descriptors
+                program, image, {**self._variables, **subject.environ}, runtime.address, output, descriptors
             )
             os.sched_setaffinity(0, LAMBDA)
             try:
                 runtime.wait_until_ready(process)
-                yield process, runtime, started
+                yield _Environment(process, runtime, subject.event, (time.perf_counter() - started) * 1000, output)
             except (OSError, SubjectError) as error:
                 output.seek(0)
-                raise SubjectError(f"{subject.name}: {error}\n{output.read()[-2000:].decode()}") from error
+                name = f"{subject.name} on Python {subject.python.version}"
+                raise SubjectError(f"{name}: {error}\n{output.read()[-2000:].decode()}") from error
             finally:
                 process.kill()
                 process.wait()
@@ -168,15 +189,25 @@ class Environments(ProcessLauncher):
                 os.sched_setaffinity(0, CORES)
 
 
-def _time_request(runtime: RuntimeClient | WebServer, subject: Subject) -> float:
-    event = subject.event
-    started = time.perf_counter()
-    payload = runtime.invoke(event)
-    ms = (time.perf_counter() - started) * 1000
-    response = json.loads(payload)
-    if response.get("statusCode") != 200 or json.loads(response["body"]) != {"ok": True}:
-        raise SubjectError(f'the response is {payload!r} instead of {{"ok": true}}')
-    return ms
+@dataclass(frozen=True)
+class _Environment:
+    """An environment after INIT. `output` is the file that its process writes to."""
+
+    process: ProcessGroup
+    runtime: RuntimeClient | WebServer
+    event: bytes
+    init_ms: float
+    output: IO[bytes]
+
+    def time_request(self) -> float:
+        """Send the event and return the time until the response. Raise SubjectError if it is not the expected one."""
+        started = time.perf_counter()
+        payload = self.runtime.invoke(self.event)
+        ms = (time.perf_counter() - started) * 1000
+        response = json.loads(payload)
+        if response.get("statusCode") != 200 or json.loads(response["body"]) != {"ok": True}:
+            raise SubjectError(f'the response is {payload!r} instead of {{"ok": true}}')
+        return ms
 
 
 def cpu_ms(pid: int) -> float:
