@@ -21,6 +21,7 @@ LONGEST = (
     "test_every_combination",
     "test_injection",
     "test_change_answer",
+    "test_recipe_move_in",
     "test_connections",
 )
 

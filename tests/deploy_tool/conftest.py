@@ -11,6 +11,7 @@ import pytest
 from embedded_aws import EmbeddedAws, ManualClock
 from tests.support.bake import Bake
 from tests.support.deployed_stage import DeployedStage
+from tests.support.fake_docker import FakeDocker
 
 
 @pytest.fixture
@@ -21,3 +22,11 @@ def stage(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
     (project.path / "deploy.toml").write_text('name = "my-api"\nregion = "us-east-1"\n', "utf-8")
     with EmbeddedAws(clock=ManualClock()) as aws:
         yield DeployedStage(aws, project, tmp_path / "images")
+
+
+@pytest.fixture
+def docker(stage: DeployedStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
+    """Replace the container engine of the stage by one that records its commands."""
+    docker = FakeDocker(stage.aws, tmp_path / "built")
+    docker.install(monkeypatch)
+    return docker

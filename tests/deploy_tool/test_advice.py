@@ -2,22 +2,22 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NoReturn
 
 import botocore.exceptions
 import botocore.parsers
 import pytest
 import urllib3.exceptions
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from embedded_aws import Call
 from embedded_aws.errors import AwsError
+from embedded_aws.faults import Kind
 from tests.support.deployed_stage import NAME, DeployedStage
+from tests.support.fake_docker import install_docker
 
-KMS = (
-    "Lambda was unable to configure access to your environment variables because the KMS key is invalid for "
-    "CreateGrant. KMS Exception: InvalidArnException KMS Message: ARN does not refer to a valid principal"
-)
 SCP = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: lambda:CreateFunction with an explicit "
     "deny in a service control policy"
@@ -64,6 +64,49 @@ def test_the_advice_matches_the_cause(stage: DeployedStage, error: AwsError, mes
     assert run.err.splitlines()[1:] == [hint]
 
 
+def test_expired_credentials_in_the_middle_of_a_deploy_lead_to_a_new_sign_in(stage: DeployedStage) -> None:
+    assert stage.release("old").code == 0
+    stage.aws.fail("lambda:PublishVersion", "expired", times=None)
+    run = stage.release("new")
+    assert run.code == 1
+    assert run.err == (
+        "Your AWS credentials have expired: The security token included in the request is expired\n"
+        "Sign in again, then run the same command. It continues where this one stopped.\n"
+    )
+    stage.aws.clear_faults()
+    assert stage.release("new").code == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        ("iam:GetRole", "page_200_before"),
+        ("iam:GetRole", "empty_after"),
+        ("lambda:GetAlias", "page_403_before"),
+        ("lambda:GetAlias", "cut_off"),
+        ("lambda:InvokeFunction", "page_200_after"),
+    ],
+)
+def test_a_response_that_aws_did_not_send_is_not_taken_for_a_missing_resource(
+    stage: DeployedStage, action: str, kind: Kind
+) -> None:
+    assert stage.release("old").code == 0
+    stage.aws.fail(action, kind)
+    run = stage.release("new")
+    assert run.code == 1
+    assert stage.get() == "old"
+    message, hint = run.err.splitlines()
+    assert message.startswith("A response is incomplete, or AWS did not send it: ")
+    assert hint.startswith("Sign in to the network, and check the proxy")
+
+
+def test_a_repeated_move_of_the_alias_is_not_blamed_on_another_deploy(stage: DeployedStage) -> None:
+    assert stage.release("old").code == 0
+    stage.aws.fail("lambda:UpdateAlias", "reset_after")
+    assert stage.release("new").code == 0
+    assert stage.get() == "new"
+
+
 def test_a_call_that_was_repeated_after_a_lost_response_is_not_blamed_on_another_deploy(stage: DeployedStage) -> None:
     stage.aws.fail("iam:CreateRole", "reset_after")
     run = stage.release("old")
@@ -72,13 +115,6 @@ def test_a_call_that_was_repeated_after_a_lost_response_is_not_blamed_on_another
     assert message.startswith("CreateRole was repeated, because no response arrived, and failed with EntityAlready")
     assert hint == "The first call probably succeeded. Run the same command again to continue."
     assert stage.release("old").code == 0
-
-
-def test_a_deploy_waits_until_kms_knows_a_new_role(stage: DeployedStage) -> None:
-    """aws/chalice#1069"""
-    stage.aws.hook(reject("CreateFunction", AwsError("InvalidParameterValueException", KMS, 400), times=5))
-    assert stage.release("old").code == 0
-    assert stage.calls.count("CreateFunction") == 6
 
 
 def test_a_throttled_smoke_test_is_repeated(stage: DeployedStage) -> None:
@@ -97,8 +133,7 @@ def test_a_smoke_test_that_stays_throttled_fails_the_release(stage: DeployedStag
 
 
 def test_an_account_that_forbids_public_functions_gets_no_url(stage: DeployedStage) -> None:
-    error = AwsError("PublicPolicyException", "The resource policy grants public access.", 400)
-    stage.aws.hook(reject("AddPermission", error, times=1))
+    stage.aws.lambda_state().blocks_public_access = True
     run = stage.release("old")
     assert run.code == 1
     assert run.err == (
@@ -110,42 +145,111 @@ def test_an_account_that_forbids_public_functions_gets_no_url(stage: DeployedSta
     assert stage.release("old").code == 0
 
 
-UNEXPECTED = [
-    botocore.parsers.ResponseParserError("Unable to parse response, invalid XML received:\nb'<html>'"),
+# One of each family: botocore, urllib3, the file system, and mistakes in the deploy tool itself.
+FAMILIES: list[Exception] = [
+    ClientError({"Error": {"Code": "ValidationException", "Message": "not\nvalid"}}, "Operation"),
     botocore.exceptions.EndpointConnectionError(endpoint_url="https://lambda.us-east-1.amazonaws.com"),
     botocore.exceptions.LoginRefreshRequired(),
+    botocore.parsers.ResponseParserError("Unable to parse response, invalid XML received:\nb'<html>'"),
     urllib3.exceptions.ProtocolError("Connection broken: IncompleteRead"),
     PermissionError(13, "Permission denied", "app/private.key"),
     KeyError("Configuration"),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
 ]
+OTHERS: list[Exception] = [
+    ClientError({"Error": {"Code": "503", "Message": "Service Unavailable"}}, "Operation"),
+    ClientError({"Error": {}}, "Operation"),
+    botocore.exceptions.ResponseStreamingError(error="Connection broken"),
+    botocore.exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    botocore.exceptions.CredentialRetrievalError(provider="custom-process", error_msg="exit\ncode 1"),
+    OSError(28, "No space left on device"),
+    OSError("an error without a number"),
+    RuntimeError("several\n\nlines"),
+    AssertionError(),
+]
+COMMANDS = [
+    "plan",
+    "plan --json",
+    "status",
+    "status --url",
+    "rollback 1",
+    "logs",
+    "doctor",
+    "cost",
+    "github mona/api",
+    "secret set API_KEY",
+    "secret list",
+    "secret remove API_KEY",
+    "destroy --yes",
+]
 
 
-@pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
-def test_no_exception_is_printed_as_a_traceback(
+def test_an_expired_sign_in_of_aws_login_says_how_to_sign_in(
+    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise botocore.exceptions.LoginRefreshRequired
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", fail)
+    run = stage.deploy("plan")
+    assert run.code == 1
+    first, second = run.err.splitlines()
+    assert first.startswith("Your AWS sign-in has expired: Your session has expired")
+    assert second == "Run: aws login"
+
+
+@pytest.mark.parametrize("error", FAMILIES, ids=lambda error: type(error).__name__)
+def test_no_exception_of_a_deploy_is_printed_as_a_traceback(
     stage: DeployedStage, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    assert fail_at_each_call(stage, monkeypatch, ["--image", stage.images["old"]], [error]) > 20
+    assert stage.aws.client("lambda").get_function(FunctionName=NAME)["Configuration"]["State"] == "Active"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_exception_of_another_command_is_printed_as_a_traceback(
+    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    install_docker(tmp_path, monkeypatch)
+    for body in ("old", "new"):
+        assert stage.release(body).code == 0
+    assert stage.deploy("secret", "set", "API_KEY", typed="value").code == 0
+    assert fail_at_each_call(stage, monkeypatch, command.split(), FAMILIES + OTHERS) > 0
+
+
+def fail_at_each_call(
+    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch, command: list[str], errors: list[Exception]
+) -> int:
+    """Run a command again and again, and raise one of the errors at another call each time. Return the number of calls.
+
+    Raise AssertionError unless each error is printed as two lines.
+    """
     call = BaseClient._make_api_call  # type: ignore[attr-defined]
-    numbers = count(1)
-    failing = 0
+    number = 0
 
     def fail(client: BaseClient, operation: str, parameters: object) -> object:
-        if next(numbers) == failing:
-            raise error
+        nonlocal number
+        number += 1
+        if number == failing:
+            raise errors[failing % len(errors)]
         return call(client, operation, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", fail)
-    while True:  # fail at each call in turn, until a deploy needs fewer calls
-        numbers, failing = count(1), failing + 1
-        run = stage.release("old")
-        if run.code == 0:
+    for failing in count(1):
+        number = 0
+        run = stage.deploy(*command, typed="value")
+        if number < failing:  # it needs fewer calls
+            assert run.code == 0, run
             break
-        assert run.code == 1
-        assert "Traceback" not in run.err
-        assert 2 <= len(run.err.splitlines()) <= 4, run.err
-    assert failing > 20
+        assert run.code in (0, 1), run
+        assert "Traceback" not in run.out + run.err
+        if command == ["doctor"]:
+            assert "PROBLEM" in run.out
+            assert run.err == ""
+        elif run.code:
+            assert len([line for line in run.err.splitlines() if not line.startswith("    ")]) == 2, run.err
     monkeypatch.undo()
-    assert stage.aws.client("lambda").get_function(FunctionName=NAME)["Configuration"]["State"] == "Active"
+    return failing - 1
 
 
 def test_debug_prints_the_traceback(stage: DeployedStage, monkeypatch: pytest.MonkeyPatch) -> None:

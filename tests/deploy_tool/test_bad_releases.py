@@ -64,6 +64,23 @@ def run_in_health_route(line: str) -> Change:
     return replace("app/routers/health.py", HEALTH, f"    {line}\n{HEALTH}")
 
 
+UPLOAD = """
+from fastapi import UploadFile
+
+@app.post("/upload")
+async def upload(file: UploadFile) -> None: ...
+"""
+EMAIL = """
+from pydantic import BaseModel, EmailStr
+
+class Person(BaseModel):
+    email: EmailStr
+"""
+MISSING_PACKAGES = [
+    pytest.param(UPLOAD, "python-multipart", id="UploadFile"),
+    pytest.param(EMAIL, "email-validator", id="EmailStr"),
+    pytest.param("import not_installed.client", "not_installed", id="import"),
+]
 REQUIRE_A_SECRET = replace("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: str\n")
 TIMEOUT_OF_ONE_SECOND = replace("deploy.toml", "timeout_s = 30", "timeout_s = 1")
 MEMORY_OF_128_MB = replace("deploy.toml", "memory_mb = 512", "memory_mb = 128")
@@ -90,6 +107,12 @@ def test_a_version_that_fails_its_smoke_test_does_not_go_live(
 
 def test_an_image_without_a_required_package_does_not_go_live(service: ReleasedService, tmp_path: Path) -> None:
     assert_rejected(service, service.release(tmp_path, without_package="mangum"), "No module named 'mangum'")
+
+
+@pytest.mark.parametrize(("code", "package"), MISSING_PACKAGES)
+def test_a_missing_package_is_named(service: ReleasedService, tmp_path: Path, code: str, package: str) -> None:
+    run = service.release(tmp_path, run_at_import(code))
+    assert_rejected(service, run, f". The image does not contain {package}: add the package that provides it to ")
 
 
 def test_an_image_for_another_architecture_does_not_go_live(service: ReleasedService, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from embedded_aws.containers.docker_aws import docker_aws
 from embedded_aws.containers.docker_engine import docker
 from embedded_aws.ecr.images import ACCEPTED_MEDIA_TYPES
 from scripts import transcript
-from scripts.projects import TEMPLATE
+from scripts.projects import CHOICES, PYTHON_VERSIONS, TEMPLATE
 from tests.support.bake import Bake
 from tests.support.demo import DEMO, TRANSCRIPT, demo_environment, remaining_processes
 from tests.support.deployed_stage import NAME
@@ -63,3 +63,49 @@ def test_the_registry_contains_the_image_that_ecr_lists_until_destroy(bake: Bake
         destroy = ["/bin/sh", "-c", f"echo {NAME} | ./deploy.sh destroy"]
         assert "0 left" in project.run(destroy, env=aws.environ).stdout
         assert list(aws.running.images()) == []
+
+
+def test_a_build_uses_the_newest_base_image_that_can_be_pulled(bake: Bake, engine: str, tmp_path: Path) -> None:
+    project = bake(architecture=engine).copy(tmp_path)
+    aws_base = PYTHON_VERSIONS[CHOICES["python_version"][0]]["base_image"]
+
+    def push_base(version: str, base: str) -> str:
+        """Push a base image with a label, and return its digest."""
+        dockerfile = tmp_path / "base/Dockerfile"
+        dockerfile.parent.mkdir(exist_ok=True)
+        dockerfile.write_text(f"FROM {aws_base}\nLABEL base={version}\n", encoding="utf-8")
+        docker("build", "--tag", base, str(dockerfile.parent))
+        return str(re.findall(r"sha256:[0-9a-f]{64}", docker("--config", str(tmp_path / "config"), "push", base))[0])
+
+    def deploy() -> tuple[str, str]:
+        """Deploy another version of the code. Return the output and the version of the base image."""
+        with (project.path / "app/main.py").open("a", encoding="utf-8") as file:
+            file.write("# another version\n")
+        known = {pushed.tag for pushed in aws.running.images()}
+        variables = {**aws.environ, "DOCKER_CONFIG": str(tmp_path / "config")}
+        output = project.run("./deploy.sh", env=variables).stdout
+        (tag,) = {pushed.tag for pushed in aws.running.images()} - known
+        return output, docker("image", "inspect", "--format", '{{ index .Config.Labels "base" }}', f"{NAME}:{tag}")
+
+    with docker_aws() as aws:
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config/config.json").write_text(aws.running.docker_config, encoding="utf-8")
+        base = f"{aws.running.host}/base:1"
+        push_base("old", base)
+        docker("tag", base, "old-base")
+        digest = push_base("new", base)
+        docker("tag", "old-base", base)  # this machine has the older one
+        try:
+            for _ in ("the stage that builds", "the image"):
+                project.edit("Dockerfile", aws_base, base)
+            output, version = deploy()
+            assert version == "new"
+            assert "may be outdated" not in output
+
+            aws.running.delete("base", digest)
+            docker("tag", "old-base", base)
+            output, version = deploy()
+            assert version == "old"
+            assert "\n      The base image may be outdated: docker build --pull failed: " in output
+        finally:
+            docker("rmi", "old-base", base)

@@ -32,13 +32,16 @@ def test_special_characters_in_a_password_must_be_percent_encoded(stage: Deploye
         "postgresql://me:p%40ss@[::1]:5432/db",
         "postgresql://me:secret@first:5432,second:5433/db?target_session_attrs=read-write",
         "postgresql:///db?host=/var/run/postgresql",
+        "postgresql+asyncpg://me:secret@host/db",
     ],
 )
 def test_urls_that_libpq_accepts_are_stored(stage: DeployedStage, url: str) -> None:
     assert stage.deploy("secret", "set", "DATABASE_URL", typed=url).code == 0
 
 
-@pytest.mark.parametrize("url", ["mysql://host/db", "host/db", "postgresql://me:pa/ss@host/db"])
+@pytest.mark.parametrize(
+    "url", ["mysql://host/db", "host/db", "postgresql://me:pa/ss@host/db", "postgresql://me:12/34@host/db"]
+)
 def test_other_urls_are_refused(stage: DeployedStage, url: str) -> None:
     assert stage.deploy("secret", "set", "DATABASE_URL", typed=url).code == 2
 

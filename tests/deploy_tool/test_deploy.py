@@ -42,11 +42,38 @@ def test_old_versions_are_deleted_except_those_in_use(stage: DeployedStage) -> N
 def test_a_release_ends_a_manual_split_of_the_traffic(stage: DeployedStage) -> None:
     for image in ("old", "new"):
         stage.release(image)
-    stage.aws.client("lambda").update_alias(
-        FunctionName=NAME, Name="live", RoutingConfig={"AdditionalVersionWeights": {"1": 0.5}}
-    )
+    stage.split_traffic("1")
     assert stage.release("other").code == 0
     assert {stage.get() for _ in range(10)} == {"other"}
+
+
+def test_a_manual_split_of_the_traffic_is_reported_and_ended_without_a_new_version(stage: DeployedStage) -> None:
+    for image in ("old", "new"):
+        stage.release(image)
+    assert "\nsplit" not in stage.deploy("status").out
+    stage.split_traffic("1")
+    plan = stage.deploy("plan", "--image", stage.images["new"], "--detailed-exitcode")
+    assert plan.code == 2
+    assert f"\n~ alias {NAME}:live\n    requests to version 1: 50% → 0%\n1 change.\n" in plan.out
+    status = stage.deploy("status").out
+    assert "\nsplit      version 1 gets 50% of the requests: run ./deploy.sh to end this\n" in status
+    run = stage.release("new")
+    assert run.code == 0
+    assert " gets all requests again\n" in run.out
+    assert "\nDeployed my-api in " in run.out
+    assert stage.mutations == ["UpdateAlias"]
+    assert {stage.get() for _ in range(10)} == {"new"}
+    assert "\nprevious   version 1\n" in stage.deploy("status").out
+
+
+def test_a_rollback_to_the_live_version_ends_a_manual_split(stage: DeployedStage) -> None:
+    for image in ("old", "new"):
+        stage.release(image)
+    stage.split_traffic("1")
+    run = stage.deploy("rollback", "2")
+    assert run.code == 0
+    assert "\nVersion 2 gets all requests again.\n" in run.out
+    assert {stage.get() for _ in range(10)} == {"new"}
 
 
 def test_a_resource_of_somebody_else_is_an_error_before_anything_changes(stage: DeployedStage) -> None:

@@ -56,7 +56,7 @@ def doctor(stage: DeployedStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_no_problems_are_found_before_the_first_deploy(doctor: Doctor) -> None:
     run = doctor.run()
     assert run.code == 0
-    assert "ok       docker: builds for arm64\n" in run.out
+    assert "ok       container engine: docker builds for arm64\n" in run.out
     assert "ok       credentials: arn:aws:" in run.out
     assert "ok       network: no VPC\n" in run.out
     assert "ok       concurrency: 1000 concurrent executions in this account, 1000 of them not reserved\n" in run.out
@@ -68,7 +68,7 @@ def test_no_problems_are_found_before_the_first_deploy(doctor: Doctor) -> None:
 def test_an_engine_that_cannot_build_is_a_problem_with_its_own_message(doctor: Doctor, error: str) -> None:
     doctor.set_engine(error=error)
     assert doctor.report_one_problem().splitlines()[1:4] == [
-        "PROBLEM  docker: docker build failed.",
+        "PROBLEM  container engine: docker build failed.",
         f"         {error}",
         "         Fix the error that docker reports above. --debug shows its complete output.",
     ]
@@ -77,7 +77,7 @@ def test_an_engine_that_cannot_build_is_a_problem_with_its_own_message(doctor: D
 def test_an_engine_that_builds_for_another_architecture_is_a_problem(doctor: Doctor) -> None:
     doctor.set_engine(architecture="amd64")
     assert (
-        "PROBLEM  docker: Docker built the image for amd64 instead of arm64.\n"
+        "PROBLEM  container engine: Docker built the image for amd64 instead of arm64.\n"
         "         Install Docker's buildx plugin, or set architecture in deploy.toml to that of this machine.\n"
     ) in doctor.report_one_problem()
 
@@ -141,8 +141,40 @@ def test_an_email_address_that_is_not_confirmed_is_a_problem(doctor: Doctor) -> 
 def connect_to_private_subnet(stage: DeployedStage) -> tuple[str, str]:
     """Configure a new subnet without any route, and return the IDs of its VPC and of the subnet."""
     vpc, subnet = make_subnet(stage.aws.client("ec2"))
-    stage.configure(f'vpc = {{subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"]}}')
+    stage.configure(f'vpc = {{subnet_ids = ["{subnet}"], security_group_ids = ["{security_group(stage, vpc)}"]}}')
     return vpc, subnet
+
+
+def security_group(stage: DeployedStage, vpc: str) -> str:
+    """Return the ID of the default security group of a VPC."""
+    in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+    groups = stage.aws.client("ec2").describe_security_groups(Filters=in_vpc)["SecurityGroups"]
+    return str(groups[0]["GroupId"])
+
+
+@pytest.mark.parametrize(
+    ("subnets", "group", "problem"),
+    [
+        ('"subnet-0123"', None, "subnet-0123 does not exist in us-east-1.\n         Correct vpc.subnet_ids"),
+        (None, "sg-0123", "sg-0123 does not exist in us-east-1.\n         Correct vpc.security_group_ids"),
+    ],
+)
+def test_a_subnet_or_security_group_that_does_not_exist_is_a_problem(
+    doctor: Doctor, subnets: str | None, group: str | None, problem: str
+) -> None:
+    vpc, subnet = connect_to_private_subnet(doctor.stage)
+    subnets, group = subnets or f'"{subnet}"', group or security_group(doctor.stage, vpc)
+    doctor.stage.configure(f'vpc = {{subnet_ids = [{subnets}], security_group_ids = ["{group}"]}}')
+    assert f"PROBLEM  network: {problem} in deploy.toml.\n" in doctor.report_one_problem()
+
+
+def test_a_security_group_of_another_vpc_is_a_problem(doctor: Doctor) -> None:
+    _, subnet = connect_to_private_subnet(doctor.stage)
+    other = doctor.stage.aws.client("ec2").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    group = security_group(doctor.stage, other)
+    doctor.stage.configure(f'vpc = {{subnet_ids = ["{subnet}"], security_group_ids = ["{group}"]}}')
+    problem = doctor.report_one_problem()
+    assert "PROBLEM  network: The subnets and security groups belong to several VPCs.\n" in problem
 
 
 SECRET_STORES = pytest.mark.parametrize(

@@ -59,6 +59,18 @@ def test_one_deploy_connects_a_domain_in_a_hosted_zone(setup: DomainSetup) -> No
     assert setup.release_and_list_mutations(IN_ROUTE_53) == []
 
 
+def test_tags_of_the_certificate_and_the_domain_name_are_changed_and_removed(setup: DomainSetup) -> None:
+    own = {"service": "my-api", "stage": "prod", "managed-by": "deploy.sh"}
+    setup.create_hosted_zone()
+    for value in ("core", "platform"):
+        assert setup.release(f'{IN_ROUTE_53}[tags]\nteam = "{value}"\n').code == 0
+        assert setup.tags() == [own | {"team": value, "managed-tags": "team"}] * 2
+        assert setup.release_and_list_mutations(f'{IN_ROUTE_53}[tags]\nteam = "{value}"\n') == []
+    assert setup.release_and_list_mutations(IN_ROUTE_53)
+    assert setup.tags() == [own] * 2
+    assert setup.release_and_list_mutations(IN_ROUTE_53) == []
+
+
 def test_a_zone_that_is_not_delegated_is_reported_without_waiting_for_acm(
     setup: DomainSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,18 @@ def test_a_region_that_does_not_exist_is_an_error(stage: DeployedStage) -> None:
     stage.configure('region = "us-east-9"')
     run = stage.deploy()
     assert run.code == 2
-    assert run.err == ("deploy.toml: region: Lambda is not available in 'us-east-9'.\nCorrect region in deploy.toml.\n")
+    assert run.err == "deploy.toml: region: Lambda is not available in 'us-east-9'.\nCorrect region in deploy.toml.\n"
+    assert stage.calls == []
+
+
+@pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+def test_a_region_of_another_partition_is_an_error(stage: DeployedStage, region: str) -> None:
+    stage.configure(f'region = "{region}"')
+    run = stage.deploy()
+    assert run.code == 2
+    problem = f"region: must be a Region of the partition aws, such as us-east-1; it is {region!r}"
+    assert run.err == f"deploy.toml: {problem}.\nCorrect region in deploy.toml.\n"
+    assert stage.calls == []
 
 
 def test_missing_credentials_are_an_error(stage: DeployedStage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,13 +87,13 @@ def test_missing_credentials_are_an_error(stage: DeployedStage, monkeypatch: pyt
     )
 
 
-def test_a_deploy_without_docker_is_an_error(stage: DeployedStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deploy_without_a_container_engine_is_an_error(stage: DeployedStage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     run = stage.deploy()
     assert run.code == 1
     assert run.err == (
-        "Docker is not installed. It is needed to build the image.\n"
-        "Install Docker (docs.docker.com/get-docker), or deploy an existing image with --image.\n"
+        "No container engine is installed. It is needed to build the image.\n"
+        "Install Docker (docs.docker.com/get-docker), Podman or Finch, or deploy an existing image with --image.\n"
     )
     assert stage.mutations == []
 
@@ -116,7 +127,10 @@ def test_an_image_that_does_not_exist_is_an_error(stage: DeployedStage) -> None:
     image = stage.images["old"].partition("@")[0] + ":missing"
     run = stage.deploy("--image", image)
     assert run.code == 1
-    assert run.err == f"The image {image} does not exist.\nPush it to ECR in us-east-1 first, or leave out --image.\n"
+    assert run.err == (
+        f"The image {image} does not exist, or it is archived.\n"
+        "Push it to ECR in us-east-1 or restore it first, or leave out --image.\n"
+    )
     assert stage.mutations == []
 
 

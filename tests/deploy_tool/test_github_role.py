@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
-from policy_sentry.querying.actions import get_action_data
 
 from embedded_aws import EmbeddedAws, ManualClock
 from embedded_aws.iam.authorization import Need
@@ -24,7 +24,8 @@ from tests.support.stage_lifecycle import GITHUB_ROLES, Policy, StageLifecycle
 LIFECYCLES = [(answers, stage) for answers in COMBINATIONS for stage in GITHUB_ROLES]
 SAMPLE = [(COMBINATIONS[0], "prod"), (COMBINATIONS[-1], "pr-12")]
 SELECTED = LIFECYCLES if os.environ.get("GITHUB_ROLES") == "all" else SAMPLE
-Start = Callable[[Answers, str], StageLifecycle]
+WITH_COMMON_NEEDS = [(answers, stage) for answers, _ in SAMPLE for stage in GITHUB_ROLES]
+Start = Callable[..., StageLifecycle]
 
 # policy_sentry contains only one of AWS's two lists of API Gateway's actions (cloudformation-coverage-roadmap#997).
 OTHER_API_GATEWAY_RESOURCES = [
@@ -41,9 +42,9 @@ def start(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Return a function that prepares the first deploy of a stage."""
     with EmbeddedAws(clock=ManualClock()) as aws:
 
-        def start(answers: Answers, stage: str) -> StageLifecycle:
-            project = bake(**answers).copy(tmp_path)
-            lifecycle = StageLifecycle(project, aws, tmp_path / "images", stage, monkeypatch)
+        def start(answers: Answers, stage: str, *, common_needs: bool = False) -> StageLifecycle:
+            project, images = bake(**answers).copy(tmp_path), tmp_path / "images"
+            lifecycle = StageLifecycle(project, aws, images, stage, monkeypatch, common_needs=common_needs)
             lifecycle.prepare()
             return lifecycle
 
@@ -54,7 +55,25 @@ def start(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     ("answers", "stage"), SELECTED, ids=[f"{combination_name(answers)}-{stage}" for answers, stage in SELECTED]
 )
 def test_a_role_allows_what_a_stage_needs_and_nothing_else(start: Start, answers: Answers, stage: str) -> None:
-    lifecycle = start(answers, stage)
+    assert_allows_nothing_else(start(answers, stage))
+
+
+@pytest.mark.parametrize(
+    ("answers", "stage"),
+    WITH_COMMON_NEEDS,
+    ids=[f"{combination_name(answers)}-{stage}" for answers, stage in WITH_COMMON_NEEDS],
+)
+def test_with_tags_and_a_boundary_a_role_allows_more_but_nothing_else(
+    start: Start, answers: Answers, stage: str
+) -> None:
+    lifecycle = start(answers, stage, common_needs=True)
+    assert_allows_nothing_else(lifecycle)
+    used = {need.action for need in lifecycle.needed}
+    assert {"iam:PutRolePermissionsBoundary", "iam:UntagRole", "iam:SimulateCustomPolicy"} <= used
+
+
+def assert_allows_nothing_else(lifecycle: StageLifecycle) -> None:
+    """Run the lifecycle, which fails without a permission, and check that no permission is superfluous."""
     lifecycle.run()
     policy = lifecycle.policy()
     needed = list({(need.action, need.resource, str(need.context)): need for need in lifecycle.needed}.values())
@@ -99,16 +118,22 @@ def test_a_role_cannot_deploy_another_stage_or_service(start: Start) -> None:
 
 
 @pytest.mark.parametrize("stage", GITHUB_ROLES)
-def test_aws_knows_every_action_resource_and_condition(start: Start, stage: str) -> None:
-    for statement in start(COMBINATIONS[-1], stage).policy()["Statement"]:
+@pytest.mark.parametrize("common_needs", [False, True])
+def test_aws_knows_every_action_resource_and_condition(start: Start, stage: str, common_needs: bool) -> None:
+    get_action_data = pytest.importorskip(
+        "policy_sentry.querying.actions", reason="policy_sentry cannot be installed on Python 3.15"
+    ).get_action_data
+    for statement in start(COMBINATIONS[-1], stage, common_needs=common_needs).policy()["Statement"]:
         for action in statement["Action"]:
-            assert_known(action, statement)
+            service, _, name = action.partition(":")
+            assert_known(action, statement, (get_action_data(service, name) or {}).get(service))
 
 
-def assert_known(action: str, statement: Policy) -> None:
-    """Assert that the action exists, and that it supports the type of resource and the condition keys."""
-    service, _, name = action.partition(":")
-    rows = (get_action_data(service, name) or {}).get(service)
+def assert_known(action: str, statement: Policy, rows: list[dict[str, Any]] | None) -> None:
+    """Assert that the action exists, and that it supports the type of resource and the condition keys.
+
+    `rows` are what policy_sentry knows about the action, one for each type of resource.
+    """
     assert rows, f"{action} does not exist"
     arn_formats = [re.sub(r"\$\{\w+\}", "*", row["resource_arn_format"]) for row in rows]
     if statement["Resource"] == ["*"]:

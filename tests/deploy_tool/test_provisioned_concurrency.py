@@ -195,7 +195,9 @@ def test_reserved_concurrency_must_be_enough_for_two_versions(stage: DeployedSta
 
 
 INVALID_SCHEDULE = (
-    "provisioned_concurrency.schedule.0.at: must be a schedule, such as cron(0 8 ? * MON-FRI *); it is {!r}.\n"
+    "provisioned_concurrency.schedule.0.at: must be a schedule, such as rate(5 minutes), or cron(0 8 ? * MON-FRI *) "
+    "with minutes, hours, day of the month, month, day of the week and year, and one of the two days is ?; "
+    "it is {!r}.\n"
 )
 
 
@@ -204,6 +206,7 @@ INVALID_SCHEDULE = (
     [
         ('[{ at = "cron(nonsense)", executions = 1 }]', INVALID_SCHEDULE.format("cron(nonsense)")),
         ('[{ at = "cron(0 8 * * * *)", executions = 1 }]', INVALID_SCHEDULE.format("cron(0 8 * * * *)")),
+        ('[{ at = "rate(1 minutes)", executions = 1 }]', INVALID_SCHEDULE.format("rate(1 minutes)")),
         ('[{ at = "8 o\'clock", executions = 1 }]', INVALID_SCHEDULE.format("8 o'clock")),
         (
             '[], timezone = "Mars/Phobos"',

@@ -1,18 +1,7 @@
 """Test when an image is built, and that `--rebuild` builds it again on the latest base image."""
 
-from pathlib import Path
-
-import pytest
-
 from tests.support.deployed_stage import NAME, DeployedStage
 from tests.support.fake_docker import FakeDocker
-
-
-@pytest.fixture
-def docker(stage: DeployedStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDocker:
-    docker = FakeDocker(stage.aws, tmp_path / "built")
-    monkeypatch.setattr("deploy.image.run_docker", docker)
-    return docker
 
 
 def test_an_unchanged_image_is_not_built_again(stage: DeployedStage, docker: FakeDocker) -> None:

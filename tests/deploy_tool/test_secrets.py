@@ -12,7 +12,7 @@ def test_a_value_is_never_shown(stage: DeployedStage) -> None:
     assert (set_run.code, list_run.code) == (0, 0)
     assert set_run.out.startswith("API_KEY is set for stage prod (version ")
     assert set_run.out.endswith(
-        'Next, add "API_KEY" to secrets in deploy.toml and api_key to app/settings.py, and deploy.\n'
+        'Next, add "API_KEY" to secrets in deploy.toml and api_key to your settings, and deploy.\n'
     )
     assert list_run.out.startswith("API_KEY ")
     assert list_run.out.endswith("  (not in deploy.toml)\n")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from scripts.project_changes import append
+from tests.support.deploy_tool import push_image
 from tests.support.deployed_stage import NAME, DeployedStage
 
 pytestmark = pytest.mark.answers(cold_starts="snapstart")
@@ -18,6 +20,12 @@ def connect():
 
 def handler(event, context):
     return {"statusCode": 200, "body": "{}"}
+"""
+UPLOAD = """
+from fastapi import UploadFile
+
+@app.post("/upload")
+async def upload(file: UploadFile) -> None: ...
 """
 
 
@@ -43,6 +51,32 @@ def test_a_release_waits_for_the_snapshot(stage: DeployedStage) -> None:
     assert len(while_waiting) > 2
 
 
+def test_status_and_doctor_report_a_snapshot_that_aws_could_not_regenerate(stage: DeployedStage) -> None:
+    assert "ok       snapshot: no version is live yet\n" in stage.deploy("doctor").out
+    assert stage.release("old").code == 0
+    assert "\nsnapshot   ready\n" in stage.deploy("status").out
+    assert "ok       snapshot: version 1 can be started from it\n" in stage.deploy("doctor").out
+    stage.aws.fail_snapshot_regeneration(NAME, "live")
+    reason = "Lambda couldn't regenerate the SnapStart snapshot for the function."
+    hint = "Publish a new version: ./deploy.sh --rebuild\n"
+    status = stage.deploy("status")
+    assert status.code == 0
+    assert f"\nsnapshot   {reason}" in status.out
+    assert f" {hint}" in status.out
+    doctor = stage.deploy("doctor").out
+    assert f"PROBLEM  snapshot: The live version cannot be started from its snapshot: {reason}" in doctor
+    assert f"         {hint}" in doctor
+    failed = stage.release("old")
+    assert failed.code == 1
+    assert failed.err.startswith(f"{stage.url()} returned status 502: Internal Server Error\n")
+    assert stage.release("new").code == 0
+    assert "\nsnapshot   ready\n" in stage.deploy("status").out
+    stage.configure("snapstart = false")
+    assert stage.release("new").code == 0
+    assert "ok       snapshot: the live version does not use one\n" in stage.deploy("doctor").out
+    assert "\nsnapshot" not in stage.deploy("status").out
+
+
 def test_a_version_whose_init_fails_is_explained_and_deleted(stage: DeployedStage) -> None:
     refused = stage.deploy("--image", stage.push("fails init", FAILS_INIT))
     assert refused.code == 1
@@ -64,3 +98,13 @@ def test_a_version_that_cannot_be_restored_is_explained(stage: DeployedStage) ->
         "The afterRestore() runtime hook encountered an error."
     )
     assert hint == "No traffic was moved. Fix the error and deploy again."
+
+
+def test_a_missing_package_is_named_if_no_snapshot_can_be_taken(stage: DeployedStage) -> None:
+    append(stage.project, "app/main.py", UPLOAD)
+    run = stage.deploy("--image", push_image(stage.project, stage.aws))
+    assert run.code == 1
+    message, hint = run.err.splitlines()[-2:]
+    assert message.startswith("Lambda could not start version 1: The function failed to initialize: RuntimeError. ")
+    assert "The image does not contain python-multipart: add the package that provides it to " in message
+    assert hint.startswith("The live version did not change. ")

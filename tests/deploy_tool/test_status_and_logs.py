@@ -25,6 +25,7 @@ live       version 1 · published [\d-]+ [\d:]+ UTC
 previous   not recorded, .*
 state      Active
 image      \S+/built-elsewhere@sha256:[0-9a-f]{{64}}
+limits     512 MB memory · 512 MB in /tmp · 1 s
 URL        (\S+)
 alarms     {NAME}-errors \w+ · {NAME}-5xx \w+
 errors     \d in the last 24 hours \(see all with \./deploy\.sh logs --errors --hours 24\)

@@ -1,12 +1,17 @@
 """Test faults and hooks: denied, throttled and failing calls, broken connections, and the recorded calls."""
 
+import contextlib
+import json
+from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 
 from embedded_aws import Call, ConnectionReset, EmbeddedAws
-from tests.support.sample_function import NAME, SampleFunction
+from embedded_aws.faults import PAGE, PAGE_STATUS, RUN_CALL, Kind
+from tests.support.http_api import create_http_api
+from tests.support.sample_function import NAME, SampleFunction, send_request
 
 
 @pytest.mark.parametrize(
@@ -16,6 +21,7 @@ from tests.support.sample_function import NAME, SampleFunction
         ("iam", "get_role", {"RoleName": "r"}, "AccessDenied", 403, "arn:aws:iam::123456789012:role/r"),
         ("ssm", "get_parameters", {"Names": ["/a"]}, "AccessDeniedException", 400, "arn:aws:ssm:{}:parameter/a"),
         ("sns", "list_topics", {}, "AccessDenied", 403, "*"),
+        ("sqs", "send_message", {"QueueUrl": "q", "MessageBody": "a"}, "AccessDenied", 403, "arn:aws:sqs:{}:q"),
     ],
 )  # fmt: skip
 def test_a_denied_call_gets_the_error_of_its_protocol(
@@ -53,6 +59,7 @@ def test_additional_actions_of_a_call_can_be_denied(sample: SampleFunction) -> N
         ("lambda", "list_functions", "TooManyRequestsException", "ServiceException"),
         ("logs", "describe_log_groups", "ThrottlingException", "InternalFailure"),
         ("iam", "list_roles", "Throttling", "InternalFailure"),
+        ("sqs", "list_queues", "RequestThrottled", "InternalFailure"),
     ],
 )
 def test_a_chosen_call_is_throttled_or_fails(
@@ -76,6 +83,106 @@ def test_a_connection_breaks_before_or_after_a_call_takes_effect(aws: EmbeddedAw
     with pytest.raises(ConnectionClosedError):
         logs.create_log_group(logGroupName="/g")
     assert bool(logs.describe_log_groups()["logGroups"]) is is_created
+
+
+@pytest.mark.parametrize("kind", [*PAGE_STATUS, "truncated", "cut_off"])
+def test_a_response_is_replaced_or_cut(aws: EmbeddedAws, kind: Kind) -> None:
+    responses: list[Any] = []
+    logs = aws.client("logs", region="eu-west-1")
+    logs.meta.events.register("before-parse", lambda response_dict, **_: responses.append(response_dict))
+    logs.describe_log_groups()
+    aws.fail("logs:DescribeLogGroups", kind)
+    with contextlib.suppress(ClientError):
+        logs.describe_log_groups()
+    complete, changed = responses
+    if kind in PAGE_STATUS:
+        assert changed["status_code"] == PAGE_STATUS[kind]
+        assert changed["body"] == (b"" if kind.startswith("empty") else PAGE)
+    else:
+        assert changed["body"] == complete["body"][: len(complete["body"]) // 2]
+        declared = complete if kind == "truncated" else changed
+        assert int(changed["headers"]["Content-Length"]) == len(declared["body"])
+
+
+@pytest.mark.parametrize("kind", [*PAGE_STATUS, "truncated", "cut_off"])
+def test_a_call_may_be_carried_out_although_its_response_is_lost(aws: EmbeddedAws, kind: Kind) -> None:
+    logs = aws.client("logs")
+    aws.fail("logs:CreateLogGroup", kind)
+    with contextlib.suppress(ClientError):
+        logs.create_log_group(logGroupName="/g")
+    assert bool(logs.describe_log_groups()["logGroups"]) is (kind in RUN_CALL)
+
+
+def test_the_payload_of_an_invocation_is_truncated(sample: SampleFunction) -> None:
+    sample.create()
+    sample.aws.fail("lambda:InvokeFunction", "truncated")
+    payload = sample.client.invoke(FunctionName=NAME, Payload="{}")["Payload"]
+    with pytest.raises(ResponseStreamingError):
+        payload.read()
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code", "status"),
+    [
+        ("lambda", "list_functions", "ExpiredTokenException", 403),
+        ("ssm", "describe_parameters", "ExpiredTokenException", 400),
+        ("iam", "list_roles", "ExpiredToken", 403),
+    ],
+)
+def test_credentials_expire_until_the_fault_is_removed(
+    aws: EmbeddedAws, service: str, operation: str, code: str, status: int
+) -> None:
+    call = getattr(aws.client(service), operation)
+    aws.fail("*", "expired", call=2, times=None)
+    call()
+    for _ in range(2):
+        with pytest.raises(ClientError) as error:
+            call()
+        response = error.value.response
+        assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+    aws.clear_faults()
+    call()
+
+
+@pytest.fixture(params=["function URL", "HTTP API"])
+def public_url(sample: SampleFunction, request: pytest.FixtureRequest) -> str:
+    """The public URL of a function that returns its event."""
+    if request.param == "function URL":
+        url = sample.public_url()
+        sample.wait_until_ready()
+        return url
+    return create_http_api(sample)[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("reset_before", ConnectionResetError),
+        ("reset_after", ConnectionResetError),
+        ("closed", RemoteDisconnected),
+        ("not_http", BadStatusLine),
+        ("truncated", IncompleteRead),
+    ],
+)
+def test_a_request_to_a_public_url_gets_no_response(
+    sample: SampleFunction, public_url: str, kind: Kind, error: type[Exception]
+) -> None:
+    fault = sample.aws.fail_requests(kind, request=2)
+    assert send_request(public_url)[0] == 200
+    with pytest.raises(error):
+        send_request(public_url)
+    (environment,) = sample.aws.environments()
+    assert environment.invocations == (2 if kind in RUN_CALL else 1)
+    assert send_request(public_url)[0] == 200
+    assert (fault.seen, fault.hits) == (3, 1)
+
+
+@pytest.mark.parametrize("kind", PAGE_STATUS)
+def test_something_else_responds_to_a_request(sample: SampleFunction, public_url: str, kind: Kind) -> None:
+    sample.aws.fail_requests(kind)
+    status, body, _ = send_request(public_url)
+    assert (status, body) == (PAGE_STATUS[kind], b"" if kind.startswith("empty") else PAGE)
+    assert json.loads(send_request(public_url)[1])
 
 
 def test_hooks_run_around_every_call(aws: EmbeddedAws) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from embedded_aws import EmbeddedAws
-from tests.support.sample_function import NAME, SampleFunction, raises_client_error
+from embedded_aws import Delays, EmbeddedAws, ManualClock
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error, send_request
 
 NOT_NOW = "The operation cannot be performed at this time."
 
@@ -95,6 +95,63 @@ def test_a_new_role_cannot_be_assumed_for_some_seconds(sample: SampleFunction) -
         sample.client.create_function(**definition)
     sample.wait_until_ready()
     sample.client.create_function(**definition)
+
+
+@pytest.mark.parametrize("state", ["Deactivating", "Deactivated", "ActiveNonInvocable", "Deleting", "Hibernating"])
+def test_a_function_that_is_not_active_can_be_neither_invoked_nor_changed(sample: SampleFunction, state: str) -> None:
+    """The states of botocore's service model, and one that AWS may add."""
+    sample.create()
+    sample.aws.set_state(NAME, "$LATEST", state, "DependencyError")
+    config = sample.configuration()
+    assert (config["State"], config["StateReasonCode"]) == (state, "DependencyError")
+    message = f"{NOT_NOW} The function is currently in the following state: {state}"
+    for call in (
+        sample.invoke,
+        lambda: sample.client.update_function_configuration(FunctionName=NAME, Timeout=5),
+        lambda: sample.client.publish_version(FunctionName=NAME),
+    ):
+        with raises_client_error("ResourceConflictException", message):
+            call()
+    sample.aws.set_state(NAME, "$LATEST", "")
+    assert sample.invoke().error == ""
+
+
+def test_a_function_can_be_deleted_asynchronously(tmp_path: Path) -> None:
+    """The state Deleting in botocore's service model."""
+    with EmbeddedAws(clock=ManualClock(), delays=Delays(delete_s=30)) as aws:
+        sample = SampleFunction(aws, tmp_path)
+        url = sample.public_url()
+        definition = sample.definition(Role=sample.configuration()["Role"])
+        for _ in range(2):
+            assert sample.client.delete_function(FunctionName=NAME)["StatusCode"] == 202
+        assert sample.configuration()["State"] == "Deleting"
+        assert send_request(url)[0] == 502
+        with raises_client_error("ResourceConflictException", "Function already exist"):
+            sample.client.create_function(**definition)
+        aws.clock.advance(30)
+        with raises_client_error("ResourceNotFoundException"):
+            sample.configuration()
+        with pytest.raises(ConnectionRefusedError):
+            send_request(url)
+        sample.client.create_function(**definition)
+
+
+def test_kms_does_not_know_a_new_role_for_some_seconds(sample: SampleFunction) -> None:
+    """aws/chalice#1069, hashicorp/terraform-provider-aws#4633"""
+    variables = {"Variables": {"STAGE": "prod"}}
+    definition = sample.definition(Role=sample.role(wait=False), Environment=variables)
+    message = "ARN does not refer to a valid principal: arn:aws:sts::123456789012:assumed-role/sample/sample"
+    with raises_client_error("InvalidParameterValueException", message):
+        sample.client.create_function(**definition)
+    sample.aws.clock.advance(sample.aws.delays.role_s / 2)
+    with raises_client_error("InvalidParameterValueException", "cannot be assumed by Lambda"):
+        sample.client.create_function(**definition)
+    sample.wait_until_ready()
+    sample.client.create_function(**definition)
+    sample.wait_until_ready()
+    other = sample.role("other", wait=False)
+    with raises_client_error("InvalidParameterValueException", "ARN does not refer to a valid principal"):
+        sample.client.update_function_configuration(FunctionName=NAME, Role=other)
 
 
 def test_a_function_becomes_inactive_when_its_image_is_deleted(sample: SampleFunction) -> None:

@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from embedded_aws import Delays, EmbeddedAws, ManualClock
+from tests.support.http_api import create_http_api
 from tests.support.sample_function import (
     ECHO,
     NAME,
@@ -148,6 +150,11 @@ def test_missing_fields_of_the_response_are_inferred(
         {"statusCode": 1000},
         {"statusCode": 200, "headers": "no"},
         {"statusCode": 200, "body": "%", "isBase64Encoded": True},
+        {"statusCode": 200, "headers": {"x-name": "a\r\nset-cookie: b=c"}},
+        {"statusCode": 200, "headers": {"x-name": "a\nb"}},
+        {"statusCode": 200, "headers": {"x-name": "a\0"}},
+        {"statusCode": 200, "headers": {"x name": "a"}},
+        {"statusCode": 200, "cookies": ["a=b\r\nc: d"]},
     ],
 )
 def test_an_invalid_result_is_a_502(respond: Callable[[Any], HttpResponse], result: Any) -> None:
@@ -260,13 +267,39 @@ def test_moving_the_alias_fails_no_request_and_old_responses_end(sample: SampleF
     assert send_request(url)[1] == b"new"
 
 
-def test_a_new_url_is_forbidden_for_some_seconds(tmp_path: Path) -> None:
-    with EmbeddedAws(clock=ManualClock(), delays=Delays(url_s=5)) as aws:
+@pytest.mark.parametrize(("endpoint", "status"), [("function URL", 403), ("HTTP API", 404)])
+def test_a_new_url_refuses_connections_and_then_requests_for_some_seconds(
+    tmp_path: Path, endpoint: str, status: int
+) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html: each function URL has its own host name.
+
+    The name does not resolve at first. The ports of the embedded AWS have no name, so they refuse connections.
+    """
+    with EmbeddedAws(clock=ManualClock(), delays=Delays(connect_s=20, url_s=5)) as aws:
         sample = SampleFunction(aws, tmp_path)
-        url = sample.public_url()
-        assert send_request(url)[0] == 403
-        sample.wait_until_ready()
+        url = sample.public_url() if endpoint == "function URL" else create_http_api(sample)[1]  # these wait for 10 s
+        with pytest.raises(ConnectionRefusedError):
+            send_request(url)
+        sample.aws.clock.advance(10)
+        assert send_request(url)[0] == status
+        sample.aws.clock.advance(5)
         assert send_request(url)[0] == 200
+
+
+def test_a_new_url_refuses_connections_in_real_time(tmp_path: Path) -> None:
+    with EmbeddedAws(delays=Delays(connect_s=0.5, role_s=0)) as aws:
+        sample = SampleFunction(aws, tmp_path)
+        sample.create()
+        url = sample.client.create_function_url_config(FunctionName=NAME, AuthType="NONE")["FunctionUrl"]
+        with pytest.raises(ConnectionRefusedError):
+            send_request(url)
+        while True:
+            with suppress(ConnectionRefusedError):
+                assert send_request(url)[0] == 403
+                break
+        sample.client.delete_function_url_config(FunctionName=NAME)
+        with pytest.raises(ConnectionRefusedError):
+            send_request(url)
 
 
 def test_a_deleted_url_is_closed(sample: SampleFunction) -> None:

@@ -28,7 +28,7 @@ def test_a_function_cannot_be_created_twice(sample: SampleFunction) -> None:
     [
         ({"MemorySize": 32769}, "ValidationException", "Value '32769' at 'memorySize' failed to satisfy constraint"),
         ({"MemorySize": 10241}, "InvalidParameterValueException", "less than or equal to 10240"),
-        ({"Timeout": 901}, "InvalidParameterValueException", "less than or equal to 900"),
+        ({"Timeout": 1801}, "InvalidParameterValueException", "less than or equal to 1800"),
         ({"FunctionName": "a" * 65}, "InvalidParameterValueException", "length less than or equal to 64"),
         ({"FunctionName": "no spaces"}, "ValidationException", "regular expression pattern"),
         ({"Architectures": ["mips"]}, "ValidationException", "enum value set: [x86_64, arm64]"),

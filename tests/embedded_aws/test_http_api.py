@@ -34,7 +34,14 @@ def test_an_api_without_a_permission_for_its_route_responds_with_500(
     assert (status, body) == (500, b'{"message":"Internal Server Error"}')
 
 
-@pytest.mark.parametrize("source", ["raise RuntimeError", "return {'statusCode': 'many'}"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise RuntimeError",
+        "return {'statusCode': 'many'}",
+        "return {'statusCode': 200, 'headers': {'x-name': 'a\\r\\nb: c'}}",
+    ],
+)
 def test_an_exception_or_an_invalid_result_is_a_500(sample: SampleFunction, source: str) -> None:
     _, endpoint = create_http_api(sample, f"def handler(event, context):\n    {source}\n")
     status, body, _ = send_request(endpoint)

@@ -20,6 +20,11 @@ def handler(event, context):
 """
 
 
+def without_preview_warning(messages: list[str]) -> list[str]:
+    """Return the messages without the one that AWS's runtime client adds if this Python is a preview, as 3.15 is."""
+    return [message for message in messages if "LAMBDA_WARNING: This is a preview runtime version" not in message]
+
+
 def parse_records(messages: list[str]) -> list[dict[str, Any]]:
     """Return the messages that are JSON objects."""
     return [json.loads(message) for message in messages if message.startswith("{")]
@@ -32,9 +37,10 @@ def test_json_logs_contain_platform_records_and_the_output_of_the_function(sampl
     messages = [event["message"] for event in events]
     assert messages == result.tail
     assert "plain" in messages
-    kinds = [record.get("type") or record["message"] for record in parse_records(messages)]
+    records = parse_records(without_preview_warning(messages))
+    kinds = [record.get("type") or record["message"] for record in records]
     assert kinds == ["platform.start", "hello", "platform.report"]
-    start, hello, report = parse_records(messages)
+    start, hello, report = records
     assert hello["requestId"] == start["record"]["requestId"] == report["record"]["requestId"]
     assert (hello["colour"], hello["level"]) == ("red", "INFO")
     assert report["record"]["status"] == "success"
@@ -60,7 +66,7 @@ def test_log_levels_select_the_records(sample: SampleFunction) -> None:
 
 def test_the_text_format_has_start_end_and_report_lines(sample: SampleFunction) -> None:
     sample.create(WRITES_LOGS, LoggingConfig={"LogFormat": "Text"})
-    tail = sample.invoke().tail
+    tail = without_preview_warning(sample.invoke().tail)
     assert tail[0].startswith("START RequestId: ")
     assert tail[-2].startswith("END RequestId: ")
     assert tail[-1].startswith("REPORT RequestId: ")
@@ -72,7 +78,7 @@ def test_the_tail_is_the_last_4_kb_of_the_log(sample: SampleFunction) -> None:
     tail = sample.invoke().tail
     assert sum(len(line) + 1 for line in tail) == 4096
     assert "line 999" in tail
-    assert len(sample.aws.log_messages(GROUP)) == 1002
+    assert len(without_preview_warning(sample.aws.log_messages(GROUP))) == 1002
 
 
 def test_a_function_can_use_another_log_group(sample: SampleFunction) -> None:

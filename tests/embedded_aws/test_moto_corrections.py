@@ -66,6 +66,48 @@ def test_moving_a_tag_leaves_the_old_image_untagged(sample: SampleFunction) -> N
     assert len(ecr.list_images(repositoryName=NAME)["imageIds"]) == 1
 
 
+def test_an_archived_image_is_hidden_and_cannot_be_pulled_until_it_is_restored(sample: SampleFunction) -> None:
+    """https://docs.aws.amazon.com/AmazonECR/latest/userguide/archive-image.html"""
+    uri = sample.image(tag="one")
+    ecr, image_id = sample.aws.client("ecr"), {"imageTag": "one"}
+
+    def statuses(**parameters: Any) -> list[str]:
+        details = ecr.describe_images(repositoryName=NAME, **parameters)["imageDetails"]
+        return [image["imageStatus"] for image in details]
+
+    def move_to(storage_class: str) -> str:
+        response = ecr.update_image_storage_class(
+            repositoryName=NAME, imageId=image_id, targetStorageClass=storage_class
+        )
+        return str(response["imageStatus"])
+
+    definition = sample.definition(Code={"ImageUri": uri})
+    sample.client.create_function(**definition)
+    sample.aws.clock.advance(10)
+    assert statuses() == ["ACTIVE"]
+    assert move_to("ARCHIVE") == "ARCHIVED"
+    assert statuses() == []
+    assert ecr.list_images(repositoryName=NAME)["imageIds"] == []
+    for status in ("ARCHIVED", "ANY"):
+        assert statuses(filter={"imageStatus": status}) == ["ARCHIVED"]
+        assert len(ecr.list_images(repositoryName=NAME, filter={"imageStatus": status})["imageIds"]) == 1
+    assert statuses(filter={"imageStatus": "ACTIVE"}) == []
+    for call in (ecr.describe_images, ecr.batch_get_image):
+        with raises_client_error("ImageNotFoundException"):
+            call(repositoryName=NAME, imageIds=[image_id])
+    assert sample.client.get_function_configuration(FunctionName=NAME)["State"] == "Inactive"
+    with raises_client_error("InvalidParameterValueException", f"Source image {uri} does not exist."):
+        sample.client.create_function(**{**definition, "FunctionName": "other"})
+
+    assert move_to("STANDARD") == "ACTIVE"
+    assert statuses() == ["ACTIVE"]
+    assert sample.client.get_function_configuration(FunctionName=NAME)["State"] == "Active"
+    with raises_client_error("ImageNotFoundException"):
+        ecr.update_image_storage_class(
+            repositoryName=NAME, imageId={"imageTag": "missing"}, targetStorageClass="ARCHIVE"
+        )
+
+
 def test_updating_an_alarm_does_not_change_its_tags(aws: EmbeddedAws) -> None:
     cloudwatch = aws.client("cloudwatch")
     for value in ("first", "second"):

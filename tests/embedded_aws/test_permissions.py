@@ -65,6 +65,18 @@ def test_each_qualifier_has_its_own_policy(live: SampleFunction) -> None:
         live.allow("t", "lambda:InvokeFunction", FunctionUrlAuthType="NONE")
 
 
+def test_an_account_can_forbid_policies_that_allow_everybody(live: SampleFunction) -> None:
+    """hashicorp/terraform-provider-aws#39396"""
+    live.aws.lambda_state().blocks_public_access = True
+    message = "Lambda blocked the creation of this policy because it would grant public access to your function."
+    with raises_client_error("PublicPolicyException", message):
+        live.allow("url", "lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE")
+    with raises_client_error("ResourceNotFoundException"):
+        live.client.get_policy(FunctionName=NAME, Qualifier="live")
+    live.allow_service("api", "apigateway.amazonaws.com", "execute-api:us-east-1:123456789012:a/*")
+    live.allow("organization", "lambda:InvokeFunction", PrincipalOrgID="o-0123456789")
+
+
 def test_a_policy_has_the_revision_of_its_alias(live: SampleFunction) -> None:
     before = live.client.get_alias(FunctionName=NAME, Name="live")["RevisionId"]
     with raises_client_error("PreconditionFailedException"):

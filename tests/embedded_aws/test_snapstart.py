@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sample_function import NAME, SampleFunction, raises_client_error
+from tests.support.sample_function import NAME, SampleFunction, raises_client_error, send_request
 
 SNAPSTART = {"ApplyOn": "PublishedVersions"}
 DESCRIBES_ITSELF = """
@@ -125,6 +125,22 @@ def test_the_error_of_a_failing_restore_hook_is_only_logged(sample: SampleFuncti
     with raises_client_error("SnapStartException", "check the Amazon CloudWatch logs"):
         sample.invoke(Qualifier=sample.publish())
     assert any("no secret" in text for text in sample.aws.log_messages(f"/aws/lambda/{NAME}"))
+
+
+def test_a_snapshot_that_aws_cannot_regenerate_fails_a_live_version(sample: SampleFunction) -> None:
+    """botocore's documentation of SnapStartRegenerationFailureException, which Invoke can return."""
+    url = sample.public_url("def handler(event, context):\n    return {}\n", SnapStart=SNAPSTART)
+    assert send_request(url)[0] == 200
+    sample.aws.fail_snapshot_regeneration(NAME, "live")
+    with raises_client_error("SnapStartRegenerationFailureException", "couldn't regenerate the SnapStart snapshot"):
+        sample.invoke(Qualifier="live")
+    assert sample.configuration("live")["State"] == "Active"
+    assert send_request(url)[:2] == (502, b"Internal Server Error")
+    sample.client.update_function_configuration(FunctionName=NAME, Description="a new snapshot")
+    sample.wait_until_ready()
+    sample.update("def handler(event, context):\n    return {'new': True}\n")
+    sample.client.update_alias(FunctionName=NAME, Name="live", FunctionVersion=sample.publish())
+    assert send_request(url)[0] == 200
 
 
 def test_a_crash_ends_one_environment_and_deleting_the_version_ends_all(sample: SampleFunction) -> None:

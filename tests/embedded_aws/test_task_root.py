@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,15 @@ def test_projects_share_their_layers(project: Path, tmp_path: Path, lines: list[
     lines.clear()
     build_task_root(other, tmp_path / "cache", lines.append)
     assert all(line.endswith("(cached)") for line in lines)
+
+
+def test_another_python_can_build_the_task_root(project: Path, tmp_path: Path, lines: list[str]) -> None:
+    python = tmp_path / "another python"
+    python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/used"\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    task_root = build_task_root(project, tmp_path / "cache", lines.append, str(python))
+    assert (tmp_path / "used").exists()
+    assert bytecode_name("app/main.py") in file_names(task_root.path)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Test that `cruft update` changes a project's files correctly, and that docs/change-an-answer.md is complete."""
 
 import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from tests.support.change_guide import (
     link_project,
 )
 
-BEFORE = "    openapi_url="
+BEFORE = ")\napp.include_router(health.router)\n"
 OWN_LINE = '    version="2.0.0",\n'
 
 
@@ -32,7 +33,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_own_code(project: Project) -> Project:
     """Change a file of the template and add another file, as an owner does."""
     file = project.path / "app/main.py"
-    file.write_text(file.read_text("utf-8").replace(BEFORE, OWN_LINE + BEFORE), encoding="utf-8")
+    text = file.read_text("utf-8")
+    assert BEFORE in text
+    file.write_text(text.replace(BEFORE, OWN_LINE + BEFORE), encoding="utf-8")
     (project.path / "app/mine.py").write_text("MINE = True\n", encoding="utf-8")
     return project
 
@@ -94,6 +97,30 @@ def test_a_project_can_be_updated_to_the_next_release(tmp_path: Path, template: 
     new_project = add_own_code(Project(tmp_path / "new" / project.path.name, {}, ()))
     assert not (new_project.path / "app/iris.json").exists()
     assert read_files(project) == read_files(new_project)
+
+
+def test_an_update_uses_the_base_image_of_the_new_release(tmp_path: Path, template: Path) -> None:
+    """cruft stores private variables in .cruft.json, but it does not use the stored ones again."""
+    releases = tmp_path / "releases"
+    shutil.copytree(template, releases)
+    project = create_project(tmp_path / "project", releases, "--extra-context", '{"python_version": "3.15"}')
+    commit(project.path)
+    settings = releases / "cookiecutter.json"
+    prompts = json.loads(settings.read_text("utf-8"))
+    version = prompts["_python_versions"]["3.15"]
+    dockerfile = project.path / "Dockerfile"
+    assert dockerfile.read_text("utf-8").count(version["base_image"]) == 2
+    assert "AWS said" in dockerfile.read_text("utf-8")
+    version |= {"base_image": "registry.example/python:3.15.1", "status": "supported"}
+    settings.write_text(json.dumps(prompts), encoding="utf-8")
+    commit(releases)
+
+    project.run(["cruft", "update", "--skip-apply-ask"])
+    text = dockerfile.read_text("utf-8")
+    assert re.findall(r"(?m)^FROM (?:--\S+ )?(\S+)", text) == ["registry.example/python:3.15.1"] * 2
+    assert "AWS said" not in text
+    state = json.loads((project.path / ".cruft.json").read_text("utf-8"))
+    assert state["context"]["cookiecutter"]["_python_versions"]["3.15"] == version
 
 
 def test_the_guide_has_a_section_for_every_change_of_an_option() -> None:

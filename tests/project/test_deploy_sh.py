@@ -7,6 +7,7 @@ import pytest
 
 from scripts.projects import Project
 from tests.support.bake import Bake
+from tests.support.fake_python import NEWEST, OLDEST, is_fake_python, write_fake_python
 
 USAGE = "Usage: ./deploy.sh [OPTIONS] COMMAND [ARGS]...\n"
 
@@ -30,16 +31,27 @@ def test_deploy_sh_can_be_called_through_a_symbolic_link(project: Project, tmp_p
     assert not (tmp_path / ".venv").exists()
 
 
-def test_a_python_that_is_too_old_is_an_error(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("minor", "comparison"), [(OLDEST - 1, "older"), (NEWEST + 1, "newer")])
+def test_a_python_that_is_not_supported_is_an_error(
+    project: Project, tmp_path: Path, minor: int, comparison: str
+) -> None:
     shutil.rmtree(project.path / ".venv")
-    old = tmp_path / "old/python3"
-    old.parent.mkdir()
-    old.write_text("#!/bin/sh\necho 'deploy.sh needs Python 3.11 or newer as python3.' >&2\nexit 1\n", encoding="utf-8")
-    old.chmod(0o755)
-    result = project.run("./deploy.sh --help", env={"PATH": f"{old.parent}:/usr/bin:/bin"}, check=False)
+    write_fake_python(tmp_path / "bin/python3", minor)
+    write_fake_python(tmp_path / f"bin/python3.{NEWEST}", NEWEST)
+    result = project.run("./deploy.sh --help", env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}, check=False)
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "deploy.sh needs Python 3.11 or newer as python3."
+    assert result.stdout + result.stderr == (
+        f"Python 3.{minor} is {comparison} than pyproject.toml allows (3.{OLDEST} to 3.{NEWEST}). "
+        f"Select another one: python3.{NEWEST} -m venv --clear .venv\n"
+    )
     assert not (project.path / ".venv").exists()
+
+
+def test_a_supported_venv_is_used_if_python3_is_not_supported(project: Project, tmp_path: Path) -> None:
+    write_fake_python(tmp_path / "bin/python3", NEWEST + 1)
+    (project.path / "requirements-deploy.txt").write_text("", encoding="utf-8")  # nothing to install
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    assert project.run("./deploy.sh --help", env=environment).stdout.startswith(USAGE)
 
 
 def test_a_venv_without_its_python_is_created_again(project: Project) -> None:
@@ -50,6 +62,15 @@ def test_a_venv_without_its_python_is_created_again(project: Project) -> None:
     result = project.run("./deploy.sh --help", check=False)
     assert "Installing the deploy tool into .venv" in result.stderr
     assert python.resolve().exists()
+
+
+def test_a_venv_with_a_python_that_is_not_supported_is_created_again(project: Project) -> None:
+    python = project.path / ".venv/bin/python"
+    python.unlink()
+    write_fake_python(python, NEWEST + 1)
+    (project.path / "requirements-deploy.txt").write_text("", encoding="utf-8")  # nothing to install
+    assert "Installing the deploy tool into .venv" in project.run("./deploy.sh --help", check=False).stderr
+    assert not is_fake_python(python)
 
 
 def test_an_incomplete_venv_is_created_again(project: Project) -> None:

@@ -9,9 +9,9 @@ import itertools
 import re
 import shlex
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -19,15 +19,16 @@ from markdown_it import MarkdownIt
 from embedded_aws import EmbeddedAws, ManualClock
 from embedded_aws.calls import Call
 from scripts.deploy_tool import Run
-from scripts.projects import CHOICES, COMBINATIONS, MANIFEST, TEMPLATE, Answers, Project, combination_name
+from scripts.projects import CHOICES, COMBINATIONS, MANIFEST, PRICES, TEMPLATE, Answers, Project, combination_name
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool, database_for, push_image, remaining_resources
 from tests.support.deployed_stage import NAME
 from tests.support.markdown import heading_anchors
 
 DOCUMENTS = ("README.md", "RECIPES.md", "AGENTS.md")
-CREATED_LATER = ("app/model.onnx", "shop/", "tests/shop/", ".venv")
+CREATED_LATER = ("app/jobs.py", "app/model.onnx", "shop/", "src/", ".venv")
 COMMAND = re.compile(r"(?:\./deploy\.sh|make|aws|git|API_KEY=test make)\b[^`]*")
+MONTH_S = 30 * 24 * 3600
 CODE_BLOCK = re.compile(r"(?ms)^```.*?^```$")
 
 # Commands that are run below, with what is typed at their prompts; `database` is the URL of the test's database.
@@ -47,10 +48,13 @@ TYPED = {
 }
 # Patterns of the other commands, each with the file, or the test in it, that runs the command.
 TESTED_BY = {
+    r"(rm -r|cp -R) .*": "tests/project/test_recipe_move_in.py::test_a_moved_service_responds_as_with_uvicorn",
+    r"\./deploy\.sh jobs( retry)?": "tests/project/test_recipe_jobs.py::test_a_failed_job_is_kept_and_run_again",
     r"make run|API_KEY=test make run": "tests/project/test_makefile.py::test_make_run_serves_the_application",
     r'make test( ARGS="-k predict")?': "tests/project/test_generated_tests.py::test_the_tests_of_a_project_pass",
     r'make migration( m="price of an item")?': "tests/deploy_tool/test_migrations.py",
     r"make help": "tests/project/test_makefile.py::test_make_help_lists_every_target",
+    r"make check": "tests/project/test_make_check.py::test_a_generated_project_has_no_problems",
     r"make lint": "tests/project/test_makefile.py::test_make_lint_passes",
     r"make lock": "tests/template/test_lock.py",
     r"\./deploy\.sh completion bash": "tests/deploy_tool/test_completion.py",
@@ -132,13 +136,39 @@ def test_every_file_in_the_text_exists(bake: Bake, answers: Answers) -> None:
 def test_the_settings_of_the_readme_are_valid(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     project = bake(**answers)
     load = load_function(project)
-    blocks = re.findall(r"```toml\n(.*?)```", read(project, "README.md"), re.DOTALL)
-    assert len(blocks) == (answers["endpoint"] == "http_api") + (answers["cold_starts"] == "provisioned_concurrency")
-    for block in blocks:
-        table = next(iter(tomllib.loads(block)))
-        text = re.sub(rf"(?ms)^\[{table}\]\n.*?(?=^\[|\Z)", "", read(project, "deploy.toml"))
-        (tmp_path / "deploy.toml").write_text(f"{text}\n{block}", "utf-8")
-        assert getattr(load(tmp_path / "deploy.toml", "prod"), table)
+    (block,) = re.findall(r"```toml\n(.*?)```", read(project, "README.md"), re.DOTALL)
+    (tmp_path / "deploy.toml").write_text(f"{read(project, 'deploy.toml')}\n{block}", "utf-8")
+    config: Any = load(tmp_path / "deploy.toml", "prod")
+    assert config.jobs.module == "app.jobs"
+    assert list(config.jobs.schedule) == ["nightly"]
+
+
+@in_default_and_largest
+def test_the_job_of_the_readme_can_be_queued(bake: Bake, answers: Answers) -> None:
+    project = bake(**answers)
+    readme = read(project, "README.md")
+    (job,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (statement,) = re.findall(r"`(await .*?)`", readme)
+    code = f"""
+import asyncio
+from aws_lambda.jobs import job, record_jobs
+{job}
+async def route():
+    {statement}
+with record_jobs() as jobs:
+    asyncio.run(route())
+assert [(job.name, list(job.arguments)) for job in jobs] == [("send_receipt", ["order_id", "email"])], jobs
+"""
+    project.run(["python", "-c", code])
+
+
+def test_the_costs_without_requests_match_the_price_list(bake: Bake) -> None:
+    (paragraph,) = re.findall(r"(?ms)^\*\*Monthly costs without requests.*?\n\n", read(bake(), "README.md"))
+    polls = 5 * MONTH_S / 20  # five long polls of 20 s, see deploy/resources/event_source_mapping.py
+    assert f"about {round(polls, -4):,.0f} times" in paragraph
+    assert f"${polls / 1_000_000 * PRICES['sqs']['million_requests']:.2f} beyond the free million" in paragraph
+    assert PRICES["sqs"]["free_requests"] == 1_000_000
+    assert f"alarm, ${PRICES['cloudwatch']['alarm']:.2f}" in paragraph.replace("\n", " ")
 
 
 def load_function(project: Project) -> Callable[..., object]:

@@ -11,7 +11,7 @@ CHECKS = {
     "lint": "ruff check",
     "format": "ruff format --check",
     "types": "mypy --strict .",
-    "dependencies": "deptry . --non-dev-dependency-groups deploy",
+    "dependencies": "deptry . --non-dev-dependency-groups deploy --extend-exclude conftest.py",
     "shell": "shellcheck deploy.sh",
     "dockerfile": "hadolint Dockerfile",
 }

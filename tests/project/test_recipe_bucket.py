@@ -1,4 +1,4 @@
-"""Test the recipe that adds an AWS resource, an S3 bucket."""
+"""Test the recipes for S3 buckets: one uses an existing bucket, and one adds a bucket to the service."""
 
 import json
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ from tests.support.recipes import (
 )
 
 BUCKET = f"{NAME}-123456789012"
+REPORTS = "my-reports"
 CONTENT = bytes(range(256)) * 40
 
 
@@ -48,6 +49,30 @@ def test_the_service_and_the_deploy_tool_use_the_bucket(service: RecipeService) 
     assert f"~ S3 bucket {BUCKET}\n    PublicAccessBlockConfiguration" in plan
     assert service.deploy("--image", service.image).code == 0
     assert all(s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
+
+
+def test_the_service_uses_an_existing_bucket_and_no_other(service: RecipeService) -> None:
+    s3 = service.aws.client("s3")
+    for bucket in (REPORTS, "other-reports"):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="october", Body=CONTENT)
+    assert service.request("reports/october") == (200, CONTENT)
+    assert service.request("reports/november")[0] == 404
+    assert service.request("reports/december", CONTENT, "PUT", content_type="application/octet-stream")[0] == 204
+    assert s3.get_object(Bucket=REPORTS, Key="december")["Body"].read() == CONTENT
+    actions = {(action, resource) for _, action, resource in service.aws.used_by_roles if "my-reports" in resource}
+    used = {("GetObject", "october"), ("GetObject", "november"), ("PutObject", "december")}
+    assert actions == {(f"s3:{action}", f"arn:aws:s3:::{REPORTS}/{name}") for action, name in used}
+    service.project.edit("deploy.toml", f'REPORTS = "{REPORTS}"', 'REPORTS = "other-reports"')
+    assert service.deploy("--image", service.image).code == 0
+    assert service.request("reports/october")[0] == 500
+    assert "s3:GetObject on resource: arn:aws:s3:::other-reports/october" in json.dumps(
+        service.wait_for_log_records("AccessDenied")
+    )
+    s3.delete_object(Bucket=REPORTS, Key="december")
+    for bucket in (REPORTS, "other-reports"):
+        s3.delete_object(Bucket=bucket, Key="october")
+        s3.delete_bucket(Bucket=bucket)
 
 
 @pytest.mark.parametrize("answers", [DEFAULT, LARGEST], ids=combination_name)

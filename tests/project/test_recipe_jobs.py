@@ -1,120 +1,116 @@
-"""Test the recipes that run a job on a schedule and continue work after the response."""
+"""Test the recipes that run a job after the response and on a schedule."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from embedded_aws import ManualClock
 from scripts.projects import combination_name
 from tests.support.bake import Bake
+from tests.support.deploy_tool import push_image
 from tests.support.deployed_stage import NAME
-from tests.support.recipes import (
-    DEPLOYED,
-    RecipeService,
-    copy_generated_files,
-    deployed_with_every_recipe,
-    follow_all,
-)
+from tests.support.recipes import DEPLOYED, RecipeService, deployed_with_every_recipe
+from tests.support.sample_queue import wait_until
 
-SCHEDULED_AT = "2026-11-23T03:00:00Z"
-# Call the handler of the recipe with jobs that use the event loop of the lifespan, another one, or fail.
-RUN_JOBS = """
-import asyncio
-from contextlib import suppress
-
-from app import jobs
-from aws_lambda import handler as module, job_handler
-from tests.helpers import create_client
-
-flushed = []
-job_handler.flush_traces = lambda: flushed.append(len(flushed))
-
-def use_the_loop():
-    assert asyncio.get_event_loop() is module.lifespan.loop
-    assert asyncio.get_event_loop().run_until_complete(asyncio.sleep(0, 7)) == 7
-
-def run_another_loop():
-    asyncio.run(asyncio.sleep(0))
-
-def fail():
-    raise ZeroDivisionError
-
-jobs.JOBS.update(use_the_loop=use_the_loop, run_another_loop=run_another_loop, fail=fail)
-for job in ("use_the_loop", "run_another_loop", "use_the_loop", "run_another_loop"):
-    assert module.handler({"job": job}, None) == {}
-    assert create_client(module.handler).get("/").json() == {"ok": True}
-with suppress(ZeroDivisionError):
-    module.handler({"job": "fail"}, None)
-    raise AssertionError("Lambda must know that the job has failed")
-assert flushed == [0, 1, 2, 3, 4]
-"""
+SCHEDULED_AT = ("2026-11-23T03:00:00Z", "2026-11-24T03:00:00Z")
+ORDER = b'{"email": "ada@example.com"}'
+LOG_LINE = '    logger.info("receipt %s for order %s", job_id(), order_id)'
+FAILING_LINE = '    raise ConnectionError(f"no mail server for {job_id()}")'
+ATTEMPTS = 5
+RETRY_S = 360  # six times the default of timeout_s
 
 
 @pytest.fixture(params=DEPLOYED, ids=combination_name)
 def service(request: pytest.FixtureRequest, bake: Bake, tmp_path: Path) -> Iterator[RecipeService]:
-    """Deploy a project with every recipe."""
-    with deployed_with_every_recipe(bake(**request.param), tmp_path / "my-api") as service:
+    """Deploy a project with every recipe, on a clock that only the test and the deploy tool advance."""
+    with deployed_with_every_recipe(bake(**request.param), tmp_path / "my-api", ManualClock()) as service:
         yield service
 
 
-def test_a_job_runs_on_its_schedule(service: RecipeService) -> None:
-    assert service.aws.run_schedule(NAME, SCHEDULED_AT) == {"StatusCode": 202}
-    assert service.wait_for_log_records(f"nightly job of {SCHEDULED_AT}")
-    calls_before = len(service.aws.calls)
-    assert "Nothing to deploy: " in service.deploy("--image", service.image).out
-    mutations = [call.operation for call in service.aws.calls[calls_before:] if call.mutating]
-    assert [operation for operation in mutations if operation != "Invoke"] == []
-    scheduler = service.aws.client("scheduler")
-    schedule = scheduler.get_schedule(Name=NAME)
-    unchanged = {key: schedule[key] for key in ("Name", "FlexibleTimeWindow", "Target")}
-    scheduler.update_schedule(**unchanged, ScheduleExpression="rate(1 day)")
-    plan = service.deploy("plan", "--image", service.image).out
-    assert "~ schedule my-api-prod\n    ScheduleExpression: rate(1 day) → cron(0 3 * * ? *)" in plan
-    assert service.deploy("--image", service.image).code == 0
-    assert "Nothing to change." in service.deploy("plan", "--image", service.image).out
+def place_order(service: RecipeService) -> str:
+    status, body = service.request("orders", ORDER)
+    assert status == 202, body
+    return str(json.loads(body)["order_id"])
 
 
-def test_a_client_cannot_start_a_job_and_a_failed_job_is_repeated(service: RecipeService) -> None:
-    event = {"job": "nightly", "scheduled_at": "not by you"}
-    assert service.request("?job=nightly", json.dumps(event).encode(), job="nightly")[0] == 405
-    assert service.log_records("not by you") == []
-
-    assert not service.aws.alarm_fires(f"{NAME}-errors")
-    service.start_job({"job": "nightly", "wrong": True})
-    failures = service.wait_for_log_records("unexpected keyword argument 'wrong'", 3)
-    assert len({failure["requestId"] for failure in failures}) == 1
-    assert service.aws.alarm_fires(f"{NAME}-errors")
+def release(service: RecipeService) -> None:
+    run = service.deploy("--image", push_image(service.project, service.aws))
+    assert run.code == 0, run.out + run.err
 
 
-def test_work_continues_after_the_response(service: RecipeService) -> None:
-    status, body = service.request("orders", b'{"email": "ada@example.com"}')
-    order = json.loads(body)["order_id"]
-    assert status == 202
-    (receipt,) = service.wait_for_log_records(f"receipt for order {order}")
-    calls = [call for call in service.aws.calls if call.operation == "Invoke" and call.caller.endswith(NAME)]
-    assert [(call.params["InvocationType"], call.status) for call in calls] == [("Event", 202)]
-    service.start_job({"job": "send_receipt", "order_id": order, "email": "ada@example.com"})
-    second_receipt = service.wait_for_log_records(f"receipt for order {order}", 2)[1]
-    assert receipt["requestId"] != second_receipt["requestId"]
+def attributes(service: RecipeService, queue: str) -> dict[str, Any]:
+    sqs = service.aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"{NAME}-{queue}")["QueueUrl"]
+    return dict(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"])
+
+
+def wait_until_idle(service: RecipeService, failed: int = 0) -> None:
+    """Wait until no job runs, and this number of failed ones wait for their next attempt."""
+    wait_until(
+        lambda: (
+            attributes(service, "jobs")["ApproximateNumberOfMessages"] == "0"
+            and attributes(service, "jobs")["ApproximateNumberOfMessagesNotVisible"] == str(failed)
+        )
+    )
+
+
+def test_a_job_runs_after_the_response(service: RecipeService) -> None:
+    order = place_order(service)
+    (receipt,) = service.wait_for_log_records(f"for order {order}")
+    (finished,) = service.wait_for_log_records("send_receipt finished")
+    assert receipt["message"] == f"receipt {finished['job_id']} for order {order}"
+    assert finished["attempt"] == 1
     assert service.request("orders", json.dumps({"email": "x" * 2**20}).encode())[0] == 500
-    assert service.wait_for_log_records("RequestTooLargeException")
-
-    remove_permission_to_invoke(service)
-    assert service.request("orders", b'{"email": "eve@example.com"}')[0] == 500
-    assert service.wait_for_log_records("is not authorized to perform: lambda:InvokeFunction")
+    assert service.wait_for_log_records("SQS allows 1,048,576")
+    wait_until_idle(service)
 
 
-def remove_permission_to_invoke(service: RecipeService) -> None:
-    """Remove the statement with which the recipe lets the service start jobs."""
-    iam = service.aws.client("iam")
-    policy = iam.get_role_policy(RoleName=NAME, PolicyName="service")["PolicyDocument"]
-    statements = [item for item in policy["Statement"] if item["Action"] != ["lambda:InvokeFunction"]]
-    assert len(statements) == len(policy["Statement"]) - 1
-    document = json.dumps({**policy, "Statement": statements})
-    iam.put_role_policy(RoleName=NAME, PolicyName="service", PolicyDocument=document)
+def test_a_job_runs_on_its_schedule(service: RecipeService) -> None:
+    assert "nightly  cron(0 3 * * ? *) Europe/Berlin  enabled" in service.deploy("jobs").out
+    for count, time in enumerate(SCHEDULED_AT, 1):
+        service.aws.run_schedule("nightly", time, NAME)
+        service.wait_for_log_records("nightly finished", count)
+    ids = {f"nightly {time}" for time in SCHEDULED_AT}
+    assert {record["job_id"] for record in service.log_records("nightly finished")} == ids
+    assert {record["message"] for record in service.log_records("nightly job")} == {f"nightly job {id}" for id in ids}
+    assert "Nothing to deploy: " in service.deploy("--image", service.image).out
+    assert "Nothing to change." in service.deploy("plan", "--image", service.image).out
+    wait_until_idle(service)
 
 
-def test_jobs_use_the_event_loop_of_the_lifespan_and_flush_traces(bake: Bake, tmp_path: Path) -> None:
-    project = follow_all(copy_generated_files(bake(), tmp_path / "my-api"))
-    project.run(["python", "-c", RUN_JOBS], env={"WEBHOOK_SECRET": "whsec_"})
+def test_a_client_cannot_start_a_job(service: RecipeService) -> None:
+    job = {"job": "nightly", "id": "not by you", "arguments": {}}
+    record = {"messageId": "1", "body": json.dumps(job), "attributes": {"ApproximateReceiveCount": "1"}}
+    for event in (job, {"Records": [record]}, {"check": ["nightly"]}):
+        for path in ("", "orders", "?job=nightly"):
+            assert service.request(path, json.dumps(event).encode(), job="nightly")[0] in (405, 422)
+    assert service.log_records("nightly") == []
+    assert service.log_records("not by you") == []
+    assert attributes(service, "jobs")["ApproximateNumberOfMessages"] == "0"
+
+
+def test_a_failed_job_is_kept_and_run_again(service: RecipeService) -> None:
+    service.project.edit("app/jobs.py", LOG_LINE, FAILING_LINE)
+    release(service)
+    order = place_order(service)
+    for attempt in range(1, ATTEMPTS + 1):
+        failures = service.wait_for_log_records("send_receipt failed", attempt)
+        wait_until_idle(service, failed=1)
+        service.aws.clock.advance(RETRY_S)
+    wait_until(lambda: attributes(service, "jobs-failed")["ApproximateNumberOfMessages"] == "1")
+    assert [failure["attempt"] for failure in failures] == [1, 2, 3, 4, 5]
+    (job_id,) = {failure["job_id"] for failure in failures}
+    assert attributes(service, "jobs-failed")["MessageRetentionPeriod"] == str(14 * 24 * 3600)
+    assert "no mail server" in service.deploy("logs", "--errors").out
+    output = service.deploy("jobs").out
+    assert f"send_receipt  id {job_id}  " in output
+    assert order in output
+    assert "./deploy.sh jobs retry" in output
+    service.project.edit("app/jobs.py", FAILING_LINE, LOG_LINE)
+    release(service)
+    assert "1 failed job was moved back to the queue." in service.deploy("jobs", "retry").out
+    assert service.wait_for_log_records(f"receipt {job_id} for order {order}")
+    wait_until_idle(service)

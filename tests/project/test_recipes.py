@@ -31,15 +31,15 @@ def test_all_recipes_together_are_clean(bake: Bake, tmp_path: Path, answers: Ans
 def test_each_recipe_alone_is_clean(bake: Bake, tmp_path: Path, answers: Answers) -> None:
     """test_recipe_move_in.py tests the remaining recipe."""
     recipes = read_recipes(bake(**answers))
-    assert len(recipes) == 6
+    assert len(recipes) == 10
     assert MOVE_IN in recipes
     for number, (heading, steps) in enumerate(recipes.items()):
         if heading == MOVE_IN:
             continue
         project = copy_generated_files(bake(**answers), tmp_path / str(number))
-        if heading == "Continue work after the response":  # it needs the job handler of another recipe
-            handler = ("app/jobs.py", "aws_lambda/job_handler.py", "aws_lambda/handler.py")
-            follow(project, [step for step in recipes["Run a job on a schedule"] if step.file in handler])
+        if heading == "Run a job on a schedule":  # it adds a job to the module of another recipe
+            files = ("app/jobs.py", "deploy.toml")
+            follow(project, [step for step in recipes["Run a job after the response"] if step.file in files])
         follow(project, steps)
         project.run("ruff check")
         project.run("ruff format --check")
@@ -52,4 +52,4 @@ def test_the_tests_of_a_project_with_every_recipe_pass(bake: Bake, tmp_path: Pat
 
 def test_the_recipes_are_typed(bake: Bake, tmp_path: Path) -> None:
     project = follow_all(copy_generated_files(bake(**LARGEST), tmp_path / "my-api"))
-    project.run("mypy --strict app aws_lambda deploy")
+    project.run("mypy --strict app aws_lambda deploy tests/app")

@@ -58,7 +58,7 @@ def test_an_image_for_the_wrong_architecture_is_rejected_after_the_build(
             "Docker built the image for amd64 instead of arm64.\n"
             "Install Docker's buildx plugin, or set architecture in deploy.toml to that of this machine.\n"
         )
-        assert log.read_text("utf-8").startswith("1 build --platform linux/arm64 --tag my-api-prod:")
+        assert "\n1 build --pull --platform linux/arm64 --tag my-api-prod:" in log.read_text("utf-8")
         assert stage.aws.client("lambda").list_functions()["Functions"] == []
 
 

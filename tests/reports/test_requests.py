@@ -164,7 +164,7 @@ def test_fastapi_1233_background_tasks_delay_the_response(service: ServiceWithMa
     assert service.get("later") == "accepted"
     assert plain_ended - started > 0.5
     assert time.monotonic() - plain_ended > 0.5
-    limitation = "*Background tasks delay the response*: on Lambda, the response waits for them."
+    limitation = "*Background tasks delay the response*: use [a job](#background-jobs)."
     assert limitation in (service.project.path / "README.md").read_text("utf-8")
 
 

@@ -42,6 +42,17 @@ def test_pulumi_aws_native_148_a_new_role_cannot_be_assumed_immediately(bake: Ba
         )
 
 
+def test_chalice_1069_kms_does_not_know_a_new_role_immediately(bake: Bake, tmp_path: Path) -> None:
+    """aws/chalice#1069: KMS encrypts the variables of a function, and learns of a new role some seconds late."""
+    with deployed_stage(bake, tmp_path) as stage:
+        sample = SampleFunction(stage.aws, tmp_path)
+        definition = sample.definition(Role=sample.role(wait=False), Environment={"Variables": {"STAGE": "prod"}})
+        with raises_client_error("InvalidParameterValueException", "ARN does not refer to a valid principal"):
+            sample.client.create_function(**definition)
+        assert stage.release("old").code == 0
+        assert stage.calls.count("CreateFunction") == 2
+
+
 def test_community_aws_830_a_change_during_an_update_is_a_conflict(bake: Bake, tmp_path: Path) -> None:
     """ansible-collections/community.aws#830: another program or a terminated deploy may have started the update."""
     with deployed_stage(bake, tmp_path, Delays(update_s=30)) as stage:

@@ -43,10 +43,12 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_without_a_route_to_ssm(bake: 
         sample.create(HANDLER_WITH_LONG_TIMEOUT, Role=sample.role("vpc", allow_ec2), VpcConfig=network, Timeout=1)
         assert sample.invoke().payload["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
 
+        in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
+        group = ec2.describe_security_groups(Filters=in_vpc)["SecurityGroups"][0]["GroupId"]
         stage.project.edit(
             "deploy.toml",
             "[stages.dev]",
-            f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["sg-1"]\n\n[stages.dev]""",
+            f"""[vpc]\nsubnet_ids = ["{subnet}"]\nsecurity_group_ids = ["{group}"]\n\n[stages.dev]""",
         )
         assert f"No route leads from {subnet} to com.amazonaws.us-east-1.ssm." in stage.deploy("doctor").out
         root = task_root(tmp_path, "reads", HANDLER_THAT_READS_SSM)

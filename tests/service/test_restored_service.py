@@ -84,7 +84,7 @@ def test_restored_environments_share_no_state(bake: Bake, aws: EmbeddedAws, tmp_
     project.edit("app/settings.py", "from functools", "from pydantic import SecretStr\nfrom functools")
     imports = "import socket\nfrom contextlib import asynccontextmanager\nfrom typing import Any\n"
     imports += "from collections.abc import AsyncIterator\n"
-    project.edit("app/main.py", "import os\n", f"import os\n{imports}")
+    project.edit("app/main.py", "from fastapi", f"import os\n{imports}\nfrom fastapi")
     project.edit("app/main.py", "\napp = FastAPI(\n", LIFESPAN)
     project.edit("deploy.toml", "secrets = []", 'secrets = ["API_KEY"]')
 

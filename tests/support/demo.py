@@ -7,7 +7,8 @@ from pathlib import Path
 TRANSCRIPT = r"""
 my-api · prod · us-east-1
 (\[\d/\d\] .+
-)+.*
+(      The base image may be outdated: .+
+)?)+.*
 \[\d/\d\] Checking the URL\.\.\..*
       \$ curl -s (?P<url>http://127\.0\.0\.1:\d+/)
       \{"ok":true\}

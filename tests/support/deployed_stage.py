@@ -29,6 +29,14 @@ MIGRATIONS = """
 def handler(event, context):
     return {"from": "0001", "to": "0001", "output": ""}
 """
+# The jobs function. It has the jobs nightly and hourly, and finishes every job without doing anything.
+JOBS = """
+KNOWN = ["hourly", "nightly"]
+def handler(event, context):
+    if "check" in event:
+        return {"jobs": KNOWN, "unknown": [name for name in event["check"] if name not in KNOWN], "need_arguments": []}
+    return {"batchItemFailures": []}
+"""
 IMAGES = ("old", "new", "other")
 NAME = "my-api-prod"
 FUNCTION_SETTINGS = ("MemorySize", "Timeout", "Role", "LoggingConfig", "Environment")
@@ -85,6 +93,11 @@ class DeployedStage:
         response = self.aws.client("lambda").invoke(FunctionName=NAME, Qualifier="live", Payload=json.dumps(event))
         return json.load(response["Payload"])
 
+    def split_traffic(self, version: str) -> None:
+        """Route half of the requests to another version than the live one, as a user can do by hand."""
+        weights = {"AdditionalVersionWeights": {version: 0.5}}
+        self.aws.client("lambda").update_alias(FunctionName=NAME, Name="live", RoutingConfig=weights)
+
     def live_version(self) -> str:
         """Return the number of the version to which the alias `live` points."""
         return str(self.aws.client("lambda").get_alias(FunctionName=NAME, Name="live")["FunctionVersion"])
@@ -116,7 +129,7 @@ class DeployedStage:
             "image": live["Code"]["ImageUri"],
             "settings": {key: configuration[key] for key in FUNCTION_SETTINGS},
             "snapstart": configuration["SnapStart"]["ApplyOn"],
-            "provisioned": self._provisioned_concurrency(configuration["Version"]),
+            "provisioned": self.provisioned_concurrency(configuration["Version"]),
             "urls": self._function_urls(),
             "apis": [self._http_api(api["ApiId"]) for api in self.aws.client("apigatewayv2").get_apis()["Items"]],
             "statements": json.loads(policy)["Statement"],
@@ -128,7 +141,7 @@ class DeployedStage:
         text = re.sub(r"(execute-api:us-east-1:\d+:)\w+/", r"\1API/", json.dumps(ordered, indent=1))
         return re.sub(r"(\"SECRETS_CHANGED\": )\"\w+\"", r"\1...", text)
 
-    def _provisioned_concurrency(self, live_version: str) -> list[tuple[bool, int]]:
+    def provisioned_concurrency(self, live_version: str) -> list[tuple[bool, int]]:
         """Return for each version with provisioned concurrency if it is live, and its number of environments."""
         configs = self.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
         return [
@@ -165,6 +178,7 @@ def task_root(folder: Path, name: str, service: str = "", migrations: str = MIGR
     if not root.exists():
         write_handler(root, service or SERVICE.format(body=name))
         (root / "aws_lambda/migrate.py").write_text(migrations, encoding="utf-8")
+        (root / "aws_lambda/job_handler.py").write_text(JOBS, encoding="utf-8")
     return root
 
 

@@ -49,6 +49,14 @@ class DomainSetup:
         domains = self.aws.client("apigatewayv2").get_domain_names()["Items"]
         return [*domains, *self.aws.client("acm").list_certificates()["CertificateSummaryList"]]
 
+    def tags(self) -> list[dict[str, str]]:
+        """Return the tags of each certificate and of each custom domain name."""
+        acm = self.aws.client("acm")
+        arns = [item["CertificateArn"] for item in acm.list_certificates()["CertificateSummaryList"]]
+        lists = [acm.list_tags_for_certificate(CertificateArn=arn)["Tags"] for arn in arns]
+        certificates = [{tag["Key"]: tag["Value"] for tag in tags} for tags in lists]
+        return [*certificates, *(item["Tags"] for item in self.aws.client("apigatewayv2").get_domain_names()["Items"])]
+
     def create_hosted_zone(self, *, delegated: bool = True) -> str:
         """Create the hosted zone and return its ID."""
         zone = self.aws.client("route53").create_hosted_zone(Name=ZONE, CallerReference="one")

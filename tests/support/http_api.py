@@ -30,4 +30,5 @@ def create_http_api(
     if allowed_route:
         source_arn = f"execute-api:us-east-1:{sample.aws.account}:{api_id}/{allowed_route}"
         sample.allow_service("api", "apigateway.amazonaws.com", source_arn)
+    sample.wait_until_ready()
     return api_id, str(api["ApiEndpoint"])

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedded_aws import Delays, EmbeddedAws
-from scripts.projects import CHOICES, COMBINATIONS, MANIFEST, Project
+from embedded_aws import Clock, EmbeddedAws
+from scripts.projects import CHOICES, COMBINATIONS, MANIFEST, TEMPLATE, Project
 from tests.support.deploy_tool import DeployTool, database_for, push_image, remaining_resources
 from tests.support.deployed_stage import NAME
 
@@ -27,7 +27,13 @@ DEPLOYED = COMBINATIONS if os.environ.get("EVERY_RECIPE") else [DEFAULT, LARGEST
 
 STEP = re.compile(r"`([\w./]+)`(?:, and after it `make lock`)?:\n\n```(\w+)\n(.*?)\n```\n", re.DOTALL)
 IMPORT = re.compile(r"(from \S+ import )(.*)")
+# The lines that `make lock` adds for a dependency of a recipe start with these names.
 BOTO3 = ("boto3==", "botocore==", "jmespath==", "python-dateutil==", "s3transfer==", "six==", "urllib3==")
+OPENTELEMETRY = (
+    *("certifi==", "charset-normalizer==", "googleapis-common-protos==", "idna==", "opentelemetry-"),
+    *("protobuf==", "requests==", "urllib3=="),
+)
+LOCKED = {'"boto3"': BOTO3, '"fastapi[opentelemetry]>=0.143"': OPENTELEMETRY}
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,14 @@ def read_recipes(project: Project) -> dict[str, list[Step]]:
     return recipes
 
 
+def read_commands(project: Project, heading: str) -> list[str]:
+    """Return the lines of the `sh` blocks of a recipe."""
+    (section,) = re.findall(
+        rf"(?ms)^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", (project.path / "RECIPES.md").read_text("utf-8")
+    )
+    return [line for block in re.findall(r"(?ms)^```sh\n(.*?)^```", section) for line in block.splitlines()]
+
+
 def follow(project: Project, steps: list[Step]) -> None:
     """Apply the steps. Raise AssertionError if the lines around a change are not in its file exactly once."""
     for step in steps:
@@ -65,7 +79,9 @@ def follow(project: Project, steps: list[Step]) -> None:
             text = apply_hunk(text, hunk.splitlines(), step.file)
         file.write_text(text, "utf-8")
         if step.file == "pyproject.toml":
-            lock_boto3(project.path)
+            for dependency, packages in LOCKED.items():
+                if f"+    {dependency}," in step.text:
+                    add_to_lock(project.path, packages)
 
 
 def follow_all(project: Project) -> Project:
@@ -98,14 +114,19 @@ def extend_import(text: str, imports: list[tuple[str, list[str]]]) -> tuple[str,
     return f"{line}\n", f"{start}{', '.join(sorted(names))}\n"
 
 
-def lock_boto3(project: Path) -> None:
-    """Do what `make lock` does for boto3 as a dependency of the service. It is a development dependency already."""
-    service, development = (
-        re.split(r"(?m)^(?=[a-z])", (project / name).read_text("utf-8"))[1:]
-        for name in ("requirements.txt", "requirements-dev.txt")
-    )
-    packages = service + [package for package in development if package.startswith(BOTO3)]
-    (project / "requirements.txt").write_text("".join(sorted(set(packages))), "utf-8")
+def add_to_lock(project: Path, packages: tuple[str, ...]) -> None:
+    """Do what `make lock` does for new dependencies of the service. `packages` are the starts of the lines to add."""
+    versions = [block for block in read_lock(TEMPLATE / "requirements.txt") if block.startswith(packages)]
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        existing = read_lock(project / name)
+        names = {block.partition("==")[0] for block in existing}
+        added = [block for block in versions if block.partition("==")[0] not in names]
+        (project / name).write_text("".join(sorted([*existing, *added])), "utf-8")
+
+
+def read_lock(file: Path) -> list[str]:
+    """Return the lines of each package in a locked file."""
+    return re.split(r"(?m)^(?=[a-z])", file.read_text("utf-8"))[1:]
 
 
 def copy_generated_files(project: Project, folder: Path) -> Project:
@@ -155,17 +176,13 @@ class RecipeService:
             time.sleep(0.02)
         raise AssertionError(f"{text!r} is not in the logs {count} times: {records}")
 
-    def start_job(self, event: dict[str, Any]) -> None:
-        """Invoke the function without waiting for its result."""
-        invoke = self.aws.client("lambda").invoke
-        response = invoke(FunctionName=NAME, Qualifier="live", InvocationType="Event", Payload=json.dumps(event))
-        assert response["StatusCode"] == 202
-
 
 @contextmanager
-def deployed(project: Project, secrets: dict[str, str] | None = None) -> Iterator[RecipeService]:
+def deployed(
+    project: Project, secrets: dict[str, str] | None = None, clock: Clock | None = None
+) -> Iterator[RecipeService]:
     """Deploy a project. At the end, destroy it and check that no resource remains."""
-    with EmbeddedAws(delays=Delays(async_retry_s=0.05)) as aws, database_for(project, aws):
+    with EmbeddedAws(clock=clock) as aws, database_for(project, aws):
         deploy, image = DeployTool(project, aws), push_image(project, aws)
         for name, value in (secrets or {}).items():
             assert deploy("secret", "set", name, typed=value).code == 0
@@ -175,13 +192,12 @@ def deployed(project: Project, secrets: dict[str, str] | None = None) -> Iterato
         run = deploy("destroy", typed=f"{NAME}\n")
         assert run.out.endswith("\n0 left\n"), run.err
         assert remaining_resources(aws) == []
-        assert aws.client("scheduler").list_schedules()["Schedules"] == []
         assert aws.client("s3").list_buckets()["Buckets"] == []
 
 
 @contextmanager
-def deployed_with_every_recipe(project: Project, folder: Path) -> Iterator[RecipeService]:
+def deployed_with_every_recipe(project: Project, folder: Path, clock: Clock | None = None) -> Iterator[RecipeService]:
     """Deploy a copy of the project, in this folder, to which all recipes are applied."""
     secret = "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()
-    with deployed(follow_all(copy_generated_files(project, folder)), {"WEBHOOK_SECRET": secret}) as service:
+    with deployed(follow_all(copy_generated_files(project, folder)), {"WEBHOOK_SECRET": secret}, clock) as service:
         yield service

@@ -105,6 +105,7 @@ class SampleFunction:
         url = self.client.create_function_url_config(FunctionName=NAME, Qualifier="live", AuthType="NONE")
         self.allow("url", "lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE")
         self.allow("function", "lambda:InvokeFunction", InvokedViaFunctionUrl=True)
+        self.wait_until_ready()
         return str(url["FunctionUrl"])
 
     def allow(self, statement: str, action: str, **conditions: Any) -> None:

@@ -23,7 +23,10 @@ from tests.support.bake import Bake
 from tests.support.markdown import heading_anchors
 
 PAGES = ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")
-GUIDES = ("docs/change-an-answer.md",)  # tests/project/test_change_answer.py runs its commands
+GUIDES = (
+    "docs/change-an-answer.md",  # tests/project/test_change_answer.py runs its commands
+    "docs/move-in.md",  # tests/project/test_recipe_move_in.py follows the recipe with the same steps
+)
 PROGRAMS = ("make ", "./deploy.sh", "cookiecutter ", "cruft ", "cd ", "pipx ")
 MONTH_S = 30 * 24 * 3600
 
@@ -34,6 +37,8 @@ EXTERNAL_LINKS = {
     "https://docs.aws.amazon.com/cli/latest/reference/lambda-web/": "2026-11-23",
     "https://docs.aws.amazon.com/lambda/latest/dg/web-functions-runtimes.html": "2026-11-23",
     "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/automating-updates-to-serverless-apps.html": "2026-11-23",  # noqa: E501
+    "https://github.com/aws/aws-lambda-python-runtime-interface-client/issues/216": "2026-11-28",
+    "https://github.com/fastapi/full-stack-fastapi-template": "2026-11-28",
     "https://github.com/zappa/Zappa": "2026-11-23",
     "https://aws.github.io/chalice/": "2026-11-23",
     "https://github.com/aws/chalice/issues/365": "2026-11-23",
@@ -77,6 +82,10 @@ MAKE = {
     "test-aws": (
         "scripts.acceptance_on_aws",
         "tests/template/test_acceptance_on_aws.py::test_the_run_succeeds_with_a_container_engine",
+    ),
+    "test-conformance": (
+        "scripts.conformance",
+        "tests/service/test_conformance.py::test_a_sample_of_fastapis_tests_gets_the_same_responses",
     ),
     "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_one_round_with_two_subjects_succeeds"),
     "transcript": (
@@ -158,6 +167,7 @@ def test_make_runs_the_same_program_as_the_test(command: str) -> None:
         ("GITHUB_ROLES=all", GITHUB_ROLE),
         ("EXAMPLES=500", "tests/service/test_openapi.py"),
         ("SOAK=20000", "tests/service/test_soak.py"),
+        ("JOBS=2000", "tests/service/test_jobs.py"),
     ],
 )
 def test_make_test_all_runs_each_long_test_with_its_variable(variable: str, file: str) -> None:
@@ -178,6 +188,7 @@ def test_the_fixed_costs_of_the_readme_match_the_price_list() -> None:
         PRICES["cloudwatch"]["alarm"],
         PRICES["secrets_manager"]["secret"],
         PRICES["route_53"]["hosted_zone"],
+        round(5 * MONTH_S / 20 / 1_000_000 * PRICES["sqs"]["million_requests"], 2),  # five polls of 20 s at any time
         round(gb_s * PRICES["snapstart"]["cached_gb_s"], 2),
         round(gb_s * PRICES["provisioned_concurrency"]["idle_gb_s"]["arm64"], 2),
     ]

@@ -13,31 +13,39 @@ import pytest
 import yaml
 from packaging.version import Version
 
-from scripts.projects import CHOICES, PROMPTS, TEMPLATE
+from scripts.projects import CHOICES, PYTHON_VERSIONS, TEMPLATE
 
 PYPROJECT = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))
-END_OF_LIFE = tomllib.loads((TEMPLATE / "tests/template/end_of_life.toml").read_text("utf-8"))
 WARN_BEFORE = timedelta(days=180)
-MAX_AGE_OF_DATES = timedelta(days=365)
+MAX_AGE = timedelta(days=365)
+MAX_AGE_OF_PREVIEW = timedelta(days=30)
 
 
 def end_dates() -> Iterator[tuple[str, date]]:
-    """Yield each supported Python version and base image with the last day of its support."""
-    oldest_local = PYPROJECT["project"]["requires-python"].removeprefix(">=")
-    for version in [oldest_local, *CHOICES["python_version"]]:
-        yield f"Python {version}", END_OF_LIFE[version]["python"]
-    for version in CHOICES["python_version"]:
-        yield f"AWS's base image of Python {version}", END_OF_LIFE[version]["base_image"]
+    """Yield each Python version and each base image with the last day of its support.
+
+    For a base image, it is the "deprecation date", until which AWS updates it. A preview image has none.
+    """
+    for version, facts in PYTHON_VERSIONS.items():
+        yield f"Python {version}", date.fromisoformat(facts["python_ends"])
+        if facts["base_image_ends"]:
+            yield f"AWS's base image of Python {version}", date.fromisoformat(facts["base_image_ends"])
 
 
 def check_end_dates(today: date) -> None:
-    """Raise AssertionError if support has ended. Warn 180 days before it ends, and if the dates are a year old."""
+    """Raise AssertionError if support has ended.
+
+    Warn 180 days before it ends, if the dates are a year old, and if the information on a preview image is 30 days old.
+    """
     assert [f"{name} ended on {end}" for name, end in end_dates() if end < today] == []
     for name, end in end_dates():
         if end - today < WARN_BEFORE:
             warnings.warn(f"{name} ends on {end}: remove it from the choices before that day", stacklevel=2)
-    if today - END_OF_LIFE["as_of"] > MAX_AGE_OF_DATES:
-        warnings.warn("tests/template/end_of_life.toml is older than a year: look up its dates again", stacklevel=2)
+    for version, facts in PYTHON_VERSIONS.items():
+        max_age = MAX_AGE_OF_PREVIEW if facts["status"] == "preview" else MAX_AGE
+        if today - date.fromisoformat(facts["as_of"]) > max_age:
+            message = f"_python_versions in cookiecutter.json: look up Python {version} again, and change as_of"
+            warnings.warn(message, stacklevel=2)
 
 
 def test_every_choice_is_still_supported() -> None:
@@ -46,7 +54,7 @@ def test_every_choice_is_still_supported() -> None:
 
 def test_the_check_warns_before_support_ends_and_fails_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     first = min(end for _, end in end_dates())
-    monkeypatch.setitem(END_OF_LIFE, "as_of", first)  # as if the dates had been looked up again
+    look_up_again(monkeypatch, first)
     with warnings.catch_warnings(action="error"):
         check_end_dates(first - WARN_BEFORE)
     for today in (first - WARN_BEFORE + timedelta(days=1), first):
@@ -57,18 +65,34 @@ def test_the_check_warns_before_support_ends_and_fails_after_it(monkeypatch: pyt
 
 
 def test_the_check_warns_if_the_dates_are_a_year_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    today = min(end for _, end in end_dates()) - WARN_BEFORE
-    monkeypatch.setitem(END_OF_LIFE, "as_of", today - MAX_AGE_OF_DATES - timedelta(days=1))
-    with pytest.warns(UserWarning, match="look up its dates again"):
-        check_end_dates(today)
+    today = min(end for _, end in end_dates()) - WARN_BEFORE - timedelta(days=1)
+    look_up_again(monkeypatch, today)
+    default = CHOICES["python_version"][0]
+    monkeypatch.setitem(PYTHON_VERSIONS[default], "as_of", str(today - MAX_AGE))
+    assert_information_is_old_after(today, default)
 
 
-def test_the_prompts_contain_the_end_of_support() -> None:
-    for version in CHOICES["python_version"]:
-        assert (
-            f"supported until {END_OF_LIFE[version]['base_image']:%B %Y};"
-            in PROMPTS["__prompts__"]["python_version"][version]
-        )
+def test_the_check_warns_if_the_information_on_a_preview_is_a_month_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = min(end for _, end in end_dates()) - WARN_BEFORE - timedelta(days=1)
+    look_up_again(monkeypatch, today)
+    facts = {"status": "preview", "as_of": str(today - MAX_AGE_OF_PREVIEW)}
+    facts |= {"python_ends": str(date.max), "base_image_ends": ""}
+    monkeypatch.setitem(PYTHON_VERSIONS, "3.99", facts)
+    assert_information_is_old_after(today, "3.99")
+
+
+def assert_information_is_old_after(day: date, version: str) -> None:
+    """Assert that the check warns about this version on the next day, and about nothing on this one."""
+    with warnings.catch_warnings(action="error"):
+        check_end_dates(day)
+    with pytest.warns(UserWarning, match=re.escape(f"look up Python {version} again")):
+        check_end_dates(day + timedelta(days=1))
+
+
+def look_up_again(monkeypatch: pytest.MonkeyPatch, today: date) -> None:
+    """Change the dates of the information to today, as if it had been looked up again."""
+    for facts in PYTHON_VERSIONS.values():
+        monkeypatch.setitem(facts, "as_of", str(today))
 
 
 def find_violations(version: str, changelog: str, tags: Sequence[str]) -> list[str]:

@@ -24,12 +24,18 @@ from scripts.projects import (
 from tests.support.bake import Bake
 
 PEERS = sorted(TEMPLATE.glob("benchmarks/peers/*/requirements.txt"))
-LOCKED = [TEMPLATE / "requirements.txt", *(PROJECT_TEMPLATE / file for file in FILES), *PEERS]
+CONFORMANCE = TEMPLATE / "scripts/conformance/requirements.txt"
+OLDEST = TEMPLATE / "scripts/conformance/oldest/requirements.txt"
+SEPARATE = [CONFORMANCE, *PEERS]  # they are not installed into .venv
+LOCKED = [TEMPLATE / "requirements.txt", *(PROJECT_TEMPLATE / file for file in FILES), *SEPARATE, OLDEST]
 every_combination = pytest.mark.parametrize("answers", COMBINATIONS, ids=combination_name)
 
 
 def declared_requirements(pyproject: Path, *groups: str) -> list[Requirement]:
-    """Return the requirements of these groups of a pyproject.toml; `project` is the group of its dependencies."""
+    """Return the requirements of these groups of a pyproject.toml; `project` is the group of its dependencies.
+
+    Omit those whose marker excludes this machine.
+    """
     content = tomllib.loads(pyproject.read_text("utf-8"))
 
     def of_group(group: str) -> Iterator[str]:
@@ -41,7 +47,8 @@ def declared_requirements(pyproject: Path, *groups: str) -> list[Requirement]:
 
     project = content["project"].get("dependencies", []) if "project" in groups else []
     lines = [line for group in groups if group != "project" for line in of_group(group)]
-    return [Requirement(line) for line in [*lines, *project]]
+    requirements = [Requirement(line) for line in [*lines, *project]]
+    return [r for r in requirements if r.marker is None or r.marker.evaluate()]
 
 
 def resolve(requirements: list[Requirement]) -> set[str]:
@@ -92,6 +99,7 @@ def test_a_locked_file_contains_only_pins_with_hashes(file: Path) -> None:
     ("file", "groups"),
     [
         ("requirements.txt", ["project"]),
+        ("requirements-build.txt", ["build"]),
         ("requirements-deploy.txt", ["deploy"]),
         ("requirements-dev.txt", ["project", "dev"]),
     ],
@@ -118,13 +126,14 @@ def version_of(pinned: dict[str, Requirement], requirement: Requirement) -> str:
     return specifier.version
 
 
-@pytest.mark.parametrize("file", PEERS, ids=lambda file: file.parent.name)
-def test_the_benchmark_compares_the_same_versions(bake: Bake, file: Path) -> None:
+@pytest.mark.parametrize("file", SEPARATE, ids=lambda file: file.parent.name)
+def test_benchmark_and_conformance_use_the_versions_of_the_service(bake: Bake, file: Path) -> None:
     service = pins_for_this_machine(bake().path / "requirements.txt")
-    peers = pins_for_this_machine(file)
-    assert set(file.with_suffix(".in").read_text("utf-8").split()) <= peers.keys()
-    assert {name: peers[name] for name in service.keys() & peers.keys()} == {
-        name: service[name] for name in service.keys() & peers.keys()
+    pinned = pins_for_this_machine(file)
+    requested = map(Requirement, file.with_suffix(".in").read_text("utf-8").splitlines())
+    assert {canonicalize_name(requirement.name) for requirement in requested} <= pinned.keys()
+    assert {name: pinned[name] for name in service.keys() & pinned.keys()} == {
+        name: service[name] for name in service.keys() & pinned.keys()
     }
 
 
@@ -133,12 +142,12 @@ def test_one_virtual_environment_fits_the_template_and_the_project(bake: Bake, a
     project = bake(**answers).path
     pinned = pins_for_this_machine(TEMPLATE / "requirements.txt")
     installed = {(name, pin.specifier) for name, pin in pinned.items()}
-    dev, service, deploy = (
+    dev, service, build, deploy = (
         {(name, pin.specifier) for name, pin in pins_for_this_machine(project / f"requirements{part}.txt").items()}
-        for part in ("-dev", "", "-deploy")
+        for part in ("-dev", "", "-build", "-deploy")
     )
     assert dev <= installed
-    assert service | deploy <= dev
+    assert service | build | deploy <= dev
     assert [str(pin) for pin in pinned.values() if not is_installed(pin)] == []
 
 

@@ -112,16 +112,14 @@ def test_git_settings_do_not_change_line_endings(bake: Bake, tmp_path: Path) -> 
 
 
 READ_CONTEXT_WITHOUT_SYMLINKS = """
-import base64, os, pathlib, types
-from deploy import image
+import pathlib
+from deploy.container_engine import signed_in
 
 def refuse(*_: object) -> None:
     raise OSError(1314, "A required privilege is not held by the client")
 
 pathlib.Path.symlink_to = refuse
-token = lambda: {"authorizationData": [{"authorizationToken": base64.b64encode(b"AWS:x").decode()}]}
-ecr = types.SimpleNamespace(get_authorization_token=token)
-with image._signed_in(types.SimpleNamespace(client=lambda service: ecr), "host") as variables:
+with signed_in("host", "QVdTOng=") as variables:
     print((pathlib.Path(variables["DOCKER_CONFIG"]) / "contexts/meta.json").read_text())
 """
 

@@ -21,7 +21,10 @@ INVALID_TEXTS = {
         *("", "a", "ab", "My-API", "my_api", "1st", "-api", "api-", "my--api", "my api", "größe", "my-api\n", "x" * 41),
         *("$(id)", "../api", "a/b", "my.api", "{{slug}}", "aws-tools", "ssm-reader", "awsome"),
     ],
-    "aws_region": ["", "useast1", "us_east_1", "us-east", "us-eest-1", "US-EAST-1", "us-east-1a", "us-east-1\n", "eu"],
+    "aws_region": [
+        *("", "useast1", "us_east_1", "us-east", "us-eest-1", "US-EAST-1", "us-east-1a", "us-east-1\n", "eu"),
+        *("us-gov-west-1", "cn-north-1"),
+    ],
 }
 CONTROL_CHARACTERS = ["\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"]
 
@@ -122,6 +125,20 @@ def test_an_unknown_choice_on_the_command_line_is_reported_in_the_last_line(tmp_
     assert result.returncode == 1
     message = f"ftp provided for choice variable endpoint, but the choices are {CHOICES['endpoint']}."
     assert result.stderr.splitlines()[-1] == f"ValueError: {message}"
+    assert files_on_disk(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("prompt", ["project_name", "description", "aws_region"])
+@pytest.mark.parametrize(("value", "shown"), [("yes", "True"), ("null", "None")])
+def test_a_value_in_the_configuration_file_that_is_not_text_is_reported_in_the_first_line(
+    tmp_path: Path, prompt: str, value: str, shown: str
+) -> None:
+    configuration = tmp_path / "configuration.yaml"
+    configuration.write_text(f"default_context:\n  {prompt}: {value}\n", encoding="utf-8")
+    result = run_cookiecutter(tmp_path / "out", "--no-input", configuration=configuration)
+    assert result.returncode == 1
+    message = f"{prompt} must be text, not {shown}. Put quotes around it in the configuration file."
+    assert result.stderr.splitlines()[0] == message
     assert files_on_disk(tmp_path / "out") == []
 
 

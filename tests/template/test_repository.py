@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.projects import TEMPLATE
+from scripts.projects import CHOICES, PROJECT_TEMPLATE, TEMPLATE
+from tests.support.fake_python import NEWEST, OLDEST, write_fake_python
 
 
 def run(*command: str, folder: Path = TEMPLATE) -> subprocess.CompletedProcess[str]:
@@ -39,15 +40,70 @@ def test_workflows_are_clean_and_the_check_reports_unpinned_actions(tmp_path: Pa
 
 def test_make_without_a_target_lists_the_targets() -> None:
     output = run("make", "--no-print-directory").stdout
-    for target in ("demo", "serve", "test", "test-aws", "bench", "lint", "lock"):
+    for target in ("demo", "serve", "test", "test-conformance", "test-aws", "bench", "lint", "lock"):
         assert f"make {target} " in output
 
 
-@pytest.mark.parametrize("python", ["", "false", "/no/such/python"])
-def test_make_refuses_an_old_or_missing_python(tmp_path: Path, python: str) -> None:
-    for file in ("Makefile", "requirements.txt"):
-        shutil.copy(TEMPLATE / file, tmp_path)
-    result = run("make", "lint", f"PYTHON={python}", folder=tmp_path)
+@pytest.fixture
+def makefile(tmp_path: Path) -> Path:
+    """Copy what creates .venv, and return the folder."""
+    check = PROJECT_TEMPLATE.relative_to(TEMPLATE) / "deploy/check_python.py"
+    (tmp_path / check).parent.mkdir(parents=True)
+    for file in ("Makefile", "requirements.txt", "pyproject.toml", str(check)):
+        shutil.copy(TEMPLATE / file, tmp_path / file)
+    return tmp_path
+
+
+def run_make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make with only the interpreters in `folder`/bin."""
+    make = shutil.which("make")
+    assert make
+    environment = {"PATH": f"{folder}/bin"}
+    return subprocess.run([make, *arguments], cwd=folder, env=environment, capture_output=True, encoding="utf-8")
+
+
+@pytest.mark.parametrize("arguments", [(), ("PYTHON=",), ("PYTHON=false",), ("PYTHON=/no/such/python",)])
+def test_make_refuses_a_missing_python(makefile: Path, arguments: tuple[str, ...]) -> None:
+    result = run_make(makefile, "lint", *arguments)
     assert result.returncode != 0
-    assert "Python 3.11 or newer" in result.stderr
-    assert not (tmp_path / ".venv").exists()
+    message = "No Python found. Install one, or specify it: make lint PYTHON=/path/to/python3"
+    assert result.stderr.splitlines()[0] == message
+    assert not (makefile / ".venv").exists()
+
+
+@pytest.mark.parametrize(("minor", "comparison"), [(OLDEST - 1, "older"), (NEWEST + 1, "newer")])
+def test_make_refuses_a_python_that_is_not_supported(makefile: Path, minor: int, comparison: str) -> None:
+    write_fake_python(makefile / "bin/python3", minor)
+    result = run_make(makefile, "lint")
+    assert result.returncode != 0
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[0] == (
+        f"Python 3.{minor} is {comparison} than pyproject.toml allows (3.{OLDEST} to 3.{NEWEST}). "
+        f"Select another one: make lint PYTHON=python3.{NEWEST}"
+    )
+    assert not (makefile / ".venv").exists()
+
+
+@pytest.mark.parametrize("minor", [OLDEST - 1, NEWEST + 1])
+def test_make_skips_a_python3_that_is_not_supported(makefile: Path, minor: int) -> None:
+    write_fake_python(makefile / "bin/python3", minor)
+    write_fake_python(makefile / f"bin/python3.{OLDEST}", OLDEST)
+    write_fake_python(makefile / f"bin/python3.{NEWEST}", NEWEST)
+    assert f"python3.{NEWEST} -m venv --clear .venv" in run_make(makefile, "lint").stdout
+    (makefile / f"bin/python3.{NEWEST}").unlink()
+    assert f"python3.{OLDEST} -m venv --clear .venv" in run_make(makefile, "lint").stdout
+
+
+def test_the_template_and_its_projects_support_the_same_versions_of_python() -> None:
+    versions = [f"3.{minor}" for minor in range(OLDEST, NEWEST + 1)]
+    requires = re.findall(r'(?m)^requires-python = "\S*"', (TEMPLATE / "pyproject.toml").read_text("utf-8"))
+    assert requires == re.findall(
+        r'(?m)^requires-python = "\S*"', (PROJECT_TEMPLATE / "pyproject.toml").read_text("utf-8")
+    )
+    searched = re.findall(r"python(3\.\d+)", (TEMPLATE / "Makefile").read_text("utf-8"))
+    assert searched == versions[::-1]
+    assert set(CHOICES["python_version"]) <= set(versions)
+    for document in ("README.md", "CONTRIBUTING.md", f"{PROJECT_TEMPLATE.name}/README.md"):
+        assert f"You need Python {versions[0]} to {versions[-1]}" in (TEMPLATE / document).read_text("utf-8")
+    workflow = (TEMPLATE / ".github/workflows/ci.yml").read_text("utf-8")
+    assert re.findall(r'python: \["(3\.\d+)", .*"(3\.\d+)"\]', workflow) == [(versions[0], versions[-1])]

@@ -1,0 +1,2 @@
+def order(**changes):
+    return {"item": "screw", "amount": 3, **changes}
