@@ -6,12 +6,14 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+template=$(dirname "$here")
 step=${1:?up or down} run=$(realpath "${2:?a folder}") python=${3:-}
-cache=$(dirname "$here")/.cache/engine
-# The Debian that has this Python, the template's default first. None has 3.12.
-declare -A debian=([3.13]=trixie [3.14]=forky)
-pythons=(3.13 3.14)
+cache=$template/.cache/engine
+# The Debian that has this Python, the template's default first. None has 3.12, and only sid has 3.15.
+declare -A debian=([3.13]=trixie [3.14]=forky [3.15]=sid)
+pythons=(3.13 3.14 3.15)
 # Debian's own client: another docker may come first in PATH.
+export CONTAINERS_CONF="$run/containers.conf" CONTAINERS_STORAGE_CONF="$run/storage.conf"
 export PATH="$run/bin:$PATH" DOCKER_HOST="unix://$run/docker.sock" DOCKER_BUILDKIT=1 DEBIAN_FRONTEND=noninteractive
 
 up() {
@@ -35,6 +37,12 @@ up() {
     done
     # shellcheck disable=SC2016
     printf 'export PATH=%q:$PATH DOCKER_HOST=%q DOCKER_BUILDKIT=1\n' "$run/bin" "$DOCKER_HOST" >"$run/environment"
+    if part podman_engine; then
+        printf 'export CONTAINERS_CONF=%q CONTAINERS_STORAGE_CONF=%q\n' "$CONTAINERS_CONF" "$CONTAINERS_STORAGE_CONF" \
+            >>"$run/environment"
+    else
+        echo "engine: tests of Podman will be SKIPPED, not passed" >&2
+    fi
 }
 
 # In a process of its own, so that any failing line ends it (bash forgets -e inside a condition).
@@ -90,21 +98,23 @@ base() {
     mkdir -p "$context"
     cp "$here"/lambda-base/* "$cache/aws-lambda-rie" "$context/"
     docker build --build-arg "ROOT=debian-root:$python" --build-arg "PYTHON=python$python" \
-        -t "public.ecr.aws/lambda/python:$python" "$context"
+        -t "$(base_image "$python")" "$context"
+}
+
+# The name of AWS's base image of a Python, from the data of the template.
+base_image() {
+    python3 - "$template/cookiecutter.json" "$1" <<'PY'
+import json, sys
+file, version = sys.argv[1:]
+print(json.load(open(file))["_python_versions"][version]["base_image"])
+PY
 }
 
 root() {
     local machine="$run/machine$python" tar="$cache/${debian[$python]}.tar"
-    if [[ ! -f $tar ]]; then
-        # A mirror may be some weeks old; what it holds is signed all the same.
-        mmdebstrap --format=tar --variant=minbase --include="ca-certificates,python$python,python$python-venv" \
-            --aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt='path-exclude=/usr/share/doc/*' \
-            --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-            "${debian[$python]}" "$tar.part"
-        mv "$tar.part" "$tar"
-    fi
+    if [[ ! -f $tar ]]; then "$here/debian-root.sh" "${debian[$python]}" "$python" "$tar"; fi
     docker image inspect "debian-root:$python" >/dev/null 2>&1 && return 0
-    # pip inside an image reaches its registry as pip on this machine does: same certificates, same settings.
+    # pip and uv inside an image reach their registry as pip on this machine does: same certificates, same settings.
     mkdir -p "$machine/etc/ssl/certs"
     cp "${PIP_CERT:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}}" "$machine/etc/ssl/certs/ca-certificates.crt"
     {
@@ -114,9 +124,35 @@ root() {
             if value=$(pip_setting "$key"); then echo "$key = $value"; fi
         done
     } >"$machine/etc/pip.conf"
+    if value=$(pip_setting index-url); then
+        mkdir -p "$machine/etc/uv"
+        printf '[[index]]\nurl = "%s"\ndefault = true\n' "$value" >"$machine/etc/uv/uv.toml"
+    fi
     docker import "$tar" "debian-root:bare-$python"
     printf 'FROM debian-root:bare-%s\nCOPY . /\nENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt\n' "$python" |
         docker build -q -t "debian-root:$python" -f - "$machine"
+}
+
+# Podman next to Docker, with a store of its own that has the base image of the template's default Python.
+podman_engine() {
+    if [[ ! -x /usr/bin/podman ]]; then
+        apt-get install -y --no-install-recommends podman containernetworking-plugins iptables
+    fi
+    # Podman's own limits are higher than those of some virtual machines.
+    cat >"$CONTAINERS_CONF" <<CONF
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+CONF
+    cat >"$CONTAINERS_STORAGE_CONF" <<CONF
+[storage]
+driver = "overlay"
+graphroot = "$cache/podman"
+runroot = "$run/podman"
+CONF
+    docker save "$(base_image "${pythons[0]}")" | podman load
 }
 
 pip_setting() {
@@ -136,6 +172,8 @@ down() {
         done
         kill -9 "$pid" 2>/dev/null || true
     fi
+    # Podman leaves its store mounted.
+    if mountpoint -q "$cache/podman/overlay"; then umount "$cache/podman/overlay"; fi
     # dockerd leaves this one mounted when a container shared the machine's network.
     if mountpoint -q "$run/exec/netns/default"; then umount "$run/exec/netns/default"; fi
 }

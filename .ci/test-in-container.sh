@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Run `make test` on another Python, as root in a container that forbids user namespaces (Docker's default profile):
-#   .ci/test-in-container.sh 3.14
+#   .ci/test-in-container.sh 3.15 [ARGUMENT...]
+# The arguments are passed to pytest: names of files or folders, and options without blanks.
 # It tests a clone of the last commit. The container has neither an engine nor a browser, so the tests that need them are
 # skipped. It needs the engine: first run `.ci/engine.sh up DIR` and `source DIR/environment`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${1:?the version of Python}
+shift
 image="test-container:$python"
 folder=$(mktemp -d)
 container=$(basename "$folder" | tr . -)
@@ -21,4 +23,4 @@ fi
 git clone --quiet . "$folder/template"
 # In root's home, which other users cannot enter.
 docker run --rm --init --name "$container" --volume "$folder/template:/root/template" --workdir /root/template "$image" \
-    make test
+    make test ARGS="$*"
