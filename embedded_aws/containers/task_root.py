@@ -2,9 +2,10 @@
 
 RUN instructions run on this machine. Their absolute paths are moved below a temporary folder, and `python` and `pip`
 are those of the Python that runs the function here, so that wheels and bytecode match it. Each COPY and RUN creates a
-layer, which is cached by its content.
+layer, which is cached by its content. Layers share their equal files through hard links.
 """
 
+import filecmp
 import hashlib
 import json
 import os
@@ -156,10 +157,12 @@ class _Build:
             context = self.layers[self.stages[name].key]
             files = _find_files(instruction, context, sources, "")
             content = context.name
+            copy_file: Callable[..., object] = os.link
         else:
             context = self.project
             files = _find_files(instruction, context, sources, self.dockerignore)
             content = digest(*(f"{name} {_content_digest(path)}" for name, path in sorted(files.items())))
+            copy_file = shutil.copy2
         destination = stage.workdir / target
         to_folder = (
             target.endswith("/") or destination == stage.workdir or _below(self.layers[stage.key], destination).is_dir()
@@ -179,7 +182,7 @@ class _Build:
                     copy = _below(root, target_path)
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     copy.unlink(missing_ok=True)  # it may be a hard link to the file of the previous layer
-                    shutil.copy2(path, copy, follow_symlinks=False)
+                    copy_file(path, copy, follow_symlinks=False)
 
     def run(self, stage: _Stage, instruction: Instruction) -> None:
         """Run a command on a copy of the stage's files in a new layer."""
@@ -208,6 +211,7 @@ class _Build:
             if result.returncode:
                 output = (result.stdout + result.stderr).strip()[-2000:]
                 raise DockerfileError(f"Dockerfile line {instruction.line}: {instruction} failed\n{output}")
+            _link_equal_files(self.layers[previous], root)
 
 
 def _below(root: Path, path: PurePosixPath) -> Path:
@@ -240,6 +244,19 @@ def _walk(path: Path) -> Iterator[Path]:
     else:
         for child in sorted(path.iterdir()):
             yield from _walk(child)
+
+
+def _link_equal_files(previous: Path, root: Path) -> None:
+    """Replace each file that a RUN did not change with a hard link to the previous layer's, to save disk space."""
+    for path in _walk(root):
+        original = previous / path.relative_to(root)
+        if path.is_symlink() or original.is_symlink() or not original.is_file():
+            continue
+        before, after = original.stat(), path.stat()
+        same_metadata = (before.st_mode, before.st_mtime_ns) == (after.st_mode, after.st_mtime_ns)
+        if same_metadata and filecmp.cmp(original, path, shallow=False):
+            path.unlink()
+            os.link(original, path)
 
 
 def _move_paths(instruction: Instruction, text: str, root: Path) -> str:

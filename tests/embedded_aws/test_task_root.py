@@ -98,6 +98,24 @@ def test_a_changed_file_keeps_the_earlier_layers(
     assert (first.path / "app/main.py").read_text() != (second.path / "app/main.py").read_text()
 
 
+def test_layers_share_the_files_that_an_instruction_does_not_change(
+    build: Callable[[], TaskRoot], project: Path, tmp_path: Path
+) -> None:
+    changes = "echo '# changed' >> app/main.py; chmod +x app/secret.kept; touch -d 2001-01-01 installed"
+    (project / "Dockerfile").write_text(DOCKERFILE.replace("FROM public", f"RUN {changes}\nFROM public"))
+    path = build().path
+
+    def versions(name: str) -> set[int]:
+        """Return the distinct files with this name in all layers."""
+        return {file.stat().st_ino for file in (tmp_path / "a cache" / "layers").glob(f"*/**/{name}")}
+
+    assert len(versions("module.py")) == 1
+    assert len(versions(Path(bytecode_name("module.py")).name)) == 1
+    assert [len(versions(name)) for name in ("main.py", "secret.kept", "installed")] == [2, 2, 2]
+    assert (path / "app/main.py").read_text() == (project / "app/main.py").read_text() + "# changed\n"
+    assert "changed" not in (project / "app/main.py").read_text()
+
+
 def test_files_in_dockerignore_do_not_change_the_task_root(build: Callable[[], TaskRoot], project: Path) -> None:
     first = build()
     (project / "app/secret.txt").write_text("changed")
