@@ -221,11 +221,11 @@ class EmbeddedAws:
         command = command or ["aws_lambda.handler.handler"]
         return self.registry.push(region or self.region, repository, task_root, command, architecture, tag, media_type)
 
-    def docker_push(self, repository: str, task_root: Path, tag: str) -> str:
+    def docker_push(self, repository: str, task_root: Path, tag: str, media_type: str = DOCKER_MANIFEST) -> str:
         """Push an image as the deployer. Raise PermissionError if the role that it acts as does not allow that."""
         if denied := self._deployer.first_denied(self._deployer.authorization.push(self.region, repository)):
             raise PermissionError(f"denied: {denied.action} on {denied.resource}")
-        return self.push_image(repository, task_root, tag=tag)
+        return self.push_image(repository, task_root, tag=tag, media_type=media_type)
 
     def acting_as(self, role: str) -> AbstractContextManager[list[Need]]:
         """Restrict the deployer to the permissions of a role (its ARN). Yield the list of all checked permissions."""

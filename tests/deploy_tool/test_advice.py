@@ -53,8 +53,13 @@ def reject(operation: str, error: AwsError, times: int) -> Callable[[Call, int, 
             "A service control policy of your AWS organization denies CreateFunction: ",
             "Ask an administrator of the organization to allow that action, or use another account or Region.",
         ),
+        (
+            AwsError("LimitExceededException", "Resource limit exceeded.", 400),
+            "CreateFunction would exceed a quota of AWS: Resource limit exceeded.",
+            "Delete what you do not need, or request more in Service Quotas. Then run the same command again.",
+        ),
     ],
-    ids=["wrong clock", "throttled", "service control policy"],
+    ids=["wrong clock", "throttled", "service control policy", "quota"],
 )
 def test_the_advice_matches_the_cause(stage: DeployedStage, error: AwsError, message: str, hint: str) -> None:
     stage.aws.hook(reject("CreateFunction", error, times=100))

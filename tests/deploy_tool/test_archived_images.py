@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from embedded_aws import DOCKER_MANIFEST, OCI_INDEX
 from tests.support.deployed_stage import NAME, DeployedStage
 from tests.support.fake_docker import FakeDocker
 
@@ -39,6 +40,19 @@ def test_an_archived_image_is_built_again_with_another_tag(stage: DeployedStage,
     assert new.startswith(f"{old}-rebuilt-")
     assert "Nothing to deploy" in stage.deploy().out
     assert len(docker.builds()) == 2
+
+
+def test_an_image_of_a_type_that_lambda_rejects_is_built_again(stage: DeployedStage, docker: FakeDocker) -> None:
+    """The tag of an image cannot be changed, so a deploy that used it would fail again and again."""
+    assert stage.deploy().code == 0
+    change(stage, "pushed as an index by another engine")
+    docker.media_type = OCI_INDEX
+    run = stage.deploy()
+    assert run.code == 1
+    assert run.err.startswith(f"The image has the media type {OCI_INDEX}, which Lambda does not accept.\n")
+    docker.media_type = DOCKER_MANIFEST
+    assert stage.deploy().code == 0
+    assert stage.live_version() == "2"
 
 
 @pytest.mark.usefixtures("docker")

@@ -203,6 +203,16 @@ def test_a_subnet_without_a_route_to_the_secrets_is_a_problem(doctor: Doctor, se
     assert "ok       network: a gateway leads to AWS\n" in run.out
 
 
+def test_a_gateway_for_other_addresses_does_not_lead_to_the_secrets(doctor: Doctor) -> None:
+    ec2 = doctor.stage.aws.client("ec2")
+    vpc, private = connect_to_private_subnet(doctor.stage)
+    gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, SubnetId=private)
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="10.8.0.0/16", TransitGatewayId=gateway)
+    assert f"PROBLEM  network: No route leads from {private} to " in doctor.report_one_problem()
+
+
 @SECRET_STORES
 def test_an_interface_endpoint_leads_to_the_secrets(doctor: Doctor, service: str) -> None:
     vpc, private = connect_to_private_subnet(doctor.stage)

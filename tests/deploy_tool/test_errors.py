@@ -26,7 +26,7 @@ URI_FORMS = "Use <registry>/<repository>:<tag> or <registry>/<repository>@<diges
         ),
         (
             ["logs", "--hours", "nan"],
-            "Invalid value for '--hours': nan is not more than 0 and less than 100,000.",
+            "Invalid value for '--hours': must be greater than 0 and less than 100,000; it is nan.",
             "See ./deploy.sh logs --help",
         ),
         (["secret"], "Missing command.", "See ./deploy.sh secret --help"),

@@ -18,6 +18,12 @@ if os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] == "provisioned-concurrency":
 def handler(event, context):
     return {"statusCode": 200, "body": "{}"}
 """
+UNKNOWN_JOB = """
+[jobs]
+module = "app.jobs"
+[jobs.schedule.weekly]
+at = "rate(7 days)"
+"""
 ONLY_HEALTH_WORKS = """
 def handler(event, context):
     return {"statusCode": 200 if event["rawPath"] == "/health" else 500, "body": "{}"}
@@ -83,6 +89,44 @@ def test_a_version_whose_environments_fail_to_start_is_not_released(stage: Deplo
     message, hint = refused.err.splitlines()
     assert message.startswith("Lambda could not start 2 environments of version 2 ahead of requests: FUNCTION_ERROR")
     assert hint == "The start failed, although the smoke test passed: see ./deploy.sh logs --errors"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_environments_of_a_version_that_does_not_go_live_are_stopped(stage: DeployedStage, live: bool) -> None:
+    if live:
+        stage.release("old")
+    file = stage.project.path / "deploy.toml"
+    file.write_text(file.read_text("utf-8") + UNKNOWN_JOB, "utf-8")
+    refused = stage.release("new")
+    assert "app.jobs does not contain the job weekly" in refused.err
+    assert "PutProvisionedConcurrencyConfig" in stage.mutations
+    assert ready_environments(stage) == ({"1": 2} if live else {})
+
+
+def test_an_interrupted_release_stops_the_environments_that_it_started(
+    stage: DeployedStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.release("old")
+    sleep = stage.aws.clock.sleep
+
+    def press_ctrl_c(seconds: float) -> None:
+        if stage.aws.calls[-1].operation == "GetProvisionedConcurrencyConfig":
+            raise KeyboardInterrupt
+        sleep(seconds)
+
+    monkeypatch.setattr(stage.aws.clock, "sleep", press_ctrl_c)
+    assert stage.release("new").code == 130
+    assert "PutProvisionedConcurrencyConfig" in stage.mutations
+    assert ready_environments(stage) == {"1": 2}
+
+
+def test_a_rollback_that_cannot_move_the_alias_stops_the_environments_that_it_started(stage: DeployedStage) -> None:
+    stage.release("old")
+    stage.release("new")
+    stage.aws.fail("lambda:UpdateAlias", "deny")
+    assert stage.deploy("rollback").code == 1
+    assert "PutProvisionedConcurrencyConfig" in stage.mutations
+    assert ready_environments(stage) == {"2": 2}
 
 
 def test_the_previous_environments_remain_when_the_url_fails(stage: DeployedStage) -> None:

@@ -49,6 +49,24 @@ def test_setting_or_removing_a_key_keeps_the_others(stage: DeployedStage) -> Non
     assert [line.split()[0] for line in listed.splitlines()] == ["API_KEY", "THIRD_KEY"]
 
 
+@pytest.mark.parametrize("operation", ["UntagResource", "PutSecretValue", "UpdateSecretVersionStage"])
+def test_an_interrupted_removal_can_be_repeated(stage: DeployedStage, operation: str) -> None:
+    for name in ("API_KEY", "OTHER_KEY"):
+        stage.deploy("secret", "set", name, typed="value")
+    stage.aws.fail(f"secretsmanager:{operation}", "deny")
+    assert stage.deploy("secret", "remove", "OTHER_KEY").code == 1
+    assert stage.deploy("secret", "remove", "OTHER_KEY").code == 0
+    assert stored_values(stage) == {"API_KEY": "value"}
+    assert [line.split()[0] for line in stage.deploy("secret", "list").out.splitlines()] == ["API_KEY"]
+
+
+def test_the_tag_of_a_key_that_somebody_else_removed_is_removed(stage: DeployedStage) -> None:
+    stage.deploy("secret", "set", "API_KEY", typed="value")
+    put(stage, "{}")
+    assert stage.deploy("secret", "remove", "API_KEY").code == 1
+    assert "API_KEY" not in stage.deploy("secret", "list").out
+
+
 @pytest.mark.parametrize("operation", ["GetSecretValue", "PutSecretValue"])
 @pytest.mark.parametrize("other", ["API_KEY", "OTHER_KEY"])
 def test_a_concurrent_edit_of_somebody_else_is_kept(stage: DeployedStage, operation: str, other: str) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.database import new_database
+from scripts.project_changes import append
 from scripts.projects import COMBINATIONS, Answers, combination_name
 from tests.support.bake import Bake
 
@@ -60,3 +62,25 @@ def test_a_mistake_in_deploy_toml_has_advice(bake: Bake, tmp_path: Path) -> None
     assert result.returncode == 2
     assert result.stdout == ""
     assert "deploy.toml: smoke_paths: unknown key.\nDid you mean smoke_path?\n" in result.stderr
+
+
+def test_a_value_in_the_environment_replaces_that_of_conftest(bake: Bake, tmp_path: Path) -> None:
+    project = bake().copy(tmp_path)
+    append(project, "conftest.py", '\nos.environ["SECRET_KEY"] = "for the tests"\n')
+    project.edit("deploy.toml", "secrets = []", 'secrets = ["SECRET_KEY"]')
+    append(project, "app/main.py", '\nimport os\nassert os.environ["SECRET_KEY"] == "real", "not the real one"\n')
+    assert "not the real one" in project.run("make check", check=False).stdout
+    assert "No problems found." in project.run("make check", env={"SECRET_KEY": "real"}).stdout
+
+
+def test_migrations_run_with_the_packages_of_the_image(bake: Bake, tmp_path: Path) -> None:
+    project = bake(migrations="alembic").copy(tmp_path)
+    with new_database() as url:
+        environment = {"DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://")}
+        result = project.run("make check", env=environment)
+        assert "ok       migrations: an empty database was upgraded to the newest revision\n" in result.stdout
+        append(project, "migrations/versions/0001_items.py", "\nimport httpx\n")
+        result = project.run("make check", env=environment, check=False)
+    problem = "PROBLEM  migrations: ModuleNotFoundError: No module named 'httpx' (migrations/versions/0001_items.py:"
+    assert problem in result.stdout
+    assert "run make lock" in result.stdout

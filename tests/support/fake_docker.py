@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedded_aws import EmbeddedAws
+from embedded_aws import DOCKER_MANIFEST, EmbeddedAws
 from tests.support.deployed_stage import task_root
 
 DOCKER = """#!/bin/sh
@@ -33,6 +33,7 @@ class FakeDocker:
     """Records the commands of docker. An image that is pushed responds to every request with its tag."""
 
     name = "docker"
+    media_type = DOCKER_MANIFEST  # of the images that are pushed
 
     def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
         self.commands: list[list[str]] = []
@@ -48,7 +49,7 @@ class FakeDocker:
         self.commands.append([*args])
         if args[0] == "push":
             repository, tag = args[1].partition("/")[2].split(":")
-            self._aws.docker_push(repository, task_root(self._folder, tag), tag)
+            self._aws.docker_push(repository, task_root(self._folder, tag), tag, self.media_type)
         if args[:2] == ("image", "inspect"):
             return json.dumps([{"Architecture": "arm64"}])
         return ""

@@ -147,10 +147,14 @@ class StageLifecycle:
         if self.stage != "prod":
             self.run_as_github("secret", "set", "DATABASE_URL", typed="postgresql://nowhere")
             self.run_as_github("secret", "set", "DATABASE_URL", typed="postgresql://elsewhere")
+            self.run_as_github("secret", "set", "OTHER_SECRET", typed="temporary")
+            self.run_as_github("secret", "remove", "OTHER_SECRET")
         self.run_as_github("plan")
         self.run_as_github()
         assert self.run_as_github("status", "--url").out.startswith(("http://127.0.0.1", f"https://{DOMAIN}"))
         assert "Nothing to deploy" in self.run_as_github().out
+        self.run_as_github("status")
+        self.run_as_github("logs")
         if self.common_needs:
             self._use_jobs()
 
@@ -229,7 +233,10 @@ class StageLifecycle:
 
     def _destroy(self) -> None:
         self._attach_policy(self.name)
-        self.run_as_github("destroy", "--yes", *(["--purge"] if self._has("secrets_manager") else []))
+        self.run_as_github("destroy", "--yes")
+        if self._has("secrets_manager"):
+            self.run_as_github("secret", "set", "DATABASE_URL", typed="postgresql://restored")
+            self.run_as_github("destroy", "--yes", "--purge")
 
     def _has(self, choice: str) -> bool:
         return choice in self._answers.values()

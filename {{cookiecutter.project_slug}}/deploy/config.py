@@ -85,7 +85,7 @@ CRON = r"cron\(\S+ \S+ (\? \S+ [^?\s]+|[^?\s]+ \S+ \?) \S+\)"
 ScheduleExpression = Annotated[
     str,
     pattern(
-        rf"{CRON}|{RATE}|at\(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\)",
+        rf"{CRON}|{RATE}|at\(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\)",
         "a schedule, such as rate(5 minutes), or cron(0 8 ? * MON-FRI *) with minutes, hours, day of the month, month, "
         "day of the week and year, and one of the two days is ?",
     ),
@@ -139,7 +139,7 @@ def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > MAX_TAGS:
         raise ValueError(f"must have at most {MAX_TAGS} items, not {len(tags)}")
     if (length := len(TAG_SEPARATOR.join(tags))) > 256:
-        raise ValueError(f"the keys must have at most 256 characters together, with one between them, not {length}")
+        raise ValueError(f"the keys, joined with {TAG_SEPARATOR}, must have at most 256 characters; they have {length}")
     return tags
 
 

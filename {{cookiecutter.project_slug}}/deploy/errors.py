@@ -29,8 +29,8 @@ from botocore.parsers import ResponseParserError
 ACCESS_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 # AWS returns this message, with AccessDeniedException, for an operation that the Region does not offer (zappa/Zappa#1425).
 UNKNOWN_OPERATION = "Unable to determine service/operation name"
+QUOTA_REACHED = {"LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"}
 THROTTLED = {
-    "LimitExceededException",
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",
@@ -103,6 +103,13 @@ ADVICE_BY_CLASS: list[tuple[tuple[type[Exception], ...], Advice]] = [
 ]
 # Errors that AWS responded with.
 ADVICE_BY_CODE: list[tuple[set[str], Advice]] = [
+    (
+        QUOTA_REACHED,
+        Advice(
+            "{operation} would exceed a quota of AWS: {reason}",
+            "Delete what you do not need, or request more in Service Quotas. Then run the same command again.",
+        ),
+    ),
     (
         THROTTLED,
         Advice(

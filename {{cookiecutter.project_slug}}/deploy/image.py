@@ -56,22 +56,25 @@ def list_images(stage: Stage) -> list[Any]:
 def find_built(stage: Stage, tag: str) -> tuple[str, str | None]:
     """Return the tag for an image with this content, and the digest of the newest one, or None if it has to be built.
 
-    An image that was archived is built again, because ECR needs up to 20 minutes to restore it. The new image needs
-    another tag, because the archived one keeps its own. Raise DeployError if Lambda would reject the image.
+    An image that was archived is built again, because ECR needs up to 20 minutes to restore it, and so is one that
+    Lambda would reject. The new image needs another tag, because the other one keeps its own.
     """
     images = {name: image for image in list_images(stage) for name in image.get("imageTags", [])}
     matching = [name for name in images if name == tag or name.startswith(tag + REBUILD)]
-    usable = [name for name in matching if not is_archived(images[name])]
+    usable = [name for name in matching if is_usable(images[name])]
     if usable:
-        image = images[max(usable)]  # the newest: the tag of a rebuilt image contains the time
-        check_media_type(image.get("imageManifestMediaType", ""))
-        return tag, str(image["imageDigest"])
+        return tag, str(images[max(usable)]["imageDigest"])  # the newest: the tag of a rebuilt image contains the time
     return _rebuilt(tag) if matching else tag, None
 
 
 def is_archived(image: Any) -> bool:
     """Return True if Lambda cannot pull an image, from ECR's details of it, until it is restored."""
     return bool(image.get("imageStatus", "ACTIVE") != "ACTIVE")  # ARCHIVED, or ACTIVATING while it is restored
+
+
+def is_usable(image: Any) -> bool:
+    """Return True if Lambda can pull and use an image, from ECR's details of it."""
+    return not is_archived(image) and image.get("imageManifestMediaType") in SINGLE_IMAGE
 
 
 def archived_hint(stage: Stage, uri: str) -> str | None:
@@ -109,7 +112,10 @@ def find_requested(stage: Stage, uri: str) -> str:
 
 
 def _describe(stage: Stage, uri: str, repository: str, image: Any) -> str | None:
-    """Return the URI with the digest of an image, or None if it does not exist or is archived."""
+    """Return the URI with the digest of an image, or None if it does not exist or is archived.
+
+    Raise DeployError if Lambda would reject it.
+    """
     ecr = stage.client("ecr")
     with suppress_errors("RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException"):
         details = ecr.describe_images(repositoryName=repository, imageIds=[image])["imageDetails"][0]

@@ -64,7 +64,7 @@ class Progress:
             raise
         finally:
             finished.set()
-            if counter.is_alive():
+            if counter.ident:  # it was started
                 counter.join()
                 print("\r\033[K", end="")
             print(step.format(number, time.monotonic() - started, step.outcome))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +20,9 @@ from deploy.logs import recent_errors
 from deploy.resources.function import ALIAS, Function
 from deploy.stage import Stage, run_concurrently
 from deploy.state import State, differences
+
+if TYPE_CHECKING:
+    from deploy.stack import Stack
 
 READY_STATES = ("Active", "Inactive")  # a version that was idle for weeks is Inactive; a call reactivates it
 PUBLISH_TIMEOUT_S = 900  # INIT may run while a version is published
@@ -145,6 +149,22 @@ def move_alias(stage: Stage, version: str, *, previous: str | None, replacing: L
         raise DeployError(
             "Another deploy moved the alias in the meantime; this one stopped.", CONCURRENT_DEPLOY_HINT
         ) from None
+
+
+@contextmanager
+def restore_on_error(stack: Stack) -> Iterator[None]:
+    """If the block fails or is interrupted, undo what the release steps prepared for the version that was to go live.
+
+    The live version may be that of another deploy, which moved the alias in the meantime.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the first error is reported
+            current = read_live(stack.function)
+            for release_step in stack.release_steps:
+                release_step.after_live(current.version if current else None)
+        raise
 
 
 def prune(function: Function, *, keep: Collection[str | None]) -> str:

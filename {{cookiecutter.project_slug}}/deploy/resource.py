@@ -258,8 +258,8 @@ class ReleaseStep(Component):
         """Prepare an older version before it gets the traffic that `live_version` serves now."""
         self.before_live(version, live_version)
 
-    def after_live(self, version: str) -> None:
-        """Clean up once this version serves all traffic, or serves it again."""
+    def after_live(self, version: str | None) -> None:
+        """Clean up once this version serves all traffic, or serves it again. None means that no version is live."""
 
     def planned_changes(self, version: str) -> list[Change]:
         """Return the changes that would give the live version what deploy.toml says."""

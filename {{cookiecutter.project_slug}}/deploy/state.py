@@ -27,7 +27,7 @@ class Reference:
 
 
 def resolve(value: Any, values: Mapping[str, str]) -> Any:
-    """Return `value` with every reference inside it replaced whose value is known."""
+    """Return `value` with each reference inside it replaced, if its value is known."""
     match value:
         case Reference() if value.name in values:
             return value.template.replace("{}", values[value.name])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import NamedTuple
 
 import typer
@@ -19,7 +18,7 @@ from deploy.options import (
 from deploy.plan import UP_TO_DATE, Plan, apply, apply_deletions, make_plan
 from deploy.progress import Progress, Step
 from deploy.public_url import UrlCheck, check_url
-from deploy.release import Live, move_alias, prune, publish, read_live
+from deploy.release import Live, move_alias, prune, publish, read_live, restore_on_error
 from deploy.resource import Endpoint, Phase
 from deploy.smoke_test import ColdStart, smoke_test
 from deploy.stack import Stack
@@ -105,8 +104,10 @@ def deploy(stage: Stage, image: str | None = None, *, rebuild: bool = False) -> 
         removed = prune(stack.function, keep=(release.version, release.previous))
         step.skip(removed if deleted == UP_TO_DATE else f"{deleted}, {removed}")
 
-    result = "Deployed" if plan.changes or release.changed else "Nothing to deploy:"
-    print(f"{result} {stage.config.name} in {progress.elapsed_s:.0f}s.  {stack.public_url(values)}")
+    name, duration = stage.config.name, f"{progress.elapsed_s:.0f}s"
+    changed = plan.changes or release.changed
+    result = f"Deployed {name} in {duration}." if changed else f"Nothing to deploy: {name} is up to date ({duration})."
+    print(f"{result}  {stack.public_url(values)}")
     for resource in after_check:
         if resource.waiting_for:
             print(f"{resource.name} is not ready yet. Do what is listed above, then run {stage.command} again.")
@@ -137,27 +138,13 @@ def _release(stack: Stack, plan: Plan, values: dict[str, str], step: Step) -> Re
     version = publish(stack.function, resolve(plan.version_settings, values))
     step.title = f"Releasing version {version}"
     cold_start = smoke_test(stack.stage, version)
-    for release_step in stack.release_steps:
-        release_step.before_live(version, live.version if live else None)
     previous = live.previous_of(version) if live else None
-    try:
+    with restore_on_error(stack):
+        for release_step in stack.release_steps:
+            release_step.before_live(version, live.version if live else None)
         move_alias(stack.stage, version, previous=previous, replacing=live)
-    except Exception:
-        with suppress(Exception):  # the first error is reported
-            _restore_live(stack)
-        raise
     step.outcome = "smoke test passed, live"
     return Release(version, previous, cold_start, changed=True)
-
-
-def _restore_live(stack: Stack) -> None:
-    """Give the live version back what the release steps prepared for one that did not become live.
-
-    The live version may be that of another deploy, which moved the alias in the meantime.
-    """
-    if current := read_live(stack.function):
-        for release_step in stack.release_steps:
-            release_step.after_live(current.version)
 
 
 def _move_back(stack: Stack, live: Live | None, version: str, error: DeployError) -> DeployError:

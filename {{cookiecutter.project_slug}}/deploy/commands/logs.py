@@ -23,7 +23,7 @@ POLL_S = 2.0
 
 def _check_hours(hours: float) -> float:
     if not 0 < hours < MAX_HOURS:  # also False for nan
-        raise typer.BadParameter(f"{hours} is not more than 0 and less than {MAX_HOURS:,}.")
+        raise typer.BadParameter(f"must be greater than 0 and less than {MAX_HOURS:,}; it is {hours}.")
     return hours
 
 

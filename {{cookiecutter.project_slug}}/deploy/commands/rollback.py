@@ -10,7 +10,7 @@ from deploy.errors import DeployError
 from deploy.image import archived_hint
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.public_url import check_url
-from deploy.release import Live, describe, move_alias, require_live, versions
+from deploy.release import Live, describe, move_alias, require_live, restore_on_error, versions
 from deploy.smoke_test import smoke_test
 from deploy.stack import Stack
 
@@ -47,10 +47,11 @@ def rollback_command(
                     error.hint = f"Version {live.version} is still live. {hint}"
                 raise
             print(error.message)
-        for release_step in stack.release_steps:
-            release_step.before_rollback(target, live.version)
-        # The replaced version is not recorded as the previous one: it is probably broken.
-        move_alias(stage, target, previous=None, replacing=live)
+        with restore_on_error(stack):
+            for release_step in stack.release_steps:
+                release_step.before_rollback(target, live.version)
+            # The replaced version is not recorded as the previous one: it is probably broken.
+            move_alias(stage, target, previous=None, replacing=live)
         undo = f"{stage.command} rollback {live.version}"
         print(f"Version {target} is live instead of {live.version}. To undo this: {undo}")
         for note in filter(None, (release_step.rollback_note(target) for release_step in stack.release_steps)):

@@ -46,25 +46,28 @@ class Certificates:
     def find_or_request(self, api_id: str) -> Certificate:
         """Return the certificate to use. Request one, and wait for its validation record, if there is none.
 
-        `api_id` makes sure that a repeated request does not create a second certificate.
+        With the same token, which depends on `api_id`, a repeated request does not create a second certificate for an
+        hour. A new one must replace a certificate that could not be issued, so the token depends on those as well.
         """
-        for existing in self.read():
-            if existing["Status"] == ISSUED or (existing["Status"] in USABLE and validation_record(existing)):
-                return existing
+        existing = self.read()
+        for certificate in existing:
+            if certificate["Status"] == ISSUED or (certificate["Status"] in USABLE and validation_record(certificate)):
+                return certificate
+        failed = sorted(item["CertificateArn"] for item in existing if item["Status"] not in USABLE)
         arn = self.stage.client("acm").request_certificate(
             DomainName=self.name,
             ValidationMethod="DNS",
-            IdempotencyToken=hashlib.sha256(f"{api_id} {self.name}".encode()).hexdigest()[:32],
+            IdempotencyToken=hashlib.sha256(" ".join([api_id, self.name, *failed]).encode()).hexdigest()[:32],
             Tags=self.stage.tag_list,
         )["CertificateArn"]
-        certificate: Certificate = {}
+        requested: Certificate = {}
 
         def has_record() -> bool:
-            certificate.update(self._describe(arn))
-            return validation_record(certificate) is not None
+            requested.update(self._describe(arn))
+            return validation_record(requested) is not None
 
         self.stage.wait_until(has_record, f"ACM did not return the validation record of the certificate of {self.name}")
-        return certificate
+        return requested
 
     def wait_until_issued(self, arn: str) -> bool:
         """Return False if ACM does not issue the certificate in time. Raise DeployError if it never will."""
@@ -102,7 +105,7 @@ class Certificates:
         self.stage.wait_until(is_deleted, f"API Gateway did not release the certificate of {self.name}")
 
     def add_tags(self, tags: Mapping[str, str]) -> None:
-        """Add tags to all certificates. Whoever may do that only with the tags of the stage sends them again."""
+        """Add tags to all certificates, together with those of the stage, without which GitHub's role may not add any."""
         for certificate in self.read():
             self.stage.client("acm").add_tags_to_certificate(
                 CertificateArn=certificate["CertificateArn"], Tags=tag_list({**self.stage.tags, **tags})

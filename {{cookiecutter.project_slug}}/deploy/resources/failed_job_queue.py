@@ -42,7 +42,10 @@ class FailedJobQueue(Queue):
         }
 
     def peek(self, limit: int) -> list[FailedJob]:
-        """Return up to this many failed jobs, oldest first. They stay in the queue."""
+        """Return up to this many failed jobs, sorted by time. SQS does not return the oldest ones first.
+
+        They stay in the queue.
+        """
         found: dict[str, FailedJob] = {}
         while True:  # SQS returns some of the messages, and may return one of them again
             response = self.stage.client("sqs").receive_message(

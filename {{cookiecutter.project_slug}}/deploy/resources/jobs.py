@@ -48,9 +48,10 @@ class Jobs(ReleaseStep):
     def before_rollback(self, version: str, live_version: str) -> None:
         self._follow(version)
 
-    def after_live(self, version: str) -> None:
+    def after_live(self, version: str | None) -> None:
         """Move the alias to the version of the jobs function that belongs to this one, and delete old versions."""
-        self._follow(version)
+        if version:
+            self._follow(version)
 
     def rollback_note(self, version: str) -> str:
         """Return a warning if the version queues jobs, but deploy.toml does not contain [jobs] any more."""
@@ -78,7 +79,7 @@ class Jobs(ReleaseStep):
         return None
 
     def _desired_settings(self, version: str) -> State:
-        """Return the properties of the jobs function for a version of the service: its image, variables and architecture."""
+        """Return the properties of the jobs function for a version of the service, with its image and variables."""
         service = self.service.read_version(version) or {}
         shared = {key: service.get(key) for key in ("ImageUri", "Environment")}
         return version_settings(self.function.settings()) | shared

@@ -61,9 +61,7 @@ class Secrets(SecretStore):
             try:
                 client.create_secret(Name=self.name, SecretString="{}", Tags=self.stage.tag_list)
             except ClientError as error:
-                if (
-                    error_code(error) == "InvalidRequestException"
-                ):  # a purged secret of that name is still being deleted
+                if error_code(error) == "InvalidRequestException":  # a purged secret of this name still exists
                     return False
                 if error_code(error) != "ResourceExistsException":  # somebody else created it at the same time
                     raise
@@ -113,10 +111,13 @@ class Secrets(SecretStore):
         return version[:8]
 
     def remove(self, name: str) -> bool:
-        if self.read() is None or name not in self._current_values()[1]:
+        if self.read() is None:
+            return False
+        # The tag is removed first, so that no deploy relies on it if this is interrupted.
+        self.stage.client("secretsmanager").untag_resource(SecretId=self.name, TagKeys=[KEY_TAG + name])
+        if name not in self._current_values()[1]:
             return False
         self._edit(lambda values: {key: value for key, value in values.items() if key != name})
-        self.stage.client("secretsmanager").untag_resource(SecretId=self.name, TagKeys=[KEY_TAG + name])
         return True
 
     def _edit(self, change: Callable[[State], State]) -> str:
@@ -178,7 +179,9 @@ class Secrets(SecretStore):
         return [allow("secretsmanager", "DescribeSecret", "*")]  # a secret that does not exist yet has no ARN
 
     def destroy_permissions(self) -> list[Statement]:
-        actions = "DeleteSecret GetSecretValue PutSecretValue TagResource UpdateSecretVersionStage"
+        actions = """
+            DeleteSecret GetSecretValue PutSecretValue RestoreSecret TagResource UntagResource UpdateSecretVersionStage
+        """
         return [
             allow("secretsmanager", "CreateSecret", "*", when={"secretsmanager:Name": self.name}),
             allow("secretsmanager", actions, self._arn),

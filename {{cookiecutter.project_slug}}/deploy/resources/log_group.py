@@ -55,7 +55,7 @@ class LogGroup(Resource):
         return [allow("logs", "UntagResource", self.arn)]
 
     def deploy_permissions(self) -> list[Statement]:
-        actions = "CreateLogGroup ListTagsForResource PutRetentionPolicy TagResource"
+        actions = "CreateLogGroup FilterLogEvents ListTagsForResource PutRetentionPolicy TagResource"
         return [allow("logs", actions, self.arn, f"{self.arn}:*"), allow("logs", "DescribeLogGroups", "*")]
 
     def destroy_permissions(self) -> list[Statement]:

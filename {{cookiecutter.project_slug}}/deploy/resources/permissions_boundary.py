@@ -16,8 +16,8 @@ SHOWN = 3  # actions in the error message
 def check_boundary(stage: Stage, role: str, statements: Sequence[Statement]) -> str:
     """Return what the boundary in deploy.toml means for a role with these statements.
 
-    Raise DeployError if the boundary does not exist or does not allow all actions. IAM itself evaluates it. Whoever may
-    not read or simulate policies can still deploy.
+    Raise DeployError if the boundary does not exist or does not allow all actions. IAM itself evaluates it. If the caller
+    may not read or simulate policies, skip the check.
     """
     arn = stage.config.permissions_boundary
     with suppress_errors(*ACCESS_DENIED):

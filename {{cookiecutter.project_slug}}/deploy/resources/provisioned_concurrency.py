@@ -65,7 +65,7 @@ class VersionConcurrency(Resource):
 
     @property
     def _tags_suffix(self) -> str:
-        """A suffix that differs for other `tags`, so that a change creates the scaled target, which has them, again."""
+        """A hash of `tags`. A change of them renames the actions, so the scalable target, which has the tags, is replaced."""
         tags = json.dumps(self.config.tags, sort_keys=True)
         return f"-{hashlib.sha256(tags.encode()).hexdigest()[:8]}" if self.config.tags else ""
 
@@ -75,7 +75,7 @@ class VersionConcurrency(Resource):
         with suppress_errors("ProvisionedConcurrencyConfigNotFoundException", "ResourceNotFoundException"):
             config = self.stage.client("lambda").get_provisioned_concurrency_config(**self._qualified)
             executions = config["RequestedProvisionedConcurrentExecutions"] if config["Status"] == "READY" else None
-        response = self.stage.client("application-autoscaling").describe_scheduled_actions(**self._target)
+        actions = self.stage.list_all(SERVICE, "describe_scheduled_actions", "ScheduledActions", **self._target)
         schedule: list[ScheduledAction] = sorted(
             (
                 action["ScheduledActionName"],
@@ -83,7 +83,7 @@ class VersionConcurrency(Resource):
                 action.get("Timezone", "UTC"),
                 action["ScalableTargetAction"]["MinCapacity"],
             )
-            for action in response["ScheduledActions"]
+            for action in actions
         )
         return {"executions": executions, "schedule": schedule} if executions != 0 or schedule else None
 

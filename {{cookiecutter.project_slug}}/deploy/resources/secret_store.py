@@ -54,7 +54,7 @@ class SecretStore(Resource):
     def update(self, changed: State) -> None: ...
 
     def variables(self) -> dict[str, Any]:
-        """SECRETS_CHANGED makes every change of a value a new version, whose environments read the new value."""
+        """Return the variables. A changed value changes SECRETS_CHANGED, so that a deploy publishes a new version."""
         if not self.config.secrets:
             return {}
         changed = Reference("secrets.fingerprint")

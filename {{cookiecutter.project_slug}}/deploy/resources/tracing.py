@@ -36,5 +36,5 @@ class Tracing(Component):
         return {"X-Ray": billed / 1e6 * prices["xray"]["million_traces"]}
 
     def live_config(self, live: Live) -> dict[str, Any]:
-        """Return if the live version is traced."""
+        """Return `tracing` as it is live."""
         return {"tracing": live.settings.get("TracingConfig", {}).get("Mode") == "Active"}

@@ -17,12 +17,18 @@ NETWORK_INTERFACE_ACTIONS = """
     UnassignPrivateIpAddresses
 """
 # An internet gateway is missing here, because it does not serve functions.
-ROUTES_TO_AWS = {"NatGatewayId", "TransitGatewayId", "NetworkInterfaceId"}
+GATEWAYS = {"NatGatewayId", "TransitGatewayId", "NetworkInterfaceId"}
 
 
 def sorted_vpc_config(config: Mapping[str, Any]) -> State:
     """Return a VpcConfig with sorted IDs: AWS returns them in any order."""
     return {key: sorted(config.get(key, [])) for key in ("SubnetIds", "SecurityGroupIds")}
+
+
+def _leads_to_the_internet(route: Mapping[str, Any]) -> bool:
+    """Return True for a default route through a gateway that exists."""
+    is_active = route.get("State") != "blackhole"  # its gateway was deleted
+    return is_active and route.get("DestinationCidrBlock") == "0.0.0.0/0" and bool(route.keys() & GATEWAYS)
 
 
 class Vpc(Component):
@@ -35,7 +41,7 @@ class Vpc(Component):
         return {"VpcConfig": sorted_vpc_config(ids)}
 
     def service_permissions(self) -> list[Statement]:
-        """Return them also while a kept version is in a VPC, because Lambda needs them to disconnect it."""
+        """Return the permissions to use a VPC, also while a kept version is in one: Lambda needs them to disconnect it."""
         if self.config.vpc or self._has_version_in_vpc():
             return [allow("ec2", NETWORK_INTERFACE_ACTIONS, "*")]
         return []
@@ -96,7 +102,7 @@ class Vpc(Component):
             own = [table for table in tables if any(link.get("SubnetId") == subnet for link in table["Associations"])]
             main = [table for table in tables if any(link.get("Main") for link in table["Associations"])]
             routes = [route for table in (own or main) for route in table["Routes"]]
-            if not any(route.keys() & ROUTES_TO_AWS for route in routes):
+            if not any(_leads_to_the_internet(route) for route in routes):
                 raise DeployError(
                     f"No route leads from {subnet} to {service}. An internet gateway does not serve functions.",
                     "Add a route through a NAT gateway, or an interface endpoint for that service with private DNS.",

@@ -45,6 +45,17 @@ def test_all_previews_share_a_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "expression",
+    ["rate(1 minute)", "rate(5 minutes)", "cron(0 8 ? * MON-FRI *)", "cron(0 3 * * ? 2027)", "at(2027-01-31T12:00:00)"],
+)
+def test_a_job_can_have_any_kind_of_schedule(tmp_path: Path, expression: str) -> None:
+    text = f'{MINIMAL}[jobs]\nmodule = "app.jobs"\nschedule.nightly.at = "{expression}"\n'
+    jobs = load_text(tmp_path, text).jobs
+    assert jobs
+    assert jobs.schedule["nightly"].at == expression
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name = ", "not valid TOML"),

@@ -80,7 +80,7 @@ def test_a_scheduled_job_that_does_not_exist_releases_nothing(
     assert account.run("--image", account.push_image("two")) == 1
     assert "app.jobs does not contain the job weekly" in capsys.readouterr().err
     assert account.live_version() == "1"
-    assert "UpdateSchedule" not in account.mutations
+    assert "CreateSchedule" not in account.mutations
 
 
 def test_failed_jobs_are_shown_and_prevent_the_removal(account: AwsAccount, capsys: pytest.CaptureFixture[str]) -> None:

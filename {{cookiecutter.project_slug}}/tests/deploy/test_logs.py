@@ -72,5 +72,5 @@ def test_records_of_other_logging_libraries_keep_their_content(
     assert (line.text.strip(), line.is_error) == (text or message, is_error)
 
 
-def test_a_record_that_only_resembles_one_of_lambda_is_no_error_of_this_tool() -> None:
+def test_a_malformed_platform_record_is_ignored() -> None:
     assert format_record('{"type": "platform.report", "record": "text"}') is None
