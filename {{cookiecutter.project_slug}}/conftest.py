@@ -10,10 +10,14 @@ from aws_lambda.jobs import QueuedJob, record_jobs
 from tests.postgres import NO_DATABASE, new_database, server
 {% endif %}
 
-VARIABLES = ("DOCS", "FAST_IMPORT", "JOBS_MODULE", "JOBS_QUEUE_URL", "STAGE")
+{% if cookiecutter.secrets == 'ssm' %}
+VARIABLES = ("DOCS", "FAST_IMPORT", "JOBS_MODULE", "JOBS_QUEUE_URL", "SECRET_NAMES", "SECRETS_PATH", "STAGE")
+{% else %}
+VARIABLES = ("DOCS", "FAST_IMPORT", "JOBS_MODULE", "JOBS_QUEUE_URL", "SECRET_ID", "SECRET_NAMES", "STAGE")
+{% endif %}
 
 for name in list(os.environ):
-    if name.startswith(("AWS_", "SECRET")) or name in VARIABLES:
+    if name.startswith("AWS_") or name in VARIABLES:
         del os.environ[name]
 # If your settings require a variable or a secret, add a value for the tests here.
 os.environ.update(

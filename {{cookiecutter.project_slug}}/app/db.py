@@ -58,7 +58,8 @@ def get_engine() -> Engine:
 
 
 def get_session() -> "Iterator[Session]":
-    with orm.Session(get_engine()) as session:
+    # Without expire_on_commit, an item that is used after the commit needs no other query.
+    with orm.Session(get_engine(), expire_on_commit=False) as session:
         yield session
 
 

@@ -41,7 +41,7 @@ LAZY_LIBRARIES = {
     "zipfile",
 }
 # What these packages import lazily. Other packages, such as itsdangerous, are optional dependencies of theirs: if one is
-# missing, the version must not start. OpenTelemetry is always installed, because FastAPI depends on it.
+# missing, the version must not start. The API of OpenTelemetry is a dependency of FastAPI.
 LAZILY_IMPORTED = LAZY_LIBRARIES | sys.stdlib_module_names | {"opentelemetry"}
 
 
@@ -147,7 +147,7 @@ def deferred_models() -> Iterator[None]:
     rebuild = BaseModel.__dict__["model_rebuild"]
 
     def rebuild_if_used(cls: type[BaseModel], /, **options: Any) -> Any:
-        """Skip the calls at the end of fastapi.openapi.models, which have no options. The first use of a model has."""
+        """Skip the calls without options, at the end of fastapi.openapi.models. The first use of a model passes some."""
         return rebuild.__get__(None, cls)(**options) if options else None
 
     BaseModel.model_config["defer_build"] = True

@@ -34,6 +34,8 @@ def connect(url: str, **options: Any) -> "psycopg.Connection[Any]":
 def failed_after_password(error: Exception) -> bool:
     """Return True if a connection failed after the server had received the password.
 
-    libpq reports no SQLSTATE for a failed connection, and the message may be in any language.
+    libpq reports no SQLSTATE for a failed connection, and the message may be in any language. If the host has several
+    addresses, psycopg describes only the last attempt, so any of them may have failed after the password.
     """
-    return bool(getattr(getattr(error, "pgconn", None), "used_password", False))
+    is_one_of_several = "Multiple connection attempts failed" in str(error)
+    return is_one_of_several or bool(getattr(getattr(error, "pgconn", None), "used_password", False))

@@ -10,7 +10,7 @@ from aws_lambda.errors import unwrap
 def hide_docs(app: ASGIApp) -> None:
     """Remove /docs, /redoc and the OpenAPI document, or the paths that replace them, if DOCS is "false"."""
     application = unwrap(app)
-    if application is None or os.environ.get("DOCS", "").lower() != "false":
+    if application is None or os.environ.get("DOCS", "").lower() not in ("false", "0", "no", "off"):
         return
     routes = application.router.routes
     routes[:] = [route for route in routes if not is_part_of_fastapi(route)]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from aws_lambda.secrets import SecretsError
+from aws_lambda.secrets import SecretsError, set_command
 from aws_lambda.sigv4 import call_aws
 
 NAMES_PER_CALL = 10  # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
@@ -17,6 +17,6 @@ def fetch_secrets(names: Sequence[str]) -> dict[str, str]:
         parameters = [path + name for name in names[start : start + NAMES_PER_CALL]]
         response = call_aws("ssm", "AmazonSSM.GetParameters", {"Names": parameters, "WithDecryption": True})
         if missing := [name.removeprefix(path) for name in response["InvalidParameters"]]:
-            raise SecretsError(f"{', '.join(missing)} not found in {path}: run ./deploy.sh secret set {missing[0]}")
+            raise SecretsError(f"{', '.join(missing)} not found in {path}: run {set_command(missing[0])}")
         values |= {parameter["Name"].removeprefix(path): parameter["Value"] for parameter in response["Parameters"]}
     return values

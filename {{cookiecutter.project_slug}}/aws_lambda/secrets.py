@@ -33,6 +33,11 @@ def load_secrets() -> None:
             os.environ[name] = value
         except (TypeError, ValueError):  # the exception may contain the value
             raise SecretsError(f"The secret {name} must be a string without NUL characters") from None
+
+
+def set_command(name: str) -> str:
+    """Return the command that sets a secret of this stage."""
+    return f"./deploy.sh --stage {os.environ.get('STAGE', 'prod')} secret set {name}"
 {% if cookiecutter.migrations == 'alembic' %}
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from aws_lambda.secrets import SecretsError
+from aws_lambda.secrets import SecretsError, set_command
 from aws_lambda.sigv4 import call_aws
 
 
@@ -18,5 +18,5 @@ def fetch_secrets(names: Sequence[str]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):  # the exception may contain the value
         raise SecretsError(f"{secret_id} does not contain a JSON object") from None
     if missing := [name for name in names if name not in values]:
-        raise SecretsError(f"{', '.join(missing)} not found in {secret_id}: run ./deploy.sh secret set {missing[0]}")
+        raise SecretsError(f"{', '.join(missing)} not found in {secret_id}: run {set_command(missing[0])}")
     return {name: values[name] for name in names}

@@ -20,7 +20,8 @@ from starlette.concurrency import run_in_threadpool
 
 from aws_lambda.cold_start import is_warmed_up
 
-PATH = "/__warm_up__"  # no route has this path: routes must not run before the lifespan, or without a real request
+# No route has this path, and a route for every path does not have this method: no route runs without a real request.
+PATH, METHOD = "/__warm_up__", "WARMUP"
 
 
 def warm_up(handler: Mangum) -> None:
@@ -72,8 +73,8 @@ def lambda_context() -> Any:
 
 
 def http_event(path: str) -> dict[str, object]:
-    """Return the event of a GET request in payload format 2.0."""
-    http = {"method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "warm-up"}
+    """Return the event of a request in payload format 2.0."""
+    http = {"method": METHOD, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "warm-up"}
     return {
         "version": "2.0",
         "routeKey": "$default",

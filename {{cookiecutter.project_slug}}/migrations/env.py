@@ -8,11 +8,11 @@ import logging
 import os
 from typing import Any
 
-import psycopg
 from alembic import context
 from sqlalchemy import Connection, NullPool, create_engine
 
 from app.tables import Base
+from aws_lambda.database import connect
 
 
 def skip_empty_migration(context: Any, revision: Any, directives: list[Any]) -> None:
@@ -39,6 +39,6 @@ if connection is not None:  # set by aws_lambda/migrate.py
 else:  # alembic was started from the command line
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     url = os.environ["DATABASE_URL"]
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(url), poolclass=NullPool)
     with engine.connect() as connection:
         migrate(connection)

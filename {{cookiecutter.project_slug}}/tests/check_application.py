@@ -76,10 +76,12 @@ def normalize(distribution: str) -> str:
 
 
 def secret_values(config: Config) -> dict[str, str]:
-    """Return a value for each secret."""
+    """Return a value for each secret: that of the environment, or of conftest.py, or an invented one."""
+    given = dict(os.environ)
     with suppress(Exception):  # it may import the service, and the check of the import explains why that fails
         import conftest  # noqa: F401
-    return {name: os.environ.get(name, PLACEHOLDER) for name in config.secrets}
+    values = {**os.environ, **given}
+    return {name: values.get(name, PLACEHOLDER) for name in config.secrets}
 
 
 def lambda_environment(config: Config, image: Path) -> dict[str, str]:
@@ -217,7 +219,7 @@ def check_service(report: Report, project: Path, image: Path, config: Config, se
         "smoke_path": http_event(config.smoke_path, config.smoke_host),
         "check_path": http_event(config.check_path, config.smoke_host),
     }
-    request = {"secrets": secrets, "events": events}
+    request = {"part": "service", "secrets": secrets, "events": events}
     description, output = inspect_application(project, image, lambda_environment(config, image), request)
     if description is None:
         report_early_end(report, "import", output)
@@ -241,7 +243,7 @@ def check_jobs(report: Report, project: Path, image: Path, config: Config, secre
         return
     module = config.jobs.module
     environment = lambda_environment(config, image) | {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
-    request = {"secrets": secrets, "scheduled_jobs": list(config.jobs.schedule)}
+    request = {"part": "jobs", "secrets": secrets, "scheduled_jobs": list(config.jobs.schedule)}
     description, output = inspect_application(project, image, environment, request)
     if description is None:
         report_early_end(report, "jobs", output)
@@ -263,11 +265,12 @@ def check_jobs(report: Report, project: Path, image: Path, config: Config, secre
 
 
 {% if cookiecutter.migrations == 'alembic' %}
-def check_migrations(report: Report, image: Path, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    result = subprocess.run(command, cwd=image, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        error = (result.stderr.strip() or "no message").splitlines()[-1]
+def check_migrations(report: Report, project: Path, image: Path, config: Config, secrets: dict[str, str]) -> None:
+    request = {"part": "migrations", "secrets": secrets}
+    description, output = inspect_application(project, image, lambda_environment(config, image), request)
+    if description is None:
+        report_early_end(report, "migrations", output)
+    elif error := description["error"]:
         report.problem("migrations", error, missing_package_advice(error) or ADD_VARIABLES)
     else:
         report.ok("migrations", "an empty database was upgraded to the newest revision")
@@ -285,7 +288,7 @@ def main() -> int:
 {% if cookiecutter.migrations == 'alembic' %}
     with image_folder(PROJECT) as image, server() as server_url, new_database(server_url) as url:
         secrets["DATABASE_URL"] = url
-        check_migrations(report, image, lambda_environment(config, image) | secrets)
+        check_migrations(report, PROJECT, image, config, secrets)
         check_service(report, PROJECT, image, config, secrets)
         check_jobs(report, PROJECT, image, config, secrets)
 {% else %}

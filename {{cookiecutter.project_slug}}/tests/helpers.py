@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,14 @@ from tests.lambda_transport import LambdaTransport
 def create_client(handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> httpx.Client:
     """Return a client that sends requests to a Lambda handler."""
     return httpx.Client(transport=LambdaTransport(handler), base_url="https://abc123.example.com")
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Wait until the condition returns True. Raise AssertionError after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.01)
 
 
 def run_python(code: str, **environment: str) -> str:

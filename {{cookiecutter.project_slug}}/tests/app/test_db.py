@@ -2,6 +2,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
+from sqlalchemy import event
 from sqlalchemy.exc import TimeoutError
 
 from app.db import connect, get_engine
@@ -29,6 +30,13 @@ def test_one_connection_serves_all_requests(database: str) -> None:
     for number in range(3):
         assert client.post("/items", json={"name": f"screw {number}"}).status_code == 201
     assert count_connections(database) == 1
+
+
+def test_created_item_is_not_read_again(database: str) -> None:
+    statements: list[str] = []
+    event.listen(get_engine(), "before_cursor_execute", lambda *arguments: statements.append(arguments[2].split()[0]))
+    assert client.post("/items", json={"name": "screw"}).status_code == 201
+    assert statements == ["INSERT"]
 
 
 def test_there_are_at_most_two_connections(database: str) -> None:

@@ -43,6 +43,14 @@ def test_server_that_cannot_be_reached_did_not_reject_the_password() -> None:
     assert "s3cr3t" not in str(error.value)
 
 
+def test_any_of_several_addresses_may_have_rejected_the_password() -> None:
+    """psycopg describes only the last attempt, such as one with IPv6, which functions cannot use in many networks."""
+    with pytest.raises(psycopg.OperationalError) as error:
+        database.connect("postgresql://me:s3cr3t@127.0.0.1:1,127.0.0.1:2/none")
+    assert database.failed_after_password(error.value)
+    assert "s3cr3t" not in str(error.value)
+
+
 @pytest.fixture
 def store(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Return the secrets in the store. One of them was set as an environment variable before it was changed."""

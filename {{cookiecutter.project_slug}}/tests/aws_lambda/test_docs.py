@@ -8,7 +8,7 @@ from tests.helpers import create_client
 PAGES = {"docs_url": "/help", "redoc_url": "/reference", "openapi_url": "/api.json"}
 
 
-@pytest.mark.parametrize(("docs", "status"), [("true", 200), ("false", 404), ("False", 404)])
+@pytest.mark.parametrize(("docs", "status"), [("true", 200), ("false", 404), ("False", 404), ("0", 404)])
 def test_documentation_can_be_turned_off(start: Start, monkeypatch: pytest.MonkeyPatch, docs: str, status: int) -> None:
     monkeypatch.setenv("DOCS", docs)
     app = create_app(**PAGES)

@@ -186,11 +186,12 @@ def test_secrets_are_loaded_before_the_jobs_are_imported(aws_server: AwsServer) 
     parameter = {"Name": "/my-api/prod/API_KEY", "Value": "s3cr3t"}
     response: dict[str, object] = {"Parameters": [parameter], "InvalidParameters": []}
     aws_server.service, aws_server.respond = "ssm", lambda request: response
+    secrets = {"SECRET_NAMES": "API_KEY", "SECRETS_PATH": "/my-api/prod/"}
 {% else %}
     response = {"SecretString": '{"API_KEY": "s3cr3t"}'}
     aws_server.service, aws_server.respond = "secretsmanager", lambda request: response
+    secrets = {"SECRET_NAMES": "API_KEY", "SECRET_ID": "my-api/prod"}
 {% endif %}
-    secrets = {"SECRET_NAMES": "API_KEY", "SECRETS_PATH": "/my-api/prod/", "SECRET_ID": "my-api/prod"}
     code = f"import sys, aws_lambda.job_handler; print(sys.modules['{MODULE}'].LOADED_WITH)"
     assert run_python(code, JOBS_MODULE=MODULE, **secrets) == "s3cr3t\n"
 

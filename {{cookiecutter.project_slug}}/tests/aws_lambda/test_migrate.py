@@ -1,4 +1,3 @@
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ import psycopg
 import pytest
 
 from aws_lambda import migrate
+from tests.helpers import wait_until
 
 ENV = """
 from alembic import context
@@ -154,13 +154,6 @@ def paused(url: str) -> Iterator[Callable[[], None]]:
 
 
 WAIT = "op.execute('SELECT pg_advisory_xact_lock(1)')"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_concurrent_runs_wait_for_each_other(

@@ -50,9 +50,11 @@ def test_one_request_per_ten_secrets(
     assert [len(request["Names"]) for request in aws_server.requests] == [10, 10, 3]
 
 
-def test_missing_secret_is_named(parameters: dict[str, str]) -> None:
+def test_missing_secret_is_named(parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     del parameters["/my-api/prod/DATABASE_URL"]
-    with pytest.raises(SecretsError, match=r"DATABASE_URL not found.*\./deploy\.sh secret set DATABASE_URL") as error:
+    monkeypatch.setenv("STAGE", "dev")
+    command = r"\./deploy\.sh --stage dev secret set DATABASE_URL"
+    with pytest.raises(SecretsError, match=rf"DATABASE_URL not found.* run {command}$") as error:
         load_secrets()
     assert "s3cr3t" not in str(error.value)
 

@@ -29,9 +29,11 @@ def test_secrets_become_environment_variables(aws_server: AwsServer) -> None:
     assert request["headers"]["x-amz-target"] == "secretsmanager.GetSecretValue"
 
 
-def test_missing_secret_is_named(secret: dict[str, str]) -> None:
+def test_missing_secret_is_named(secret: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     secret["SecretString"] = json.dumps({"API_KEY": "s3cr3t"})
-    with pytest.raises(SecretsError, match=r"DATABASE_URL not found.*\./deploy\.sh secret set DATABASE_URL") as error:
+    monkeypatch.setenv("STAGE", "dev")
+    command = r"\./deploy\.sh --stage dev secret set DATABASE_URL"
+    with pytest.raises(SecretsError, match=rf"DATABASE_URL not found.* run {command}$") as error:
         load_secrets()
     assert "s3cr3t" not in str(error.value)
 

@@ -22,18 +22,25 @@ def test_first_request_is_served_before_real_ones(
 
 
 def test_no_route_runs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = []
+    app, paths, served = create_app(), [], []
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    @app.get("/{path:path}")
+    @app.post("/{path:path}")
+    async def serve_every_path(path: str) -> None:
+        served.append(path)
+
+    async def observed(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             paths.append(scope["path"])
-        await create_app()(scope, receive, send)
+        await app(scope, receive, send)
 
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", WARM_UP_TYPE)
-    handler = start(app)
+    handler = start(observed)
     warm_up(handler)
     assert paths == ["/__warm_up__"]
-    assert create_client(handler).get(paths[0]).status_code == 404
+    assert served == []
+    assert create_client(handler).get("/other").status_code == 200
+    assert served == ["other"]
 
 
 def test_error_does_not_fail_init(
