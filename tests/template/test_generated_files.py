@@ -109,6 +109,13 @@ def test_no_file_contains_syntax_of_the_template(bake: Bake, answers: Answers) -
     assert [(name, match.group()) for name, text in bake(**answers).texts() if (match := syntax.search(text))] == []
 
 
+def test_no_braces_are_meant_for_python() -> None:
+    """Jinja renders the {{4}} in an f-string such as rf"\\d{{4}}" as 4, and the code stays valid."""
+    for name in template_files():
+        text = (PROJECT_TEMPLATE / name).read_text("utf-8", errors="replace")
+        assert re.findall(r"\{\{[\s\d,]*\}\}", text) == [], name
+
+
 @in_every_project
 def test_no_file_contains_a_path_of_this_machine(bake: Bake, answers: Answers) -> None:
     project = bake(**answers)
