@@ -79,7 +79,7 @@ daemon() {
     return 1
 }
 
-# AWS's own, which ships inside the aws-sam-cli wheel.
+# The Runtime Interface Emulator of AWS is part of the wheel of aws-sam-cli.
 emulator() {
     [[ -f $cache/aws-lambda-rie ]] && return 0
     local arch
@@ -166,16 +166,16 @@ down() {
     if [[ -f $run/docker.pid ]]; then
         pid=$(cat "$run/docker.pid")
         kill "$pid" 2>/dev/null || true
-        for _ in $(seq 100); do
+        for _ in $(seq 300); do # dockerd waits up to 15 s for running containers
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
         done
         kill -9 "$pid" 2>/dev/null || true
     fi
     # Podman leaves its store mounted.
-    if mountpoint -q "$cache/podman/overlay"; then umount "$cache/podman/overlay"; fi
+    if mountpoint -q "$cache/podman/overlay"; then umount "$cache/podman/overlay" || true; fi
     # dockerd leaves this one mounted when a container shared the machine's network.
-    if mountpoint -q "$run/exec/netns/default"; then umount "$run/exec/netns/default"; fi
+    if mountpoint -q "$run/exec/netns/default"; then umount "$run/exec/netns/default" || true; fi
 }
 
 "$step"

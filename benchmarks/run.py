@@ -39,6 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     args = parser.parse_args(arguments)
     if args.rounds < 1:
         parser.error("--rounds must be 1 or more. Use at least 5 for meaningful medians.")
+    if args.requests < 2:
+        parser.error("--requests must be 2 or more.")
+    if args.publish and (args.only or args.base != SEED or args.pythons != ",".join(VERSIONS)):
+        parser.error("--publish measures everything: omit --only, --base and --pythons.")
     os.sched_setaffinity(0, LAMBDA)
     try:
         versions = args.pythons.split(",")

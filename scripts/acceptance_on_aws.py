@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from embedded_aws.containers.docker_engine import docker, engine_architecture
 from embedded_aws.ecr.docker_registry import EngineMissing
-from scripts.acceptance_scenario import eventually, run_scenario
+from scripts.acceptance_scenario import check_success, eventually, run_scenario
 from scripts.command_line import ScriptError, handle_sigterm_like_ctrl_c, parse_answers, say, temporary_project
 from scripts.deploy_tool import Run
 from scripts.projects import COMBINATIONS, PRICES, Answers, InvalidAnswers, Project, combination_name, share_venv
@@ -171,8 +171,8 @@ class AcceptanceTest:
         for answers in selected:
             say(f"  {combination_name(answers)}: about {minutes(answers)} min, at most ${cost(answers):.2f}")
             say(f"    {', '.join(resources(answers))}")
-        say(f"Everything is named {NAME}-<stage>, has the tag service={NAME}, and is deleted in the end.")
-        say(f"In all: about {sum(map(minutes, selected))} min, at most ${sum(map(cost, selected)):.2f}.")
+        say(f"All names contain {NAME} and the stage. Everything has the tag service={NAME} and is deleted at the end.")
+        say(f"In total: about {sum(map(minutes, selected))} min, at most ${sum(map(cost, selected)):.2f}.")
         say("The minutes are an estimate. The cost is based on the prices of us-east-1 in November 2026, without the")
         say("free tier.")
         self.confirm(earlier, ask=ask)
@@ -187,7 +187,7 @@ class AcceptanceTest:
             deploy = partial(self.account.deploy, project, "--stage", stage)
             try:
                 if project.answers["migrations"] == "alembic":
-                    deploy("secret", "set", "DATABASE_URL", typed=os.environ["DATABASE_URL"])
+                    check_success(deploy("secret", "set", "DATABASE_URL", typed=os.environ["DATABASE_URL"]))
                 url = run_scenario(project, deploy, lambda: self.account.image(project), f"{NAME}-{stage}")
                 assert url.startswith("https://") or "AWS_ENDPOINT_URL" in os.environ, url
                 eventually(partial(self.check_deleted, stage))
@@ -207,7 +207,7 @@ class AcceptanceTest:
     def confirm(self, earlier: list[str], *, ask: bool) -> None:
         """List the resources of earlier stages and ask whether to continue. Raise ScriptError if not."""
         for stage in earlier:
-            say(f"Left by an earlier run, and deleted first: {', '.join(find_resources(self.client, stage))}")
+            say(f"These resources of an earlier run are deleted first: {', '.join(find_resources(self.client, stage))}")
         try:
             if ask and input("Continue? [y/N] ").strip().lower() not in ("y", "yes"):
                 raise ScriptError("stopped before any change.")

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from http.client import HTTPException
 from typing import Any, Protocol
 
 from scripts.deploy_tool import Run
@@ -102,7 +103,10 @@ def check_response(url: str, status: int, content: object = None, *, body: bytes
     """
 
     def check() -> None:
-        response = fetch(url, body)
+        try:
+            response = fetch(url, body)
+        except (OSError, HTTPException) as error:
+            raise AssertionError(f"no response from {url}: {error}") from error
         expected = (status, response[1] if content is None else content)
         assert response == expected, f"{url} returns {response}, not {expected}"
 

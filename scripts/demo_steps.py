@@ -2,11 +2,11 @@
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
 import tomllib
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,17 +35,16 @@ def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: 
 
 
 def deployed_url(project: Path, aws: EmbeddedAws) -> str:
-    """Return the URL that ./deploy.sh status prints."""
-    command = ["./deploy.sh", "status"]
+    """Return the public URL, which ends in a slash. Raise ScriptError if there is none."""
+    command = ["./deploy.sh", "status", "--url"]
     status = subprocess.run(command, cwd=project, env=environment(aws), capture_output=True, text=True, check=False)
-    url = re.search(r"https?://\S+/", status.stdout)
-    if status.returncode or not url:
+    if status.returncode:
         raise ScriptError(f"./deploy.sh status printed no URL: {status.stdout}{status.stderr}")
-    return url[0]
+    return status.stdout.strip()
 
 
 def curl(url: str, item: dict[str, object] | None = None) -> None:
-    """Print the response to a GET request, or to a POST request with an item."""
+    """Print the response to a GET request, or to a POST request with an item. Like curl, accept any status."""
     body = json.dumps(item) if item else None
     say()
     say(f"$ curl -s {url}" + (f" --json {shlex.quote(body)}" if body else ""))
@@ -54,7 +53,9 @@ def curl(url: str, item: dict[str, object] | None = None) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=30) as response:
-            say(response.read().decode())
+            say(response.read().decode(errors="replace"))
+    except urllib.error.HTTPError as error:
+        say(f"{error.read().decode(errors='replace')}  (status {error.code})")
     except OSError as error:
         raise ScriptError(f"the request to {url} failed: {error}") from error
 
@@ -67,12 +68,11 @@ def has_database(project: Path) -> bool:
 @contextmanager
 def secrets_of(project: Path, aws: EmbeddedAws) -> Iterator[None]:
     """Set the secrets that the service needs. Start a database if DATABASE_URL is one, and stop it afterwards."""
-    names = [
-        name for name in read_settings(project).get("secrets", []) if name != DATABASE_URL or not has_database(project)
-    ]
+    with_database = has_database(project)
+    names = [name for name in read_settings(project).get("secrets", []) if not (with_database and name == DATABASE_URL)]
     values = find_secrets(project, names)
     with ExitStack() as stack:
-        if has_database(project):
+        if with_database:
             values[DATABASE_URL] = url = stack.enter_context(postgres())
             say()
             say("A real PostgreSQL runs on this machine until the demo ends. Its URL is a secret of the service:")

@@ -49,7 +49,8 @@ class Report:
     """The result of a comparison.
 
     `explained` is the number of tests for each explanation. `unexplained` contains a description of each part that
-    differs, by the ID of the test. `unused` are the entries of explanations that no difference needs.
+    differs, by the ID of the test. `unused` are the entries of explanations that no difference needs. `failed` are the
+    tests that fail with TestClient, so that their responses prove nothing.
     """
 
     tests: int
@@ -57,6 +58,7 @@ class Report:
     explained: Counter[str] = field(default_factory=Counter)
     unexplained: dict[str, dict[str, str]] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     @property
     def equal(self) -> int:
@@ -67,6 +69,7 @@ class Report:
 def compare(expected: Recording, actual: Recording, explanations: Explanations) -> Report:
     """Compare all tests of two runs."""
     report = Report(tests=len(expected.outcomes), requests=sum(map(len, expected.responses.values())))
+    report.failed = [test for test, outcome in expected.outcomes.items() if outcome not in ("passed", "skipped")]
     used = set()
     for test in sorted(expected.outcomes.keys() | actual.outcomes.keys()):
         differences = dict(find_differences(test, expected, actual, explanations))

@@ -28,10 +28,11 @@ def figures(report: Report, explanations: Explanations) -> str:
 
 
 def problems(report: Report) -> list[str]:
-    """Return a line for each difference without an explanation, and for each part of an explanation without a test."""
+    """Return a line for each failed test, unexplained difference, and part of an explanation that no test needs."""
     return [
+        *(f"{test}: failed with TestClient" for test in report.failed),
         *(f"{test}: {line}" for test, parts in report.unexplained.items() for line in parts.values()),
-        *(f"differences.toml, {line}: no test differs in this way" for line in report.unused),
+        *(f"differences.toml, {line}: no test differs in this way, so remove it" for line in report.unused),
     ]
 
 

@@ -114,7 +114,7 @@ def test_the_next_run_removes_its_resources_and_those_of_a_killed_run(
     assert "AWS account 123456789012 in us-east-1" in announced
     assert "about 6 min, at most $0.01" in announced
     assert (
-        output.index("Left by an earlier run")
+        output.index("These resources of an earlier run")
         < output.index("Deleting the remaining resources")
         < output.index("[1/6]")
     )
@@ -140,7 +140,7 @@ def test_clean_up_removes_the_resources_of_runs_with_other_answers(
     assert main(["--yes", "--clean-up"], Embedded(aws)) == 0
     output = capsys.readouterr().out
     for stage in stages:
-        assert f"Left by an earlier run, and deleted first: lambda {NAME}-{stage}" in output
+        assert f"These resources of an earlier run are deleted first: lambda {NAME}-{stage}" in output
     assert remaining_resources(aws) == []
 
 
@@ -183,7 +183,7 @@ def test_all_selects_every_combination_with_the_answers(
     names = [combination_name(answers) for answers in COMBINATIONS]
     expected = [name for name in names if name.startswith("http_api-") and "-none-" in name]
     assert [name for name in names if f"  {name}: about" in output] == expected
-    assert f"In all: about {4 * 6 + 2 * 12} min" in output
+    assert f"In total: about {4 * 6 + 2 * 12} min" in output
 
 
 def test_the_run_succeeds_with_a_container_engine(engine: str) -> None:
