@@ -65,6 +65,15 @@ class AwsAccount:
             patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
             return cli.main(list(args))
 
+    def resources(self) -> list[str]:
+        """Return the names of all functions, roles, log groups and repositories."""
+        return [
+            *(function["FunctionName"] for function in self.client("lambda").list_functions()["Functions"]),
+            *(role["RoleName"] for role in self.client("iam").list_roles()["Roles"]),
+            *(group["logGroupName"] for group in self.client("logs").describe_log_groups()["logGroups"]),
+            *(item["repositoryName"] for item in self.client("ecr").describe_repositories()["repositories"]),
+        ]
+
     @property
     def mutations(self) -> list[str]:
         """The calls of the last run that changed something."""
