@@ -130,7 +130,7 @@ def test_an_interrupted_demo_leaves_no_process_or_file(tmp_path: Path, stop_sign
         time.sleep(1)
         demo.send_signal(stop_signal)
         _, error = demo.communicate(timeout=30)
-    assert demo.returncode == 130
+    assert demo.returncode == 130, error
     assert "demo: stopped" in error
     assert "Traceback" not in error
     assert remaining_processes(tmp_path) == []
