@@ -20,8 +20,12 @@ def say(line: str = "") -> None:
 
 
 def handle_sigterm_like_ctrl_c() -> None:
-    """Raise KeyboardInterrupt when this process receives SIGTERM, so that it stops what it started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Raise KeyboardInterrupt when this process receives SIGTERM or SIGINT, so that it stops what it started.
+
+    A shell starts background jobs with SIGINT ignored, and the processes that they start would inherit that.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 def parse_answers(arguments: Sequence[str]) -> dict[str, str]:

@@ -3,13 +3,16 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from scripts.database import postgres
 from scripts.local_secrets import find_secrets
 
 DATABASE_URL = "DATABASE_URL"
+END_TIMEOUT_S = 10
 
 
 def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: str | None = "") -> None:
@@ -27,11 +31,38 @@ def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: 
     say()
     pipe = f'printf %s "${arguments[-1]}" | ' if typed else ""
     say(f"$ cd {project.name} && {pipe}{shlex.join(['./deploy.sh', *arguments])}")
-    command = ["./deploy.sh", *arguments]
-    with cached_venv(project):
-        result = subprocess.run(command, cwd=project, env=environment(aws), input=typed, text=True, check=False)
-    if result.returncode:
-        raise ScriptError(f"./deploy.sh exited with code {result.returncode}. Its output above describes the error.")
+    with (
+        cached_venv(project),
+        tempfile.TemporaryDirectory(prefix="demo-") as temporary,  # processes that are ended leave files in it
+        subprocess.Popen(
+            ["./deploy.sh", *arguments],
+            cwd=project,
+            env=environment(aws) | {"TMPDIR": temporary},
+            stdin=None if typed is None else subprocess.PIPE,
+            text=True,
+            start_new_session=typed is not None,  # only a process of this session can read from the terminal
+        ) as process,
+    ):
+        try:
+            process.communicate(typed)
+        except KeyboardInterrupt:
+            if typed is not None:  # otherwise the terminal has interrupted it, too
+                end_group(process)
+            raise
+    if process.returncode:
+        raise ScriptError(f"./deploy.sh exited with code {process.returncode}. Its output above describes the error.")
+
+
+def end_group(leader: subprocess.Popen[str]) -> None:
+    """End a process and all that it has started, such as pip, and wait until they have ended."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    with suppress(ProcessLookupError):  # none of them exists any more
+        os.killpg(leader.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            leader.poll()
+            os.killpg(leader.pid, 0)
+            time.sleep(0.05)
+        os.killpg(leader.pid, signal.SIGKILL)
 
 
 def deployed_url(project: Path, aws: EmbeddedAws) -> str:
