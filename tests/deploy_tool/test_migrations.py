@@ -74,8 +74,7 @@ def test_a_failing_migration_stops_the_release(stage: DeployedStage) -> None:
     assert "[4/7] Migrating database...      failed" in refused.out
     assert refused.err.splitlines()[-2:] == [
         'alembic upgrade failed: relation "items" already exists',
-        "The live version did not change. Fix the migration, or raise migration_timeout_s in deploy.toml if it took too"
-        " long, then run the same command again.",
+        "The live version did not change. Fix the cause (or raise migration_timeout_s in deploy.toml), then try again.",
     ]
 
 

@@ -1,11 +1,17 @@
 """Test the command `rollback`: the previous version is live again, unless it does not work."""
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.support.deployed_stage import NAME, DeployedStage
 
+FAILS = """
+def handler(event, context):
+    return {"statusCode": 500, "body": "{}"}
+"""
 NEEDS_A_FILE = """
 import os
 
@@ -108,3 +114,36 @@ def test_rollback_provisions_environments_before_the_version_is_live(stage: Depl
     provisioned = stage.aws.client("lambda").list_provisioned_concurrency_configs(FunctionName=NAME)
     (config,) = provisioned["ProvisionedConcurrencyConfigs"]
     assert (config["FunctionArn"][-2:], config["RequestedProvisionedConcurrentExecutions"]) == (":1", 2)
+
+
+def versions(stage: DeployedStage) -> list[str]:
+    items = stage.aws.client("lambda").list_versions_by_function(FunctionName=NAME)["Versions"]
+    return [item["Version"] for item in items if item["Version"] != "$LATEST"]
+
+
+def test_versions_that_fail_do_not_take_the_places_of_those_for_a_rollback(stage: DeployedStage) -> None:
+    stage.configure("keep_releases = 2")
+    stage.release("old")
+    stage.release("new")
+    for number in range(3):
+        failed = stage.deploy("--image", stage.push(f"fails {number}", FAILS))
+        assert "failed its smoke test" in failed.err
+    assert versions(stage) == ["1", "2"]
+    assert stage.release("other").code == 0
+    assert versions(stage) == ["2", "6"]
+
+
+def test_a_version_that_was_live_before_is_kept_if_it_fails(
+    stage: DeployedStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    image = stage.push("needs a file", NEEDS_A_FILE.format(file=file))
+    stage.release("old")
+    assert stage.deploy("--image", image).code == 0
+    assert stage.deploy("rollback").code == 0
+    file.unlink()
+    an_hour_later = SimpleNamespace(time=lambda: time.time() + 3600)
+    monkeypatch.setattr("deploy.commands.deploy.time", an_hour_later)
+    assert "Version 2 failed its smoke test" in stage.deploy("--image", image).err
+    assert versions(stage) == ["1", "2"]

@@ -25,6 +25,7 @@ def test_a_value_is_never_shown(stage: DeployedStage) -> None:
         ("", "The value of API_KEY is empty.\nEnter it at the prompt, or pass it on standard input.\n"),
         ("\n", "The value of API_KEY is empty.\nEnter it at the prompt, or pass it on standard input.\n"),
         (b"\xff", "The value of API_KEY is not text.\nEncode it first, for example with base64.\n"),
+        (b"a\0b", "The value of API_KEY is not text.\nEncode it first, for example with base64.\n"),
     ],
 )
 def test_a_value_must_be_text_and_not_empty(stage: DeployedStage, value: str | bytes, error: str) -> None:

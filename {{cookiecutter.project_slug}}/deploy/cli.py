@@ -25,6 +25,12 @@ from deploy.options import (
 from deploy.stage import Stage
 
 INTERRUPTED = 130
+# The words of commands that change nothing, so that it does not matter if a reader stops them.
+SHOWING = {"--help", "completion", "cost", "current", "doctor", "history", "jobs", "list", "logs", "plan", "status"}
+STOPPED_BY_READER = DeployError(
+    "The program that reads the output has ended, so this command has stopped.",
+    "Run the same command again to continue.",
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for module in pkgutil.iter_modules(commands.__path__):
@@ -62,7 +68,8 @@ def main(args: list[str]) -> int:
     except SystemExit as error:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        return 0  # the reader closed the pipe, as in ./deploy.sh logs | head
+        # The reader closed the pipe, as in ./deploy.sh logs | head
+        return 0 if SHOWING.intersection(args) else _report(STOPPED_BY_READER, selected, args)
     except Exception as error:
         if "--debug" in args:
             traceback.print_exc()

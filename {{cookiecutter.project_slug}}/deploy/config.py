@@ -4,6 +4,7 @@ import difflib
 import keyword
 import re
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
@@ -82,13 +83,25 @@ TagValue = Annotated[str, pattern(r"[\w .:/=@+-]{0,256}", f"up to 256 {TAG_CHARA
 # One of the two fields for the day must be ? (docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html).
 RATE = r"rate\((1 (minute|hour|day)|(?!1 )[1-9][0-9]* (minutes|hours|days))\)"
 CRON = r"cron\(\S+ \S+ (\? \S+ [^?\s]+|[^?\s]+ \S+ \?) \S+\)"
+
+
+def _check_date(expression: str) -> str:
+    if expression.startswith("at("):
+        try:
+            datetime.fromisoformat(expression[3:-1])
+        except ValueError:
+            raise ValueError("must be a date and a time that exist, such as at(2030-01-31T12:00:00)") from None
+    return expression
+
+
 ScheduleExpression = Annotated[
     str,
     pattern(
         rf"{CRON}|{RATE}|at\(\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\)",
-        "a schedule, such as rate(5 minutes), or cron(0 8 ? * MON-FRI *) with minutes, hours, day of the month, month, "
-        "day of the week and year, and one of the two days is ?",
+        "a schedule, such as rate(5 minutes), at(2030-01-31T12:00:00), or cron(0 8 ? * MON-FRI *) with minutes, hours, "
+        "day of the month, month, day of the week and year, and one of the two days is ?",
     ),
+    AfterValidator(_check_date),
 ]
 PLACEHOLDER = r"(?<!\$)\{([^}]*)\}"  # in the ARNs under [[permissions]]
 
@@ -381,6 +394,8 @@ def load(path: Path, stage: str) -> Config:
         raise UsageError(
             f"{path.name} cannot be read: {error.strerror}.", "Put it into the same folder as deploy.sh."
         ) from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path.name} is not valid UTF-8.", "Save it with the encoding UTF-8.") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path.name} is not valid TOML: {error}.", f"Correct that line of {path.name}.") from None
     stages = data.pop("stages", {})

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from deploy.errors import DeployError, error_code, missing_package_advice, suppress_errors
 from deploy.image import list_images
-from deploy.logs import recent_errors
+from deploy.logs import CLOCK_DIFFERENCE_S, recent_errors
 from deploy.resources.function import ALIAS, Function
 from deploy.stage import Stage, run_concurrently
 from deploy.state import State, differences
@@ -109,6 +109,18 @@ def publish(function: Function, settings: State) -> str:
     return version
 
 
+def discard(function: Function, version: str, started_s: float) -> None:
+    """Delete a version that failed its smoke test and was published since this Unix time, but has not been live.
+
+    Otherwise, such versions would take the places of those to which a rollback is possible. PublishVersion also returns
+    an older version if nothing changed since, which is kept.
+    """
+    published = function.read_version(version) or {}
+    is_new = datetime.fromisoformat(published["LastModified"]).timestamp() > started_s - CLOCK_DIFFERENCE_S
+    if is_new and version not in _aliased_versions(function.stage):
+        function.stage.client("lambda").delete_function(FunctionName=function.name, Qualifier=version)
+
+
 def _commit(project: Path) -> str:
     """Return "commit 1a2b3c4", with "+changes" if files differ from it, or an empty string outside git."""
 
@@ -184,7 +196,8 @@ def prune(function: Function, *, keep: Collection[str | None]) -> str:
     for start in range(0, len(unused), 100):  # the most that BatchDeleteImage accepts
         digests: list[Any] = [{"imageDigest": digest} for digest in unused[start : start + 100]]
         stage.client("ecr").batch_delete_image(repositoryName=name, imageIds=digests)
-    removed = [f"{len(items)} {noun}" for items, noun in ((surplus, "versions"), (unused, "images")) if items]
+    counts = ((len(surplus), "version"), (len(unused), "image"))
+    removed = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count]
     return f"{' and '.join(removed)} removed" if removed else "nothing to remove"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import NamedTuple
 
 import typer
@@ -18,7 +20,7 @@ from deploy.options import (
 from deploy.plan import UP_TO_DATE, Plan, apply, apply_deletions, make_plan
 from deploy.progress import Progress, Step
 from deploy.public_url import UrlCheck, check_url
-from deploy.release import Live, move_alias, prune, publish, read_live, restore_on_error
+from deploy.release import Live, discard, move_alias, prune, publish, read_live, restore_on_error
 from deploy.resource import Endpoint, Phase
 from deploy.smoke_test import ColdStart, smoke_test
 from deploy.stack import Stack
@@ -135,9 +137,15 @@ def _release(stack: Stack, plan: Plan, values: dict[str, str], step: Step) -> Re
         if not live.is_active:
             smoke_test(stack.stage, live.version)  # reactivates a version that was idle for weeks
         return Release(live.version, live.previous, None, any(changed))
+    started_s = time.time()
     version = publish(stack.function, resolve(plan.version_settings, values))
     step.title = f"Releasing version {version}"
-    cold_start = smoke_test(stack.stage, version)
+    try:
+        cold_start = smoke_test(stack.stage, version)
+    except DeployError:
+        with suppress(Exception):  # the first error is reported
+            discard(stack.function, version, started_s)
+        raise
     previous = live.previous_of(version) if live else None
     with restore_on_error(stack):
         for release_step in stack.release_steps:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.config import UPPER_CASE_DESCRIPTION, UPPER_CASE_NAME
+from deploy.config import RESERVED_VARIABLES, UPPER_CASE_DESCRIPTION, UPPER_CASE_NAME
 from deploy.errors import DeployError, UsageError
 from deploy.options import DebugOption, StageOption, open_stage
 from deploy.release import read_live
@@ -37,6 +37,8 @@ def set_command(
     stage = open_stage(context)
     if not re.fullmatch(UPPER_CASE_NAME, name):
         raise UsageError(f"{name!r} is not a valid secret name.", f"Use {UPPER_CASE_DESCRIPTION}.")
+    if name in RESERVED_VARIABLES:
+        raise UsageError(f"The name {name} is reserved for Lambda or the deploy tool.", "Choose another name.")
     value, stack = _read_value(name), Stack(stage)
     for component in stack.components:
         component.check_secret(name, value)
@@ -49,15 +51,26 @@ def set_command(
 
 
 def _read_value(name: str) -> str:
+    not_text = UsageError(f"The value of {name} is not text.", "Encode it first, for example with base64.")
     try:
-        value = _ask_for_value(name) if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+        value = _read_input(name)
+        value.encode()  # raises UnicodeError if Python has replaced bytes that are not UTF-8
     except EOFError:
         value = ""
-    except UnicodeDecodeError:
-        raise UsageError(f"The value of {name} is not text.", "Encode it first, for example with base64.") from None
+    except UnicodeError:
+        raise not_text from None
+    if "\0" in value:  # environment variables cannot contain it
+        raise not_text
     if not value:
         raise UsageError(f"The value of {name} is empty.", "Enter it at the prompt, or pass it on standard input.")
     return value
+
+
+def _read_input(name: str) -> str:
+    """Return what is typed at the prompt, or else the whole standard input."""
+    if not sys.stdin:  # it is closed
+        return ""
+    return _ask_for_value(name) if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
 
 
 def _ask_for_value(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Annotated
@@ -64,5 +65,6 @@ def _endpoint_outputs(stack: Stack) -> Outputs:
 
 
 def _recent_errors(stage: Stage) -> list[list[str]]:
-    """Return the lines of each error in the last 24 hours."""
-    return [line.text.splitlines() for _, line in read_logs(stage, time.time() - DAY_S, errors_only=True)]
+    """Return the lines of each error in the last 24 hours, without SQLAlchemy's link to its documentation."""
+    errors = (line.text for _, line in read_logs(stage, time.time() - DAY_S, errors_only=True))
+    return [re.sub(r"\n\s*\(Background on this error at: .*\)", "", text).splitlines() for text in errors]

@@ -96,8 +96,7 @@ def run_migration(function: MigrationFunction, command: str = "upgrade", revisio
     if result.error:
         raise DeployError(
             f"alembic {command} failed: {result.error.splitlines()[0]}",
-            "The live version did not change. Fix the migration, or raise migration_timeout_s in deploy.toml if it took too "
-            "long, then run the same command again.",
+            "The live version did not change. Fix the cause (or raise migration_timeout_s in deploy.toml), then try again.",
             details=result.log_text(last=LOG_LINES),
         )
     return MigrationResult(result.response["from"], result.response["to"], result.response["output"])

@@ -87,6 +87,7 @@ def test_a_job_can_have_any_kind_of_schedule(tmp_path: Path, expression: str) ->
         (MINIMAL + '[jobs]\nmodule = "jobs"\nmax_concurrency = 1', "jobs.max_concurrency: must be greater"),
         (MINIMAL + '[jobs]\nmodule = "jobs"\n[jobs.schedule.daily]', "jobs.schedule.daily.at: is missing"),
         (MINIMAL + '[jobs]\nmodule = "jobs"\n[jobs.schedule.daily]\nat = "daily"', "daily.at: must be a schedule"),
+        (MINIMAL + '[jobs]\nmodule = "a"\nschedule.b.at = "at(2027-02-31T12:00:00)"', "b.at: must be a date and a"),
         (MINIMAL + '[jobs]\nmodule = "jobs"\n[jobs.schedule.a-b]\nat = "rate(1 day)"', "a-b: must be the name of a"),
         (MINIMAL + 'secrets = ["api-key"]', "secrets.0: must be 1 to 64 capital letters, digits and underscores"),
         (MINIMAL + 'secrets = ["A", "A"]', "secrets: a name is listed twice"),
