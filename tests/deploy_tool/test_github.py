@@ -69,6 +69,7 @@ def test_each_role_can_be_assumed_only_by_its_jobs(stage: DeployedStage) -> None
 def test_another_stage_has_its_own_role_branch_and_environment(stage: DeployedStage) -> None:
     created = stage.deploy("--stage", "dev", "github", "me/my-api", "--branch", "next", "--environment", "staging")
     assert "Jobs in the environment staging on the branch next may deploy the stage dev.\n" in created.out
+    assert "\nThe jobs of this stage have to append -dev to AWS_ROLE_ARN: " in created.out
     assert "pr-…" not in created.out
     assert f"AWS_ROLE_ARN --repo me/my-api --body arn:aws:iam::{stage.aws.account}:role/{ROLE}\n" in created.out
     assert roles(stage) == [f"{ROLE}-dev"]

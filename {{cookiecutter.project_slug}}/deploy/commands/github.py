@@ -56,9 +56,11 @@ def github_command(
     if stage.config.stage == "prod":
         print(f"Jobs in the environment {PREVIEW} may deploy and destroy the stages pr-….")
     print(f"Set these two variables in {repository} (Settings, Secrets and variables, Actions, Variables):")
-    suffix = "" if stage.config.stage == "prod" else f"-{stage.config.stage}"  # jobs of other stages append it
+    suffix = "" if stage.config.stage == "prod" else f"-{stage.config.stage}"
     for name, value in (("AWS_ROLE_ARN", roles[0].arn.removesuffix(suffix)), ("AWS_REGION", stage.config.region)):
         print(f"  gh variable set {name} --repo {repository} --body {value}")
+    if suffix:
+        print(f"The jobs of this stage have to append {suffix} to AWS_ROLE_ARN: see role-to-assume in deploy.yml.")
 
 
 def _delete(stage: Stage, resources: list[Resource]) -> None:
