@@ -65,6 +65,6 @@ def _endpoint_outputs(stack: Stack) -> Outputs:
 
 
 def _recent_errors(stage: Stage) -> list[list[str]]:
-    """Return the lines of each error in the last 24 hours, without SQLAlchemy's link to its documentation."""
+    """Return the lines of each error in the last 24 hours, without a link to the documentation of an exception."""
     errors = (line.text for _, line in read_logs(stage, time.time() - DAY_S, errors_only=True))
     return [re.sub(r"\n\s*\(Background on this error at: .*\)", "", text).splitlines() for text in errors]
