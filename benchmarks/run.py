@@ -17,7 +17,7 @@ from benchmarks.common import CACHE, CommandError, layers, say
 from benchmarks.pythons import VERSIONS, find_pythons
 from benchmarks.ratios import Key
 from benchmarks.runtime import LAMBDA, Environments, Measurement, SubjectError
-from benchmarks.subjects import SEED, Subject, create_subjects, subjects_by_name
+from benchmarks.subjects import ON_ALL_PYTHONS, SEED, Subject, create_subjects, subjects_by_name
 from embedded_aws import EmbeddedAws
 
 
@@ -43,11 +43,13 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--requests must be 2 or more.")
     if args.publish and (args.only or args.base != SEED or args.pythons != ",".join(VERSIONS)):
         parser.error("--publish measures everything: omit --only, --base and --pythons.")
+    versions = args.pythons.split(",")
+    if len(versions) > 2:
+        parser.error("--pythons accepts at most two versions, which the chart compares.")
+    if len(versions) > 1 and args.base not in ON_ALL_PYTHONS:
+        parser.error(f"{args.base} runs only on one version: choose another --base, or one version with --pythons.")
     os.sched_setaffinity(0, LAMBDA)
     try:
-        versions = args.pythons.split(",")
-        if len(versions) > 2:
-            parser.error("--pythons accepts at most two versions, which the chart compares.")
         pythons, missing = find_pythons(versions)
         for line in missing:
             say(line)
