@@ -41,6 +41,7 @@ lint: .venv/requirements.txt ## run ruff and mypy on the code of the template
 lock: .venv/requirements.txt ## update all dependencies here and in the generated project, and pin them with hashes
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m scripts.lock
 
+FORCE:
 .venv/requirements.txt: requirements.txt $(shell test -x .venv/bin/python || echo FORCE)
 	@$(CHECK_VENV) || $(PYTHON) -c '' 2>/dev/null || { \
 		echo "No Python found. Install one, or specify it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
@@ -50,4 +51,4 @@ lock: .venv/requirements.txt ## update all dependencies here and in the generate
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.txt
 	@cp requirements.txt .venv/
 
-.PHONY: FORCE help demo serve test test-all test-conformance test-aws bench transcript lint lock
+.PHONY: help demo serve test test-all test-conformance test-aws bench transcript lint lock

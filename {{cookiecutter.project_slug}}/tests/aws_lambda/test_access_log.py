@@ -5,7 +5,6 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
-from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 
 from tests.aws_lambda.application import create_app
@@ -28,7 +27,7 @@ def nested_app() -> FastAPI:
     mounted = FastAPI()
     mounted.add_api_route("/items/{item_id}", item)
     mounted.include_router(inner, prefix="/in")
-    plain = Mount("/plain", routes=[Route("/{name}", lambda request: PlainTextResponse("plain"))])
+    plain = Mount("/plain", routes=[Route("/{name}", lambda request: None)])
     app = FastAPI(routes=[plain, Host("other.example", app=mounted)])
     app.add_api_route("/items/{item_id}", item)
     app.include_router(outer)
@@ -82,7 +81,6 @@ def test_errors_are_logged_with_status_and_route(
         ("/v1/shelves/a/items/7", "/v1/shelves/{shelf}/items/{item_id}"),
         ("/mounted/items/7", "/mounted/items/{item_id}"),
         ("/mounted/in/shelves/a/items/7", "/mounted/in/shelves/{shelf}/items/{item_id}"),
-        ("/plain/a", "/plain/{name}"),
         ("/mounted/unknown", None),
         ("/v1/unknown", None),
     ],
