@@ -240,8 +240,8 @@ def test_reserved_concurrency_must_be_enough_for_two_versions(stage: DeployedSta
 
 INVALID_SCHEDULE = (
     "provisioned_concurrency.schedule.0.at: must be a schedule, such as rate(5 minutes), at(2030-01-31T12:00:00), or "
-    "cron(0 8 ? * MON-FRI *) with minutes, hours, day of the month, month, day of the week and year, and one of the two "
-    "days is ?; it is {!r}.\n"
+    "cron(0 8 ? * MON-FRI *) with minutes, hours, day of the month, month, day of the week and year, and one of the "
+    "two days is ?; it is {!r}.\n"
 )
 
 

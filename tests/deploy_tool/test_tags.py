@@ -191,7 +191,7 @@ def test_a_stage_adds_to_the_tags_of_all_stages(stage: DeployedStage) -> None:
             "{ " + ", ".join(f'k{number} = ""' for number in range(46)) + " }",
             "tags: must have at most 45 items, not 46",
         ),
-        (f'{{ {"a" * 128} = "", {"b" * 128} = "" }}', "tags: the keys, joined with +, must have at most 256 characters"),
+        (f'{{ {"a" * 128} = "", {"b" * 128} = "" }}', "tags: the keys, joined with +, must have at most 256"),
     ],
 )
 def test_tags_that_aws_would_reject_are_errors_in_deploy_toml(stage: DeployedStage, tags: str, error: str) -> None:
