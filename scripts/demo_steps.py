@@ -54,7 +54,7 @@ def deploy(project: Path, aws: EmbeddedAws, arguments: Sequence[str], *, typed: 
 
 
 def end_group(leader: subprocess.Popen[str]) -> None:
-    """End a process and all that it has started, such as pip, and wait until they have ended."""
+    """End all processes of a group, such as ./deploy.sh and its pip, and wait until they have ended."""
     deadline = time.monotonic() + END_TIMEOUT_S
     with suppress(ProcessLookupError):  # none of them exists any more
         os.killpg(leader.pid, signal.SIGTERM)

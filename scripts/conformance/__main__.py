@@ -39,12 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     report = compare(expected, actual, explanations)
     text = figures(report, explanations)
     say(text)
-    found = problems(report)
-    for problem in found:
+    lines = problems(report)
+    for problem in lines:
         print(problem, file=sys.stderr)
-    if args.publish and not found:
+    if args.publish and not lines:
         publish(text)
-    return 1 if found else 0
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -491,7 +491,7 @@ def test_the_resources_of_jobs_are_found_when_they_remain(mapping: Mapping) -> N
     for number in range(51):
         mapping.client.create_alias(FunctionName=NAME, Name=f"alias-{number}", FunctionVersion="1")
         mapping.request(FunctionName=f"{NAME}:alias-{number}", Enabled=False)
-    found = find_resources(mapping.sample.aws.client)
-    assert {"sqs jobs", "sqs failed", "scheduler group", f"lambda {mapping.alias}"} <= set(found)
-    assert len([name for name in found if ":alias-" in name]) == 51
+    remaining = find_resources(mapping.sample.aws.client)
+    assert {"sqs jobs", "sqs failed", "scheduler group", f"lambda {mapping.alias}"} <= set(remaining)
+    assert len([name for name in remaining if ":alias-" in name]) == 51
     assert find_resources(mapping.sample.aws.client, "job") == ["sqs jobs"]

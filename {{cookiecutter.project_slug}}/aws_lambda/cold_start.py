@@ -45,9 +45,14 @@ LAZY_LIBRARIES = {
 LAZILY_IMPORTED = LAZY_LIBRARIES | sys.stdlib_module_names | {"opentelemetry"}
 
 
+def is_off(variable: str) -> bool:
+    """Return True if an environment variable switches something off."""
+    return os.environ.get(variable, "").lower() in ("false", "0", "no", "off")
+
+
 def is_enabled() -> bool:
     """Return False if FAST_IMPORT switches the optimizations off."""
-    return os.environ.get("FAST_IMPORT", "").lower() not in ("false", "0", "no", "off")
+    return not is_off("FAST_IMPORT")
 
 
 {% if cookiecutter.cold_starts != 'accept' %}

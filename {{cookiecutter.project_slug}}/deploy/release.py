@@ -110,14 +110,13 @@ def publish(function: Function, settings: State) -> str:
 
 
 def discard(function: Function, version: str, started_s: float) -> None:
-    """Delete a version that failed its smoke test and was published since this Unix time, but has not been live.
+    """Delete a version that failed its smoke test, if it was published since this Unix time.
 
     Otherwise, such versions would take the places of those to which a rollback is possible. PublishVersion also returns
-    an older version if nothing changed since, which is kept.
+    an older version if nothing changed since, which is kept. Lambda does not delete a version that an alias uses.
     """
     published = function.read_version(version) or {}
-    is_new = datetime.fromisoformat(published["LastModified"]).timestamp() > started_s - CLOCK_DIFFERENCE_S
-    if is_new and version not in _aliased_versions(function.stage):
+    if datetime.fromisoformat(published["LastModified"]).timestamp() > started_s - CLOCK_DIFFERENCE_S:
         function.stage.client("lambda").delete_function(FunctionName=function.name, Qualifier=version)
 
 

@@ -77,10 +77,10 @@ def normalize(distribution: str) -> str:
 
 def secret_values(config: Config) -> dict[str, str]:
     """Return a value for each secret: that of the environment, or of conftest.py, or an invented one."""
-    given = dict(os.environ)
+    environment = dict(os.environ)
     with suppress(Exception):  # it may import the service, and the check of the import explains why that fails
         import conftest  # noqa: F401
-    values = {**os.environ, **given}
+    values = {**os.environ, **environment}
     return {name: values.get(name, PLACEHOLDER) for name in config.secrets}
 
 
