@@ -15,6 +15,8 @@ from moto.core.utils import get_service_model
 from moto.secretsmanager.models import secretsmanager_backends
 from werkzeug.exceptions import HTTPException
 
+from embedded_aws.iam.policy import NO_RESOURCE
+
 Params = dict[str, Any]  # the parameters of a call, with the keys of AWS's API
 
 CREDENTIAL = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
@@ -36,8 +38,19 @@ ACTIONS = {
     ("s3", "ListObjectsV2"): "s3:ListBucket",
     ("s3", "PutPublicAccessBlock"): "s3:PutBucketPublicAccessBlock",
 }
-# Services that check a tagging action when a call creates a resource with tags.
-TAGGING = {"lambda", "ecr", "ssm", "logs", "iam", "sns", "cloudwatch", "secretsmanager", "sqs", "scheduler"}
+TAG_ACTIONS = {  # checked when a call creates a resource with tags
+    "acm": "AddTagsToCertificate",
+    "cloudwatch": "TagResource",
+    "ecr": "TagResource",
+    "iam": "TagRole",
+    "lambda": "TagResource",
+    "logs": "TagResource",
+    "scheduler": "TagResource",
+    "secretsmanager": "TagResource",
+    "sqs": "TagQueue",
+    "sns": "TagResource",
+    "ssm": "AddTagsToResource",
+}
 DEPLOYER = "deployer"  # the caller with the credentials of EmbeddedAws.environ
 CLIENT = "client"  # the caller of a public URL
 POLLER = "poller"  # Lambda, when it receives the messages of a queue and invokes a function with them
@@ -45,8 +58,10 @@ POLLER = "poller"  # Lambda, when it receives the messages of a queue and invoke
 
 @dataclass
 class Call:
-    """An AWS call. `caller` is DEPLOYER, or the ARN of the role whose credentials a function used.
+    """An AWS call, or a request to a public URL.
 
+    `caller` is DEPLOYER, the ARN of the role whose credentials a function used, POLLER, CLIENT, or "" if the request
+    is not signed.
     `status` is the HTTP status of the response, or 0 before it is known.
     """
 
@@ -84,9 +99,8 @@ class Call:
         """The IAM actions that AWS checks for this call."""
         additional = ["iam:PassRole"] if self.passed_role else []
         tags = self.params.get("Tags") or self.params.get("tags")
-        if tags and self.service in TAGGING and "Tag" not in self.operation:
-            verb = {"ssm": "AddTagsToResource", "iam": "TagRole", "sqs": "TagQueue"}.get(self.service, "TagResource")
-            additional.append(f"{self.service}:{verb}")
+        if tags and self.service in TAG_ACTIONS and "Tag" not in self.operation:
+            additional.append(f"{self.service}:{TAG_ACTIONS[self.service]}")
         return [self.action, *additional]
 
 
@@ -127,7 +141,7 @@ def access_key(request: Request) -> str:
 
 
 def resources(call: Call, account: str) -> list[str]:
-    """Return the ARNs of the resources that IAM checks for a call, or "*" if it names none."""
+    """Return the ARNs of the resources that IAM checks for a call, or NO_RESOURCE if it names none."""
     p, scope = call.params, f"{call.region}:{account}"
     if call.service == "lambda" and "FunctionName" in p:
         name = str(p["FunctionName"]).rpartition(":function:")[2]
@@ -156,4 +170,4 @@ def resources(call: Call, account: str) -> list[str]:
     for key in ("Resource", "resourceArn", "TopicArn", "ResourceARN", "SecretId", "SourceArn"):
         if str(p.get(key, "")).startswith("arn:"):
             return [str(p[key])]
-    return ["*"]
+    return [NO_RESOURCE]

@@ -117,7 +117,7 @@ class Delays:
     role_s: float = 0.5  # services cannot assume a new role
     delete_s: float = 0.0  # a function is in state Deleting
     mapping_s: float = 0.3  # an event source mapping is in state Creating, Updating or Deleting
-    poll_retry_s: float = 0.5  # before an event source mapping receives messages after an error
+    poll_retry_s: float = 0.5  # an event source mapping receives no messages after an error
     queue_name_s: float = 2.0  # the name of a deleted queue is reserved; 60 s on AWS
     move_s: float = 0.3  # a task that moves messages to another queue is running
     group_s: float = 0.3  # a schedule group is in state DELETING

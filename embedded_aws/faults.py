@@ -10,12 +10,12 @@ from xml.sax.saxutils import escape
 
 from werkzeug import Response
 
-from embedded_aws.calls import DEPLOYER, Call
+from embedded_aws.calls import CLIENT, DEPLOYER, Call
 from embedded_aws.errors import AwsError
 
 # "before" means that AWS never receives the request, "after" that it has carried it out.
 Kind = Literal[
-    # Errors of AWS. The call is not carried out.
+    # Errors of AWS. The call is not carried out. Not for requests to public URLs.
     "deny",
     "throttle",
     "server_error",
@@ -23,8 +23,8 @@ Kind = Literal[
     # The connection ends without a response: a TCP reset, an orderly close, or bytes that are not HTTP.
     "reset_before",
     "reset_after",
-    "closed",
-    "not_http",
+    "closed",  # only for requests to public URLs
+    "not_http",  # only for requests to public URLs
     # Something between client and AWS sends its own response: a page in HTML, or status 200 and an empty body.
     "page_200_before",
     "page_200_after",
@@ -37,8 +37,10 @@ Kind = Literal[
     "empty_after",
     # The response contains only half of the body; its Content-Length is that of the whole body, or of the half.
     "truncated",
-    "cut_off",
+    "cut_off",  # not for requests to public URLs
 ]
+CALLS_ONLY = ("deny", "throttle", "server_error", "expired", "cut_off")
+REQUESTS_ONLY = ("closed", "not_http")
 RUN_CALL = ("reset_after", "page_200_after", "page_502_after", "empty_after", "truncated", "cut_off")
 PAGE_STATUS: dict[Kind, int] = {
     "page_200_before": 200,
@@ -72,8 +74,9 @@ class Fault:
     """A fault that affects the calls whose action matches `pattern`, such as "lambda:Create*".
 
     Matching calls are counted from 1, starting when the fault is added. The fault affects `times` of them, beginning
-    with the call number `first`. `times` None means no limit. `caller` is DEPLOYER, the ARN of a role, or CLIENT for
-    requests to public URLs.
+    with the call number `first`. `times` None means no limit. `caller` is DEPLOYER, the ARN of a role, POLLER for the
+    calls of event source mappings, or CLIENT for requests to public URLs. Raise ValueError if `kind` does not exist for
+    this caller.
     """
 
     pattern: str
@@ -84,12 +87,16 @@ class Fault:
     seen: int = 0
     hits: int = 0
 
+    def __post_init__(self) -> None:
+        if self.kind in (CALLS_ONLY if self.caller == CLIENT else REQUESTS_ONLY):
+            raise ValueError(f"{self.kind} is not a fault of a {'request' if self.caller == CLIENT else 'call'}")
+
     @property
     def runs_call(self) -> bool:
         """True if the call is carried out, and only its response is lost or changed."""
         return self.kind in RUN_CALL
 
-    def applies(self, call: Call) -> bool:
+    def count(self, call: Call) -> bool:
         """Count the call if it matches. Return True if the fault affects it."""
         actions = call.actions if self.kind == "deny" else [call.action]
         if not fnmatchcase(call.caller, self.caller) or not any(fnmatchcase(a, self.pattern) for a in actions):
@@ -120,30 +127,32 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def before(self, call: Call) -> tuple[int, Fault | None]:
-        """Run the hooks before a call.
+    def before(self, call: Call) -> tuple[int | None, Fault | None]:
+        """Run the hooks before a call of the deployer.
 
-        Return its number among the calls of the deployer, from 1, and the fault that affects it.
+        Return its number among these calls, from 1, or None for another caller, and the fault that affects it.
         """
         affecting = self.affecting(call)
+        if call.caller != DEPLOYER:
+            return None, affecting
         with self._lock:
-            if call.caller == DEPLOYER:
-                self._count += 1
+            self._count += 1
             number = self._count
         self._run(call, number, "before")
         return number, affecting
 
     def affecting(self, call: Call) -> Fault | None:
-        """Count the call for each fault that it matches. Return the one that affects it."""
+        """Count the call for each fault that it matches. Return the first one that affects it."""
         with self._lock:
-            return next((fault for fault in self._faults if fault.applies(call)), None)
+            affecting = [fault for fault in self._faults if fault.count(call)]
+        return affecting[0] if affecting else None
 
     def after(self, call: Call, number: int) -> None:
-        """Run the hooks after a call."""
+        """Run the hooks after a call of the deployer."""
         self._run(call, number, "after")
 
     def _run(self, call: Call, number: int, when: Literal["before", "after"]) -> None:
-        for hook in list(self.hooks) if call.caller == DEPLOYER else []:
+        for hook in list(self.hooks):
             hook(call, number, when)
 
 
@@ -205,15 +214,15 @@ def denied(call: Call, principal: str, action: str, resource: str) -> AwsError:
 def respond(error: AwsError, call: Call, request_id: str) -> Response:
     """Return an error in the format of the call's protocol."""
     headers = {"x-amzn-RequestId": request_id}
-    kind = "Sender" if error.status < 500 else "Receiver"
+    fault_type = "Sender" if error.status < 500 else "Receiver"
     if call.service == "sqs" and not call.uses_xml:
         # https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#awsquerycompatible-trait
-        headers["x-amzn-query-error"] = f"{SQS_QUERY_CODES.get(error.code, error.code)};{kind}"
+        headers["x-amzn-query-error"] = f"{SQS_QUERY_CODES.get(error.code, error.code)};{fault_type}"
         body = json.dumps({"__type": f"com.amazonaws.sqs#{error.code}", "message": error.message})
         return Response(body, error.status, headers, content_type="application/x-amz-json-1.0")
     if call.uses_xml:
         body = (
-            f"<ErrorResponse><Error><Type>{kind}</Type><Code>{error.code}</Code>"
+            f"<ErrorResponse><Error><Type>{fault_type}</Type><Code>{error.code}</Code>"
             f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         return Response(body, error.status, headers, content_type="text/xml")
@@ -221,5 +230,5 @@ def respond(error: AwsError, call: Call, request_id: str) -> Response:
     key = "Message" if call.protocol == "rest-json" else "message"
     members = {"Type": "User" if error.status < 500 else "Service"} if call.service == "lambda" else {}
     body = json.dumps({"__type": error.code, **members, **error.members, key: error.message})
-    kind = "application/json" if call.protocol == "rest-json" else "application/x-amz-json-1.1"
-    return Response(body, error.status, headers, content_type=kind)
+    content_type = "application/json" if call.protocol == "rest-json" else "application/x-amz-json-1.1"
+    return Response(body, error.status, headers, content_type=content_type)

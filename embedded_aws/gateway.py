@@ -16,6 +16,7 @@ from embedded_aws.boto_session import partition_of
 from embedded_aws.calls import DEPLOYER, Call
 from embedded_aws.ecr.folder_push import PUSH_PATH, FolderPush
 from embedded_aws.errors import AwsError
+from embedded_aws.faults import Fault, Faults
 from embedded_aws.http_server import reset_connection
 from embedded_aws.iam.authorization import Need
 from embedded_aws.iam.deployer import Deployer
@@ -42,10 +43,10 @@ class Gateway:
         lambda_service: LambdaService,
         data_plane: DataPlane,
         folder_push: FolderPush,
-        injected: faults.Faults,
+        injected: Faults,
     ) -> None:
         self.calls: list[Call] = []
-        self.faults = injected
+        self._faults = injected
         self._account = account
         self._roles = roles
         self._deployer = deployer
@@ -81,14 +82,13 @@ class Gateway:
     def _respond(self, call: Call, environ: dict[str, Any]) -> Response:
         """Return the response to a call, with its faults and hooks. Raise ConnectionReset if a fault demands it."""
         request_id = str(uuid.uuid4())
-        number, fault = 0, None
         try:
-            number, fault = self.faults.before(call)
-            if fault and not fault.runs_call:
-                resource = calls.resources(call, self._account)[0]
-                if error := faults.error_of(fault, call, self._principal(call), resource):
-                    raise error
-                return faults.change_response(fault, Response())
+            number, fault = self._faults.before(call)
+        except AwsError as error:  # raised by a hook
+            return _error_response(error, call, request_id)
+        if fault and not fault.runs_call:
+            return self._refuse(call, fault, request_id)
+        try:
             _check_partition(call)
             self._authorize(call)
             response = self._dispatch(call, environ)
@@ -96,12 +96,19 @@ class Gateway:
                 response.headers["x-amzn-RequestId"] = request_id
                 self._hide_tags(call, response)
         except AwsError as error:
-            response = faults.respond(error, call, request_id)
-            number, fault = 0 if fault else number, None  # hooks do not run after a call that a fault refused
+            response = _error_response(error, call, request_id)
         call.status = response.status_code
-        if number:
-            self.faults.after(call, number)
+        if number is not None:
+            self._faults.after(call, number)
         return faults.change_response(fault, response) if fault else response
+
+    def _refuse(self, call: Call, fault: Fault, request_id: str) -> Response:
+        """Return the response to a call that is not carried out. Raise ConnectionReset if there is none."""
+        resource = calls.resources(call, self._account)[0]
+        error = faults.error_of(fault, call, self._principal(call), resource)
+        if error is None:
+            return faults.change_response(fault, Response())
+        return _error_response(error, call, request_id)
 
     def _dispatch(self, call: Call, environ: dict[str, Any]) -> Response:
         """Return the response of Lambda, or of moto with its corrections."""
@@ -148,6 +155,12 @@ class Gateway:
         if call.caller == DEPLOYER:
             return self._deployer.arn
         return f"arn:aws:sts::{self._account}:assumed-role/{call.caller.rpartition('/')[2]}/function"
+
+
+def _error_response(error: AwsError, call: Call, request_id: str) -> Response:
+    response = faults.respond(error, call, request_id)
+    call.status = response.status_code
+    return response
 
 
 def _check_partition(call: Call) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -60,10 +61,14 @@ ACCOUNT = "123456789012"  # the account ID of moto
 ACCESS_KEY, SECRET_KEY = "AKIAEMBEDDEDAWS00000", "embedded-aws-secret-key"
 
 
+_RUNNING = threading.Lock()  # held by the EmbeddedAws that runs in this process
+
+
 class EmbeddedAws:
     """An emulated AWS account. Use it as a context manager: `with EmbeddedAws() as aws:`.
 
-    A process can run only one at a time, because moto stores its state in the process.
+    A process can run only one at a time, because moto stores its state in the process. Raise RuntimeError if another
+    one is running.
 
     `port` is the port of the endpoint on 127.0.0.1; 0 selects a free port. Raise OSError if the port is in use.
     `dns` contains the public DNS records, `confirmed` the e-mail addresses that have confirmed their subscriptions.
@@ -139,27 +144,33 @@ class EmbeddedAws:
                 "127.0.0.1", 0, self._gateway, threaded=True, request_handler=_RequestHandler, fd=listener.fileno()
             )
         self._clients: dict[tuple[str, str], Any] = {}
-        self._running = ExitStack()
+        self._exit_stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Delete the state of moto, patch moto and serve requests."""
-        moto_state.reset()
-        self._running.enter_context(self._corrections.patched())
-        self._running.callback(self._folder_push.close)
-        self._running.callback(self._launcher.close)
-        self._running.callback(self._join_pollers)
-        self._running.callback(self._data_plane.close)
-        serve(self._server)
-        self._running.callback(stop, self._server)
-        self._running.callback(self._http_apis.close)
-        self._running.callback(self._lambda.close)
+        if not _RUNNING.acquire(blocking=False):
+            self._server.server_close()
+            raise RuntimeError("another EmbeddedAws is running in this process")
+        with ExitStack() as stack:
+            stack.callback(_RUNNING.release)
+            moto_state.reset()
+            stack.enter_context(self._corrections.patched())
+            stack.callback(self._folder_push.close)
+            stack.callback(self._launcher.close)
+            stack.callback(self._join_pollers)
+            stack.callback(self._data_plane.close)
+            serve(self._server)
+            stack.callback(stop, self._server)
+            stack.callback(self._http_apis.close)
+            stack.callback(self._lambda.close)
+            self._exit_stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop all servers and processes, and restore moto."""
-        self._running.close()
+        self._exit_stack.close()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -274,7 +285,7 @@ class EmbeddedAws:
         return self._scheduler.run(self.region, group, name, scheduled_at, self._lambda.invocations(self.region))
 
     def set_state(self, function: str, qualifier: str, state: str, reason_code: str = "") -> None:
-        """Report this state of a version, even if AWS does not document it. An empty one ends that."""
+        """Report this state of a version, even if AWS does not document it, until it is set to an empty string."""
         functions = self.lambda_state()
         with functions.lock:
             version = functions.version(functions.functions[function], qualifier)
@@ -320,8 +331,9 @@ class EmbeddedAws:
 
     def _new_url_server(self, state: LambdaState) -> FunctionUrlServer:
         keys = {ACCESS_KEY: SECRET_KEY}
-        permits = self._deployer.first_denied
-        return FunctionUrlServer(state, self._data_plane, self._metrics, lambda: keys, permits, self._faults)
+        return FunctionUrlServer(
+            state, self._data_plane, self._metrics, keys, self._deployer.first_denied, self._faults
+        )
 
 
 class _RequestHandler(MotoRequestHandler):

@@ -83,9 +83,11 @@ class LogStream:
                 self._writable = self._writable and self._is_allowed("CreateLogGroup")
                 if self._writable:
                     self._backend.create_log_group(self.group, {})
-            if self._writable:
-                self._backend.create_log_stream(self.group, self.name)
-        return self._writable and self.group in self._backend.groups
+        if not self._writable or self.group not in self._backend.groups:
+            return False
+        if self.name not in self._backend.groups[self.group].streams:  # also if the group was deleted and created again
+            self._backend.create_log_stream(self.group, self.name)
+        return True
 
     def _is_allowed(self, action: str) -> bool:
         return self._roles.allow(self._role, f"logs:{action}", self._arn)

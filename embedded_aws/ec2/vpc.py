@@ -9,6 +9,8 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 
+from embedded_aws.errors import invalid
+
 SERVICES = ("secretsmanager", "ssm")
 
 
@@ -30,15 +32,27 @@ def endpoints(account: str, region: str, subnets: list[str], url: str) -> dict[s
     return {"AWS_ENDPOINT_URL": unreachable_url, **{f"AWS_ENDPOINT_URL_{name.upper()}": url for name in reachable}}
 
 
-def make_subnet(ec2: Any, block: str = "10.0.0.0/24") -> tuple[str, str]:
-    """Create a subnet without a gateway in a shared VPC. Return the IDs of the VPC and the subnet.
+def find_vpc(account: str, region: str, subnets: list[str], groups: list[str]) -> str:
+    """Return the ID of the VPC of these subnets. Raise AwsError if a subnet or a security group does not exist in it.
 
-    `ec2` is a boto3 client.
+    https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-networking.html
     """
-    network = "10.0.0.0/16"
-    existing = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": [network]}])["Vpcs"]
-    vpc = existing[0]["VpcId"] if existing else ec2.create_vpc(CidrBlock=network)["Vpc"]["VpcId"]
-    return vpc, ec2.create_subnet(VpcId=vpc, CidrBlock=block)["Subnet"]["SubnetId"]
+    ec2 = ec2_backends[account][region]
+    known = {subnet.id: subnet.vpc_id for zone in ec2.subnets.values() for subnet in zone.values()}
+    for subnet in subnets:
+        if subnet not in known:
+            raise invalid(
+                "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound. "
+                f"EC2 Error Message: The subnet ID '{subnet}' does not exist"
+            )
+    vpc = known[subnets[0]]
+    for group in groups:
+        if group not in ec2.groups[vpc]:
+            raise invalid(
+                "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound. "
+                f"EC2 Error Message: The security group '{group}' does not exist"
+            )
+    return str(vpc)
 
 
 def _has_gateway(ec2: Any, subnet: str) -> bool:

@@ -12,15 +12,16 @@ from urllib.parse import quote
 
 from moto.acm.models import acm_backends
 from moto.apigatewayv2.models import apigatewayv2_backends
+from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.iam.models import iam_backends
 from moto.scheduler.models import scheduler_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sqs.models import sqs_backends
 
-from embedded_aws.calls import Call, resources
+from embedded_aws.calls import TAG_ACTIONS, Call, resources
+from embedded_aws.iam.policy import NO_RESOURCE
 from embedded_aws.lambda_.state import EventSourceMapping
 
-NONE = "no resource"  # for actions without resource-level permissions, which only the resource "*" matches
 LAMBDA = "lambda.amazonaws.com"
 SCHEDULER = "scheduler.amazonaws.com"
 # https://docs.aws.amazon.com/lambda/latest/dg/images-create.html#gettingstarted-images-permissions
@@ -63,19 +64,6 @@ BOUNDARY_ACTIONS = {
     "AttachRolePolicy", "CreateRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy",
     "PutRolePermissionsBoundary", "PutRolePolicy", "UpdateAssumeRolePolicy",
 }  # fmt: skip
-TAG_ACTIONS = {  # checked when a call creates a resource with tags
-    "acm": "AddTagsToCertificate",
-    "cloudwatch": "TagResource",
-    "ecr": "TagResource",
-    "iam": "TagRole",
-    "lambda": "TagResource",
-    "logs": "TagResource",
-    "scheduler": "TagResource",
-    "secretsmanager": "TagResource",
-    "sqs": "TagQueue",
-    "sns": "TagResource",
-    "ssm": "AddTagsToResource",
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +84,6 @@ class Authorization:
     def __init__(self, account: str, mapping: Callable[[str, str], EventSourceMapping | None]) -> None:
         self._account = account
         self._mapping = mapping
-        self._target_tags: dict[str, dict[str, str]] = {}  # moto does not store the tags of scalable targets
 
     def needs(self, call: Call) -> Iterator[Need]:
         """Return every permission that the call requires. GetCallerIdentity requires none."""
@@ -135,13 +122,13 @@ class Authorization:
         """
         p, prefix = call.params, self._arn_prefix(call, "lambda")
         if call.operation == "ListEventSourceMappings":
-            return Need(call.action, NONE)
+            return Need(call.action, NO_RESOURCE)
         mapping = self._mapping(call.region, str(p.get("UUID")))
         function = str(p.get("FunctionName") or (mapping.settings.function if mapping else ""))
         name = function.rpartition(":function:")[2]
         context = requested | ({"lambda:FunctionArn": f"{prefix}function:{name}"} if name else {})
         if call.operation == "CreateEventSourceMapping":
-            return Need(call.action, NONE, context)
+            return Need(call.action, NO_RESOURCE, context)
         context |= {f"aws:ResourceTag/{key}": value for key, value in (mapping.tags if mapping else {}).items()}
         return Need(call.action, f"{prefix}event-source-mapping:{p['UUID']}", context)
 
@@ -177,12 +164,12 @@ class Authorization:
             yield Need(call.action, mapping_arn, tags)
             return
         name = str(p.get("FunctionName") or p.get("Resource", "")).rpartition(":function:")[2]
-        resource = functions + name + (f":{p['Qualifier']}" if p.get("Qualifier") else "") if name else NONE
+        resource = functions + name + (f":{p['Qualifier']}" if p.get("Qualifier") else "") if name else NO_RESOURCE
         yield Need(call.action, resource)
         if "Role" in p:
             yield Need("iam:PassRole", str(p["Role"]), {"iam:PassedToService": LAMBDA})
         if (p.get("VpcConfig") or {}).get("SubnetIds"):
-            yield from (Need(action, NONE) for action in VPC_ACTIONS)
+            yield from (Need(action, NO_RESOURCE) for action in VPC_ACTIONS)
         if image := p.get("ImageUri") or (p.get("Code") or {}).get("ImageUri"):
             repository = str(image).partition("/")[2].partition("@")[0].partition(":")[0]
             repository_arn = self._arn_prefix(call, "ecr") + f"repository/{repository}"
@@ -208,21 +195,21 @@ class Authorization:
         if requested and call.operation.startswith("Create"):
             yield Need("apigateway:POST", gateway + "/tags/" + quote(gateway + path, safe=""))
         if call.params.get("AccessLogSettings"):
-            yield from (Need(action, NONE) for action in ACCESS_LOG_ACTIONS)
+            yield from (Need(action, NO_RESOURCE) for action in ACCESS_LOG_ACTIONS)
         if call.operation in ("CreateApi", "CreateDomainName"):
             yield self._service_linked_role("ops.apigateway.amazonaws.com")
 
     def _scaling(self, call: Call, tags: dict[str, str]) -> Iterator[Need]:
         if (call.service, call.operation) in CALLS_WITHOUT_RESOURCE:
-            yield Need(call.action, NONE)
+            yield Need(call.action, NO_RESOURCE)
             return
-        target = call.params["ResourceId"]
-        context = {f"aws:ResourceTag/{key}": value for key, value in self._target_tags.get(target, {}).items()}
+        targets = applicationautoscaling_backends[self._account][call.region].targets
+        target = targets.get(call.params["ScalableDimension"], {}).get(call.params["ResourceId"])
+        context = {f"aws:ResourceTag/{key}": value for key, value in getattr(target, "tags", {}).items()}
         requested = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         arn = self._arn_prefix(call, "application-autoscaling") + "scalable-target/0ec5abcdef"
         yield Need(call.action, arn, context | requested)
         if call.operation == "RegisterScalableTarget":
-            self._target_tags[target] = tags or self._target_tags.get(target, {})
             yield Need("application-autoscaling:TagResource", arn, requested)
             yield self._service_linked_role("lambda.application-autoscaling.amazonaws.com")
 
@@ -235,7 +222,7 @@ class Authorization:
         """Return the ARNs on which the action of the call is checked."""
         p, operation, prefix = call.params, call.operation, self._arn_prefix(call, call.service)
         if (call.service, operation) in CALLS_WITHOUT_RESOURCE:
-            return [NONE]
+            return [NO_RESOURCE]
         match call.service:
             case "ecr" if "repositoryNames" in p:
                 return [prefix + f"repository/{name}" for name in p["repositoryNames"]]
@@ -281,7 +268,7 @@ class Authorization:
                 return arn + str(p[key])
         match call.service:
             case "sns":
-                return prefix + str(p.get("Name", NONE))
+                return prefix + str(p.get("Name", NO_RESOURCE))
             case "ssm":
                 return prefix + f"parameter/{str(p['Name']).strip('/')}"
             case "secretsmanager":
@@ -294,7 +281,7 @@ class Authorization:
                 return self._schedule(call)
             case "sqs":
                 return resources(call, self._account)[0]
-        return NONE
+        return NO_RESOURCE
 
     def _secret(self, call: Call) -> str:
         """Return the ARN of a secret or, if it does not exist, its name, on which AWS then checks the action."""

@@ -1,20 +1,32 @@
 """Evaluate IAM policy statements, with the elements that role policies and resource policies of a service use."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
+
+NO_RESOURCE = "*"  # of an action without resource-level permissions; only the pattern "*" matches it
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "ArnEquals": fnmatchcase,
+    "ArnLike": fnmatchcase,
+    "Bool": lambda actual, expected: actual.lower() == expected.lower(),
+    "StringEquals": lambda actual, expected: actual == expected,
+    "StringLike": fnmatchcase,
+}
 
 
 def allows(
     statements: Iterable[dict[str, Any]],
     action: str,
-    resource: str = "*",
+    resource: str | None = None,
     principal: str | None = None,
     context: dict[str, str] | None = None,
 ) -> bool:
     """Return True if a statement allows the action and no statement denies it.
 
-    The principal "*" is anyone. Without a principal, the statements belong to an identity and apply to it.
+    The principal "*" is anyone. Without a principal, the statements belong to an identity and apply to it. Without a
+    resource, they belong to the resource and apply to it. Raise NotImplementedError for an element or an operator that
+    is not evaluated.
     """
     allowed = False
     for statement in statements:
@@ -27,12 +39,14 @@ def allows(
 
 
 def _applies(
-    statement: dict[str, Any], action: str, resource: str, principal: str | None, context: dict[str, str]
+    statement: dict[str, Any], action: str, resource: str | None, principal: str | None, context: dict[str, str]
 ) -> bool:
-    actions, resources = _list(statement.get("Action", [])), _list(statement.get("Resource", "*"))
-    if not any(fnmatchcase(action.lower(), pattern.lower()) for pattern in actions):
+    for element in ("NotAction", "NotPrincipal", "NotResource"):
+        if element in statement:
+            raise NotImplementedError(f"The embedded AWS does not evaluate {element}.")
+    if not any(fnmatchcase(action.lower(), pattern.lower()) for pattern in _list(statement["Action"])):
         return False
-    if resource != "*" and not any(fnmatchcase(resource, pattern) for pattern in resources):
+    if resource is not None and not any(fnmatchcase(resource, pattern) for pattern in _list(statement["Resource"])):
         return False
     if principal is not None and principal not in _principals(statement.get("Principal")):
         return False
@@ -44,14 +58,16 @@ def _applies(
 
 
 def _condition_matches(operator: str, key: str, expected: list[str], context: dict[str, str]) -> bool:
+    """Return True if the condition key has one of the expected values or, with a negated operator, none of them."""
+    base = operator.removesuffix("IfExists")
+    negated = base in ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
+    compare = OPERATORS.get(base.replace("Not", "") if negated else base)
+    if compare is None:
+        raise NotImplementedError(f"The embedded AWS does not evaluate the condition operator {operator}.")
     actual = next((value for name, value in context.items() if name.lower() == key.lower()), None)
     if actual is None:
-        return False
-    if operator in ("ArnLike", "StringLike", "ArnEquals"):
-        return any(fnmatchcase(actual, pattern) for pattern in expected)
-    if operator == "Bool":
-        return actual.lower() in [value.lower() for value in expected]
-    return actual in expected
+        return negated or operator.endswith("IfExists")
+    return any(compare(actual, str(value)) for value in expected) is not negated
 
 
 def _principals(principal: Any) -> list[str]:

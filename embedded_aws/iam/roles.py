@@ -23,7 +23,7 @@ class Roles:
         self._clock = clock
         self._delays = delays
         self._created_at: dict[str, float] = {}
-        self._policies_before: dict[str, tuple[float, list[str]]] = {}  # by role: time of the last change, and before
+        self._former_policies: dict[str, list[tuple[float, list[str]]]] = {}  # by role: until when, and the documents
         self.checked: set[tuple[str, str, str]] = set()
 
     def record_creation(self, name: str) -> None:
@@ -31,24 +31,25 @@ class Roles:
         self._created_at[name] = self._clock.time()
 
     def record_policy_change(self, name: str) -> None:
-        """Store the time at which the inline policies of a role change, and what they are until then."""
+        """Store the time at which the policies of a role change, and what they are until then."""
         role = next((role for role in iam_backends[self._account]["aws"].roles.values() if role.name == name), None)
         if role:
-            self._policies_before[name] = self._clock.time(), list(role.policies.values())
+            self._former_policies.setdefault(name, []).append((self._clock.time(), _documents(role)))
 
-    def allow_everywhere(self, arn: str, action: str, resource: str) -> bool:
-        """Return True if the role allows the action, and already did before a change that other services may not know.
+    def allow_in_all_services(self, arn: str, action: str, resource: str) -> bool:
+        """Return True if the role allows the action, with its current policies and with those before a recent change.
 
+        Other services may still use the old ones:
         https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
         """
         role = self._role(arn)
         if role is None or self._age_s(role.name) < self._delays.role_s or not self.allow(arn, action, resource):
             return False
-        changed_at, before = self._policies_before.get(role.name, (0.0, []))
-        if self._clock.time() - changed_at >= self._delays.role_s:
-            return True
-        documents = [*before, *(_default_version(policy) for policy in role.managed_policies.values())]
-        return allows([s for document in documents for s in _statements(document)], action, resource)
+        return all(
+            allows(_all_statements(documents), action, resource)
+            for until, documents in self._former_policies.get(role.name, [])
+            if self._clock.time() - until < self._delays.role_s
+        )
 
     def is_known_to_kms(self, arn: str) -> bool:
         """Return True if KMS can grant a role the use of a key. Until then, it does not know the new principal.
@@ -82,9 +83,8 @@ class Roles:
         role = self._role(arn)
         if role is None:
             return False
-        documents = [*role.policies.values(), *(_default_version(policy) for policy in role.managed_policies.values())]
-        statements = [statement for document in documents for statement in _statements(document)]
-        if not allows(statements, action, resource, context=context):
+        context = {"aws:PrincipalAccount": self._account, "aws:PrincipalArn": arn, **(context or {})}
+        if not allows(_all_statements(_documents(role)), action, resource, context=context):
             return False
         if role.permissions_boundary_arn is None:
             return True
@@ -99,6 +99,15 @@ class Roles:
     def _role(self, arn: str) -> Any:
         roles = list(iam_backends[self._account]["aws"].roles.values())
         return next((role for role in roles if role.arn == arn), None)
+
+
+def _documents(role: Any) -> list[str]:
+    """Return the documents of all policies of a role."""
+    return [*role.policies.values(), *(_default_version(policy) for policy in role.managed_policies.values())]
+
+
+def _all_statements(documents: list[str]) -> list[dict[str, Any]]:
+    return [statement for document in documents for statement in _statements(document)]
 
 
 def _default_version(policy: ManagedPolicy) -> str:

@@ -65,7 +65,7 @@ class DataPlane:
         self._idle: dict[DeployedVersion, list[ExecutionEnvironment]] = {}
         self._busy: set[ExecutionEnvironment] = set()
         self._retired: set[DeployedVersion] = set()
-        self._running: Counter[tuple[str, str]] = Counter()  # concurrent executions by Region and function
+        self._executions: Counter[tuple[str, str]] = Counter()  # concurrent executions by Region and function
         self._roles_by_access_key: dict[str, str] = {}  # role ARNs by access key ID
         self._credentials: dict[str, dict[str, str]] = {}  # by authorization token
         self._snapshots: dict[DeployedVersion, Snapshot] = {}
@@ -112,8 +112,8 @@ class DataPlane:
                 self._release(environment)
         finally:
             with self._lock:
-                self._running[state.region, name] -= 1
-        if not outcome.restored:
+                self._executions[state.region, name] -= 1
+        if outcome.restore_failed:
             raise _restore_error(outcome)
         errors = float(outcome.status != "success")
         values = {"Invocations": 1.0, "Errors": errors, "Duration": outcome.duration_ms}
@@ -142,7 +142,7 @@ class DataPlane:
         with self._lock:
             self._retired.add(deployed)
             idle = self._idle.pop(deployed, [])
-            snapshot = self._snapshots.pop(deployed, None)
+            snapshot = self._pop_unused_snapshot(deployed)
         for environment in idle:
             environment.stop()
         if snapshot:
@@ -186,13 +186,13 @@ class DataPlane:
                     self._idle[deployed].remove(surplus)
                     surplus.stop()
             new = [self._new_environment(state, deployed, PROVISIONED) for _ in range(count - len(provisioned))]
+            self._busy.update(new)
         with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
             failed = [outcome for outcome in pool.map(ExecutionEnvironment.initialize, new) if outcome]
         for environment in new:
             if failed:
                 environment.stop()
-            else:
-                self._release(environment)
+            self._release(environment)
         return "FUNCTION_ERROR_INIT_FAILURE" if failed else ""
 
     def _find_version(self, state: LambdaState, name: str, qualifier: str) -> tuple[Function, Version, DeployedVersion]:
@@ -205,6 +205,9 @@ class DataPlane:
         version = state.version(function, _choose_version(function.aliases.get(qualifier), qualifier))
         now = state.clock.time()
         state.check_active(version)
+        if version.snapshot and not version.snapshot.taken():
+            message = "Lambda is initializing your function. You can invoke it when its state is Active."
+            raise AwsError("SnapStartNotReadyException", message, 409)
         if version.regeneration_failed:
             raise AwsError("SnapStartRegenerationFailureException", REGENERATION_FAILED, 409)
         if version.is_idle(now):
@@ -213,17 +216,26 @@ class DataPlane:
         if now < version.awake_at:
             message = "Lambda is initializing your function. It will be ready to invoke shortly."
             raise AwsError("CodeArtifactUserPendingException", message, 409)  # boto/boto3#3788
-        return function, version, version.running(now)
+        return function, version, version.current_deployment(now)
 
     def _check_image(self, state: LambdaState, deployed: DeployedVersion) -> None:
-        """Wait for the snapshot, if any. Raise AwsError if it has failed or if the image was deleted."""
+        """Raise AwsError if INIT of the snapshot has failed or if the image was deleted."""
         snapshot = self._snapshots.get(deployed)
-        if snapshot and (not snapshot.taken(SNAPSHOT_INIT_S) or snapshot.failure):
+        if snapshot and snapshot.failure:
             message = "The operation cannot be performed at this time."
             raise conflict(f"{message} The function is currently in the following state: Failed")
         if not self._registry.exists(state.region, deployed.image_uri):
             message = "Lambda cannot initialize the provided container image. Verify the image."
             raise AwsError("CodeArtifactUserFailedException", message, 502)
+
+    def _pop_unused_snapshot(self, deployed: DeployedVersion) -> Snapshot | None:
+        """Remove the snapshot of a version that cannot be invoked again, unless an environment is still busy.
+
+        The process of INIT is the parent of the restored processes, which do not survive it. The caller holds the lock.
+        """
+        if deployed not in self._retired or any(environment.deployed is deployed for environment in self._busy):
+            return None
+        return self._snapshots.pop(deployed, None)
 
     def _all_environments(self) -> list[ExecutionEnvironment]:
         """Return all environments. The caller holds the lock."""
@@ -232,17 +244,22 @@ class DataPlane:
     def _check_concurrency(self, state: LambdaState, name: str, qualifier: str, reserved: int | None) -> None:
         """Count one more concurrent execution. Raise AwsError if it would exceed the limit.
 
-        A function with reserved concurrency has its own limit; all other functions share the account's.
+        A function with reserved concurrency has its own limit. All other functions share what is not reserved.
         """
         with self._lock:
             if reserved is None:
-                limit = state.account_concurrency
-                running = sum(count for (region, _), count in self._running.items() if region == state.region)
+                limit = state.unreserved_concurrency()
+                unreserved = {f.name for f in state.functions.values() if f.reserved_concurrency is None}
+                running = sum(
+                    count
+                    for (region, function), count in self._executions.items()
+                    if region == state.region and function in unreserved
+                )
             else:
                 limit = reserved
-                running = self._running[state.region, name]
+                running = self._executions[state.region, name]
             if running < limit:
-                self._running[state.region, name] += 1
+                self._executions[state.region, name] += 1
                 return
         self._metrics.put(state.region, name, qualifier, {"Throttles": 1.0})
         reason = "ConcurrentInvocation" if reserved is None else "ReservedFunctionConcurrentInvocation"
@@ -261,6 +278,10 @@ class DataPlane:
                     self._busy.add(environment)
                     return environment
                 environment.stop()
+            if not self._roles.can_assume(deployed.config["Role"]):
+                raise AwsError(
+                    "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403
+                )
             environment = self._new_environment(state, deployed, ON_DEMAND)
             self._busy.add(environment)
             return environment
@@ -273,7 +294,10 @@ class DataPlane:
         launcher: Launcher | None = None,
         init_timeout_s: float | None = None,
     ) -> ExecutionEnvironment:
-        """Return an environment that has not started: one of the snapshot, if any, unless a launcher is passed."""
+        """Create an environment without starting it.
+
+        It is restored from the version's snapshot if there is one and no launcher is passed.
+        """
         snapshot = None if launcher else self._snapshots.get(deployed)
         if deployed.version != LATEST and deployed.config["SnapStart"]["ApplyOn"] == "PublishedVersions":
             kind = SNAP_START
@@ -288,7 +312,7 @@ class DataPlane:
             log,
             init_timeout_s or self._delays.init_timeout_s,
             kind,
-            restored=snapshot is not None,
+            uses_snapshot=snapshot is not None,
         )
 
     def _release(self, environment: ExecutionEnvironment) -> None:
@@ -298,8 +322,11 @@ class DataPlane:
             keep = environment.alive and environment.deployed not in self._retired and not self.closed
             if keep:
                 self._idle.setdefault(environment.deployed, []).append(environment)
+            snapshot = self._pop_unused_snapshot(environment.deployed)
         if not keep:
             environment.stop()
+        if snapshot:
+            snapshot.close()
 
     def _environ(self, state: LambdaState, deployed: DeployedVersion, log: LogStream, kind: str) -> dict[str, str]:
         """Return the variables that Lambda sets and those of the function's configuration.

@@ -66,7 +66,7 @@ class EventSourceMappings:
         queue = self._queue(arn)
         role = self._version_config(settings)["Role"]
         for action in ROLE_ACTIONS:
-            if not self._state.roles.allow_everywhere(role, f"sqs:{action}", arn):
+            if not self._state.roles.allow_in_all_services(role, f"sqs:{action}", arn):
                 message = f"The provided execution role does not have permissions to call {action} on SQS"
                 raise invalid(message)
         self._check_visibility_timeout(settings, queue)

@@ -30,8 +30,7 @@ class Outcome:
     status: str = "success"
     error_type: str = ""
     duration_ms: float = 0.0
-    cold: bool = False
-    restored: bool = True  # False if the environment could not be restored, so that nothing ran
+    restore_failed: bool = False  # so that nothing ran
 
 
 class ExecutionEnvironment:
@@ -47,14 +46,14 @@ class ExecutionEnvironment:
         init_timeout_s: float,
         kind: str = ON_DEMAND,
         *,
-        restored: bool = False,
+        uses_snapshot: bool = False,
     ) -> None:
         self.deployed = deployed
         self.log = log
         self.kind = kind
-        self.restored = restored  # started from a snapshot, after INIT
+        self.uses_snapshot = uses_snapshot  # it is restored instead of running INIT
         self.invocations = 0
-        self.ready = False  # INIT has run
+        self.init_started = False  # or the restore
         self._image = image
         self._environ = environ
         self._launcher = launcher
@@ -69,7 +68,7 @@ class ExecutionEnvironment:
     @property
     def alive(self) -> bool:
         """True while the process runs."""
-        return self._runtime is not None and self._runtime.exited is None
+        return self._runtime is not None and self._runtime.exit_code is None
 
     @property
     def pid(self) -> int:
@@ -78,20 +77,19 @@ class ExecutionEnvironment:
 
     def invoke(self, invocation: Invocation) -> Outcome:
         """Run the handler. Run INIT first if it has not run yet."""
-        cold = not self.ready
         self.invocations += 1
-        failure = self.initialize() if cold else None
+        failure = None if self.init_started else self.initialize()
         record = {"requestId": invocation.request_id, "version": self.deployed.version}
         start = f"START RequestId: {invocation.request_id} Version: {self.deployed.version}"
         self.log.write_record("platform.start", record, "INFO", start)
         started_at = time.monotonic()
         deadline = started_at + self._timeout_s
-        if failure and self.restored:
-            return replace(failure, restored=False)
+        if failure and self.uses_snapshot:
+            return replace(failure, restore_failed=True)
         if failure:  # AWS runs INIT once more, now within the function's own time-out
             failure = self._start(invocation.request_id, deadline, f"{self._timeout_s:.2f}")
         outcome = failure or self._run(invocation, deadline)
-        outcome = replace(outcome, duration_ms=(time.monotonic() - started_at) * 1000, cold=cold)
+        outcome = replace(outcome, duration_ms=(time.monotonic() - started_at) * 1000)
         self._report(invocation.request_id, outcome)
         return outcome
 
@@ -103,8 +101,8 @@ class ExecutionEnvironment:
     def initialize(self) -> Outcome | None:
         """Run INIT, or restore the snapshot. Return the failure, or None if the environment is ready."""
         started_at = time.monotonic()
-        self.ready = True
-        if self.restored:
+        self.init_started = True
+        if self.uses_snapshot:
             return self._restore(started_at)
         phase = {"initializationType": self.kind, "phase": "init"}
         version = {"functionName": self.deployed.function, "functionVersion": self.deployed.version}
@@ -165,20 +163,23 @@ class ExecutionEnvironment:
         api = runtime.api
         timed_out = False
         killed_for_memory = False
+        left_s = deadline - time.monotonic()
         with api.changed:
-            while not is_done() and runtime.exited is None:
-                left_s = deadline - time.monotonic()
+            while not is_done() and runtime.exit_code is None:
                 if left_s <= 0:
                     timed_out = True
                     break
-                if api.changed.wait(min(left_s, MEMORY_CHECK_S)):
+                waiting_since = time.monotonic()
+                is_changed = api.changed.wait(min(left_s, MEMORY_CHECK_S))
+                left_s -= min(time.monotonic() - waiting_since, 2 * MEMORY_CHECK_S)  # without a pause of the machine
+                if is_changed:
                     continue
                 resident = resident_kb(runtime.pid) // 1024
                 self._peak_mb = max(self._peak_mb, resident)
                 if resident > self._memory_mb:
                     killed_for_memory = True
                     runtime.process.kill()
-                    api.changed.wait_for(lambda: runtime.exited is not None, 5)
+                    api.changed.wait_for(lambda: runtime.exit_code is not None, 5)
         posted = api.posted
         self._peak_mb = max(self._peak_mb, resident_kb(runtime.pid, peak=True) // 1024)
         failure: Outcome | None = None
@@ -194,7 +195,7 @@ class ExecutionEnvironment:
             message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
             failure = _failure("Function.ResponseSizeTooLarge", message, "error")
         elif not is_done():
-            message = f"RequestId: {request_id} Error: {_exit_message(runtime.exited, killed_for_memory)}"
+            message = f"RequestId: {request_id} Error: {_exit_message(runtime.exit_code, killed_for_memory)}"
             failure = _failure("Runtime.ExitError", message)
         if failure is None:
             runtime.drain()

@@ -40,15 +40,15 @@ class FunctionUrlServer:
         state: LambdaState,
         data_plane: DataPlane,
         metrics: LambdaMetrics,
-        keys: Callable[[], Mapping[str, str]],
-        permits: Callable[[Iterable[Need]], Need | None],
+        keys: Mapping[str, str],
+        first_denied: Callable[[Iterable[Need]], Need | None],
         faults: Faults,
     ) -> None:
         self._state = state
         self._data_plane = data_plane
         self._metrics = metrics
         self._keys = keys
-        self._permits = permits
+        self._first_denied = first_denied
         self._faults = faults
         self._servers: list[LoopbackServer] = []
 
@@ -120,11 +120,10 @@ class FunctionUrlServer:
             return False
         if url.auth_type == "AWS_IAM":  # in the same account, the caller's policies alone can allow both actions
             address = url.url.rstrip("/") + request.target
-            arn = f"arn:aws:lambda:{self._state.region}:{self._state.account}:function:{function}:{url.qualifier}"
+            arn = self._state.arn(function, url.qualifier)
             needs = [Need(f"lambda:{action}", arn) for action in ("InvokeFunctionUrl", "InvokeFunction")]
-            keys = self._keys()
-            is_signed = signature.is_valid(request.method, address, request.headers, request.body, "lambda", keys)
-            return is_signed and self._permits(needs) is None
+            is_signed = signature.is_valid(request.method, address, request.headers, request.body, "lambda", self._keys)
+            return is_signed and self._first_denied(needs) is None
         # Since October 2025 a public URL needs both actions: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
         context = {"lambda:FunctionUrlAuthType": "NONE", "lambda:InvokedViaFunctionUrl": "true"}
         actions = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")

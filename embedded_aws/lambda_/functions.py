@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from embedded_aws.calls import Params
+from embedded_aws.ec2 import vpc
 from embedded_aws.errors import conflict, invalid
 from embedded_aws.lambda_.data_plane import DataPlane
 from embedded_aws.lambda_.deployed_version import Config, DeployedVersion
@@ -54,13 +55,15 @@ class Functions:
         check_snapstart(state.region, config)
         state.check_account_limits(config)
         state.check_role(name, config)
+        self._find_vpc(config)
         digest, uri = state.registry.resolve(state.region, params["Code"]["ImageUri"])
         if name in state.functions:
             raise conflict(f"Function already exist: {name}")
         deployed = DeployedVersion(name, LATEST, config, uri, digest)
         version = Version(deployed, now + state.delays.pending_s, new_id(), now)
         version.revision_after_update = new_id()
-        state.functions[name] = function = Function(name, version, dict(params.get("Tags") or {}))
+        tags = dict(params.get("Tags") or {})
+        state.functions[name] = function = Function(name, version, tags, last_number=state.last_numbers.get(name, 0))
         if params.get("Publish"):
             return state.describe(self._publish(function, params), qualified=True)
         return state.describe(version, updates=False)
@@ -127,6 +130,7 @@ class Functions:
         self._state.check_account_limits(config)
         if {"Role", "VpcConfig", "TracingConfig"} & params.keys():
             self._state.check_role(function.name, config)
+        self._find_vpc(config)
         self._update(function, DeployedVersion(function.name, LATEST, config, old.image_uri, old.image_digest))
         return self._state.describe(function.latest)
 
@@ -167,6 +171,14 @@ class Functions:
             self._data_plane.forget(version.deployed)
             self._data_plane.forget(version.previous)
         return {"StatusCode": 202 if function.name in state.functions and not qualifier else 204}
+
+    def _find_vpc(self, config: Config) -> None:
+        """Add the ID of the VPC to the configuration, empty if the function is not in a VPC."""
+        network = config.get("VpcConfig")
+        if network:
+            subnets, groups = network["SubnetIds"], network["SecurityGroupIds"]
+            found = vpc.find_vpc(self._state.account, self._state.region, subnets, groups) if subnets else ""
+            network["VpcId"] = found
 
     def _updatable(self, params: Params) -> Function:
         function, _ = self._state.function(params)
@@ -230,11 +242,10 @@ def _apply(config: Config, params: Params, name: str) -> Config:
         out.pop("Environment", None)
     if not any(out.get("ImageConfig", {}).values()):
         out.pop("ImageConfig", None)
-    if vpc := params.get("VpcConfig"):
+    if network := params.get("VpcConfig"):
         out["VpcConfig"] = {
-            "SubnetIds": sorted(vpc.get("SubnetIds", []), reverse=True),  # AWS does not guarantee an order
-            "SecurityGroupIds": sorted(vpc.get("SecurityGroupIds", []), reverse=True),
-            "VpcId": "vpc-0" if vpc.get("SubnetIds") else "",
+            "SubnetIds": sorted(network.get("SubnetIds", []), reverse=True),  # AWS does not guarantee an order
+            "SecurityGroupIds": sorted(network.get("SecurityGroupIds", []), reverse=True),
         }
     if snap_start := params.get("SnapStart"):
         out["SnapStart"] = {"ApplyOn": snap_start.get("ApplyOn", "None"), "OptimizationStatus": "Off"}

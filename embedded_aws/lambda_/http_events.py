@@ -161,7 +161,7 @@ def request_handler(
         wbufsize = -1
 
         def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):  # http.server looks for a method such as do_GET; HTTP methods are unlimited
+            if name.startswith("do_"):  # http.server looks for a method such as do_GET; any token is an HTTP method
                 return self._handle_request
             raise AttributeError(name)
 

@@ -4,6 +4,7 @@ import json
 import threading
 import uuid
 from base64 import b64encode
+from dataclasses import dataclass
 from typing import Any
 
 from embedded_aws.calls import Params
@@ -14,6 +15,18 @@ from embedded_aws.lambda_.state import LambdaState
 MAX_ASYNC_PAYLOAD_BYTES = 1024 * 1024  # botocore's documentation of Invoke
 ASYNC_ATTEMPTS = 3
 ASYNC_MAX_AGE_S = 6 * 3600
+
+
+@dataclass
+class AsynchronousEvent:
+    """An event that Lambda has accepted. `attempts` is how often the function has run with it."""
+
+    name: str
+    qualifier: str
+    payload: bytes
+    request_id: str
+    expires_at: float
+    attempts: int = 0
 
 
 class Invocations:
@@ -34,13 +47,15 @@ class Invocations:
             except ValueError as error:
                 message = f"Could not parse request body into json: {error}"
                 raise AwsError("InvalidRequestContentException", message) from error
+        if invocation_type in ("DryRun", "Event"):
+            function, qualifier = self.state.function(params)
+            self.state.version(function, qualifier)
         if invocation_type == "DryRun":
-            self.state.function(params)
             return {"StatusCode": 204}
         if invocation_type == "Event":
-            self.state.function(params)
             check_payload_size(payload, MAX_ASYNC_PAYLOAD_BYTES)
-            threading.Thread(target=self._run_asynchronously, args=(name, qualifier, payload), daemon=True).start()
+            expires_at = self.state.clock.time() + ASYNC_MAX_AGE_S
+            self._start(AsynchronousEvent(name, qualifier, payload, str(uuid.uuid4()), expires_at))
             return {"StatusCode": 202}
         client_context = params.get("ClientContext", "")
         result = self._data_plane.invoke(self.state, name, qualifier, payload, client_context)
@@ -55,23 +70,26 @@ class Invocations:
             response["LogResult"] = b64encode(result.tail).decode()
         return response
 
-    def _run_asynchronously(self, name: str, qualifier: str, payload: bytes) -> None:
-        """Run the function until it succeeds, at most three times. Repeat throttles and system errors for six hours.
+    def _start(self, event: AsynchronousEvent) -> None:
+        threading.Thread(target=self._run, args=(event,), daemon=True).start()
+
+    def _run(self, event: AsynchronousEvent) -> None:
+        """Run the function, at most three times if it fails. Repeat throttles and system errors for six hours.
 
         AWS waits one minute before the first repetition and two minutes before the second:
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         """
         clock = self.state.clock
-        request_id = str(uuid.uuid4())
-        expires_at = clock.time() + ASYNC_MAX_AGE_S
-        attempts = 0
-        while clock.time() < expires_at and not self._data_plane.closed:
-            try:
-                result = self._data_plane.invoke(self.state, name, qualifier, payload, request_id=request_id)
-                attempts += 1
-                if result.outcome.status == "success" or attempts == ASYNC_ATTEMPTS:
-                    return
-            except AwsError as error:
-                if error.status != 429 and error.status < 500:
-                    return
-            clock.sleep(self.state.delays.async_retry_s * max(attempts, 1))
+        if clock.time() >= event.expires_at or self._data_plane.closed:
+            return
+        try:
+            result = self._data_plane.invoke(
+                self.state, event.name, event.qualifier, event.payload, request_id=event.request_id
+            )
+            event.attempts += 1
+            if result.outcome.status == "success" or event.attempts == ASYNC_ATTEMPTS:
+                return
+        except AwsError as error:
+            if error.status not in (409, 429) and error.status < 500:
+                return
+        clock.call_later(self.state.delays.async_retry_s * max(event.attempts, 1), lambda: self._start(event))

@@ -33,9 +33,6 @@ class Launcher(Protocol):
         attribute `runtime_pid` is the process ID of the runtime.
         """
 
-    def close(self) -> None:
-        """Delete the launcher's temporary files."""
-
 
 class SnapshotLauncher(Launcher, Protocol):
     """Start processes that can be restored from a snapshot too."""
@@ -44,6 +41,9 @@ class SnapshotLauncher(Launcher, Protocol):
         self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes], control: socket.socket
     ) -> "subprocess.Popen[bytes]":
         """Start the image's command in snapshot_runtime.py, which forks for each message on `control`."""
+
+    def close(self) -> None:
+        """Delete the launcher's temporary files."""
 
 
 class ProcessGroup(subprocess.Popen[bytes]):

@@ -73,17 +73,24 @@ class ProvisionedConcurrency:
     def _check_limits(self, function: Function, qualifier: str, requested: int) -> None:
         """Raise InvalidParameterValueException if all versions together would exceed a limit.
 
-        The limit is the reserved concurrency of the function, or else the unreserved concurrency of the account.
+        The limit is the reserved concurrency of the function. Functions without it share the unreserved concurrency.
         """
-        others = (config.requested for other, config in function.provisioned.items() if other != qualifier)
-        total = requested + sum(others)
+        is_reserved = function.reserved_concurrency is not None
+        functions = [function] if is_reserved else self._state.functions.values()
+        total = requested + sum(
+            config.requested
+            for other in functions
+            if is_reserved or other.reserved_concurrency is None
+            for version, config in other.provisioned.items()
+            if (other.name, version) != (function.name, qualifier)
+        )
         if function.reserved_concurrency is not None:
             if total > function.reserved_concurrency:
                 raise invalid(
                     "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution "
                     "for function"
                 )
-        elif total > self._state.account_concurrency - self._state.minimum_unreserved:
+        elif total > self._state.unreserved_concurrency() - self._state.minimum_unreserved:
             raise invalid(
                 "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
                 f"below its minimum value of [{self._state.minimum_unreserved}]."

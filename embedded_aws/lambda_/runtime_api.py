@@ -28,7 +28,7 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Posted:
+class RuntimeResult:
     """A response or error of the runtime. `kind` is response, error, init_error, restore_error or too_large."""
 
     kind: str
@@ -42,7 +42,7 @@ class RuntimeApi:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.ready = False  # the runtime waits for an invocation
-        self.posted: Posted | None = None
+        self.posted: RuntimeResult | None = None
         self._next: Invocation | None = None
         self._closed = False
         self._server = LoopbackServer(_handler(self))
@@ -77,7 +77,7 @@ class RuntimeApi:
             invocation, self._next = self._next, None
             return invocation
 
-    def post(self, posted: Posted) -> None:
+    def post(self, posted: RuntimeResult) -> None:
         """Store the response or error of the runtime."""
         with self.changed:
             self.posted = posted
@@ -116,10 +116,10 @@ def _handler(api: RuntimeApi) -> Callable[..., BaseHTTPRequestHandler]:
             else:
                 kind = "response" if self.path.endswith("/response") else "error"
             if len(body) > MAX_RESPONSE_BYTES:
-                api.post(Posted("too_large", b"", "Function.ResponseSizeTooLarge"))
+                api.post(RuntimeResult("too_large", b"", "Function.ResponseSizeTooLarge"))
                 return self._respond(413, json.dumps({"errorType": "RequestEntityTooLarge"}).encode())
             self._respond(202, b'{"status":"OK"}')
-            return api.post(Posted(kind, body, self.headers.get("Lambda-Runtime-Function-Error-Type", "")))
+            return api.post(RuntimeResult(kind, body, self.headers.get("Lambda-Runtime-Function-Error-Type", "")))
 
         def _respond(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response_only(status)

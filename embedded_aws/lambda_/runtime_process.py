@@ -22,7 +22,7 @@ class RuntimeProcess:
 
     def __init__(self, launcher: Launcher, image: Image, environ: Mapping[str, str], log: LogStream) -> None:
         self.api = RuntimeApi()
-        self.exited: int | None = None
+        self.exit_code: int | None = None
         self._log = log
         self._output, write_end = os.pipe()
         self._reading = threading.Lock()
@@ -32,7 +32,7 @@ class RuntimeProcess:
         try:
             with open(write_end, "wb") as output:
                 self.process = launcher.start(image, dict(environ), self.api.address, output)
-        except OSError:
+        except BaseException:
             self.api.close()
             os.close(self._output)
             raise
@@ -70,7 +70,7 @@ class RuntimeProcess:
     def _wait(self) -> None:
         code = self.process.wait()
         with self.api.changed:
-            self.exited = code
+            self.exit_code = code
             self.api.changed.notify_all()
 
     def _read(self) -> None:

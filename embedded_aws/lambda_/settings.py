@@ -16,8 +16,8 @@ class Settings:
         """Reserve concurrency for a function. Keep some of the account's concurrency unreserved."""
         function, _ = self._state.function(params)
         requested = params["ReservedConcurrentExecutions"]
-        others = sum(f.reserved_concurrency or 0 for f in self._state.functions.values() if f is not function)
-        if self._state.account_concurrency - others - requested < self._state.minimum_unreserved and requested:
+        unreserved = self._state.unreserved_concurrency(without=function) - requested
+        if unreserved < self._state.minimum_unreserved and requested:
             raise invalid(
                 "Specified ReservedConcurrentExecutions for function decreases account's "
                 f"UnreservedConcurrentExecution below its minimum value of [{self._state.minimum_unreserved}]."
@@ -54,15 +54,13 @@ class Settings:
 
     def get_account_settings(self, params: Params) -> Config:
         """Return the limits of the account and its number of functions."""
-        reserved = sum(f.reserved_concurrency or 0 for f in self._state.functions.values())
-        limit = self._state.account_concurrency
         return {
             "AccountLimit": {
                 "TotalCodeSize": 80530636800,
                 "CodeSizeUnzipped": 262144000,
                 "CodeSizeZipped": 52428800,
-                "ConcurrentExecutions": limit,
-                "UnreservedConcurrentExecutions": limit - reserved,
+                "ConcurrentExecutions": self._state.account_concurrency,
+                "UnreservedConcurrentExecutions": self._state.unreserved_concurrency(),
             },
             "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": len(self._state.functions)},
         }

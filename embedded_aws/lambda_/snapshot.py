@@ -33,8 +33,8 @@ class Snapshot:
         self._environment = environment
         threading.Thread(target=self._initialize, args=(environment,), daemon=True).start()
 
-    def taken(self, timeout_s: float) -> bool:
-        """Wait at most `timeout_s`. Return True if INIT has succeeded or failed."""
+    def taken(self, timeout_s: float = 0) -> bool:
+        """Wait at most this long, in real time. Return True if INIT has succeeded or failed."""
         return self._taken.wait(timeout_s)
 
     def start(self, image: Image, environ: dict[str, str], runtime_api: str, output: IO[bytes]) -> Any:
@@ -44,6 +44,9 @@ class Snapshot:
             message = json.dumps({"AWS_LAMBDA_RUNTIME_API": runtime_api}).encode()
             with self._sending:
                 socket.send_fds(self._control, [message], [output.fileno(), writer])
+        except OSError:
+            os.close(reader)
+            raise
         finally:
             os.close(writer)
         return RestoredProcess(reader)
@@ -74,9 +77,6 @@ class InitLauncher:
     ) -> subprocess.Popen[bytes]:
         """Start the image's command against the Runtime API at this address."""
         return self._launcher.start_snapshot(image, environ, runtime_api, output, self._control)
-
-    def close(self) -> None:
-        """Do nothing: the launcher belongs to the EmbeddedAws."""
 
 
 class RestoredProcess:

@@ -10,12 +10,13 @@ from typing import Any
 from embedded_aws.clock import Clock, Delays
 from embedded_aws.ecr.images import Registry
 from embedded_aws.errors import AwsError, conflict, invalid, not_found, revision_mismatch
+from embedded_aws.iam.policy import NO_RESOURCE
 from embedded_aws.iam.roles import Roles
 from embedded_aws.lambda_.deployed_version import Config, DeployedVersion
 from embedded_aws.lambda_.snapshot import Snapshot
 
 IDLE_S = 14 * 86_400  # Lambda then reclaims a version's resources (crossplane-contrib/provider-aws#2084)
-SNAPSHOT_WAIT_S = 0.05  # how long `describe` waits for a snapshot, in real time
+SNAPSHOT_WAIT_S = 0.05  # for `describe`, in real time, because callers with a ManualClock poll without a pause
 LATEST = "$LATEST"
 MAPPING_NOT_FOUND = "The resource you requested does not exist."
 # https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html
@@ -48,7 +49,7 @@ class Version:
         """The version number, or $LATEST."""
         return self.deployed.version
 
-    def running(self, now: float) -> DeployedVersion:
+    def current_deployment(self, now: float) -> DeployedVersion:
         """Return what an invocation runs: the previous configuration until an update has taken effect."""
         return self.previous if self.previous and now < self.updated_at else self.deployed
 
@@ -116,7 +117,7 @@ class Function:
     latest: Version
     tags: dict[str, str]
     published: dict[str, Version] = field(default_factory=dict)
-    last_number: int = 0
+    last_number: int = 0  # of the last published version
     aliases: dict[str, Alias] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     urls: dict[str, FunctionUrl] = field(default_factory=dict)
@@ -181,6 +182,7 @@ class LambdaState:
     registry: Registry
     roles: Roles
     functions: dict[str, Function] = field(default_factory=dict)
+    last_numbers: dict[str, int] = field(default_factory=dict)  # of deleted functions; Lambda never reuses a number
     mappings: dict[str, EventSourceMapping] = field(default_factory=dict)  # by UUID
     account_concurrency: int = 1000
     account_memory_mb: int = 10_240  # the maximum of one function; many new accounts have 3,008
@@ -217,6 +219,7 @@ class LambdaState:
         with self.lock:
             if self.functions.get(function.name) is function:
                 del self.functions[function.name]
+                self.last_numbers[function.name] = function.last_number
         for url in function.urls.values():
             url.close()
 
@@ -229,6 +232,11 @@ class LambdaState:
         if number not in function.published:
             raise not_found(f"Function not found: {self.arn(function.name, qualifier)}")
         return function.published[number]
+
+    def unreserved_concurrency(self, without: Function | None = None) -> int:
+        """Return the concurrency of the account minus the reservations of all functions except `without`."""
+        others = (function for function in self.functions.values() if function is not without)
+        return self.account_concurrency - sum(function.reserved_concurrency or 0 for function in others)
 
     @property
     def minimum_unreserved(self) -> int:
@@ -283,10 +291,10 @@ class LambdaState:
         if not self.roles.can_assume(config["Role"]):
             raise invalid("The role defined for the function cannot be assumed by Lambda.")
         subnets = config.get("VpcConfig", {}).get("SubnetIds")
-        if subnets and not self.roles.allow(config["Role"], "ec2:CreateNetworkInterface", "*"):
+        if subnets and not self.roles.allow(config["Role"], "ec2:CreateNetworkInterface", NO_RESOURCE):
             raise invalid("The provided execution role does not have permissions to call CreateNetworkInterface on EC2")
         is_traced = config["TracingConfig"]["Mode"] == "Active"
-        if is_traced and not all(self.roles.allow(config["Role"], action, "*") for action in TRACING_ACTIONS):
+        if is_traced and not all(self.roles.allow(config["Role"], action, NO_RESOURCE) for action in TRACING_ACTIONS):
             raise invalid("The provided execution role does not have permissions to call PutTraceSegments on XRAY")
 
     def describe(self, version: Version, *, qualified: bool = False, updates: bool = True) -> Config:

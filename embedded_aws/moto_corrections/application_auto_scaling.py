@@ -1,18 +1,36 @@
 """Corrections of Application Auto Scaling."""
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
+from werkzeug import Response
 
 from embedded_aws.calls import Call
 from embedded_aws.errors import AwsError
-from embedded_aws.moto_corrections.correction import Corrections, ServiceCorrections
+from embedded_aws.moto_corrections.correction import Corrections, EditResponse, ServiceCorrections
 
 
 class ApplicationAutoScalingCorrections(ServiceCorrections):
-    """Delete the scheduled actions of a scalable target together with it."""
+    """Store the tags of scalable targets, and delete their scheduled actions together with them."""
 
     def corrections(self) -> Corrections:
         """Return the corrections of calls."""
-        return {("application-autoscaling", "DeregisterScalableTarget"): self._deregister_scalable_target}
+        return {
+            ("application-autoscaling", "DeregisterScalableTarget"): self._deregister_scalable_target,
+            ("application-autoscaling", "RegisterScalableTarget"): self._register_scalable_target,
+        }
+
+    def _register_scalable_target(self, call: Call) -> EditResponse:
+        """Store the tags of a target, with which permissions are checked. moto does not.
+
+        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_RegisterScalableTarget.html
+        """
+        targets = applicationautoscaling_backends[self._account][call.region].targets
+        resource, dimension = call.params["ResourceId"], call.params["ScalableDimension"]
+
+        def store_tags(_: Response) -> None:
+            if tags := call.params.get("Tags"):
+                targets[dimension][resource].tags = tags  # type: ignore[attr-defined]
+
+        return store_tags
 
     def _deregister_scalable_target(self, call: Call) -> None:
         """Delete the scheduled actions of a target with it, and refuse an unknown target. moto does neither.

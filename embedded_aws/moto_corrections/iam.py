@@ -28,7 +28,9 @@ class IamCorrections(ServiceCorrections):
         return {
             ("iam", "CreateRole"): self._create_role,
             ("iam", "PutRolePermissionsBoundary"): self._check_boundary,
-            ("iam", "DeleteRolePolicy"): lambda call: self._roles.record_policy_change(call.params["RoleName"]),
+            ("iam", "AttachRolePolicy"): self._record_policy_change,
+            ("iam", "DeleteRolePolicy"): self._record_policy_change,
+            ("iam", "DetachRolePolicy"): self._record_policy_change,
             ("iam", "PutRolePolicy"): self._put_role_policy,
         }
 
@@ -68,7 +70,11 @@ class IamCorrections(ServiceCorrections):
         if sum(len("".join(document.split())) for document in policies.values()) > MAX_POLICY_CHARACTERS:
             message = f"Maximum policy size of {MAX_POLICY_CHARACTERS} bytes exceeded for role {name}"
             raise AwsError("LimitExceeded", message, 409)
-        self._roles.record_policy_change(name)
+        self._record_policy_change(call)
+
+    def _record_policy_change(self, call: Call) -> None:
+        """Let services use the former policies for some seconds. A change of moto's roles takes effect immediately."""
+        self._roles.record_policy_change(call.params["RoleName"])
 
 
 def add_client_id(self: IamResponse) -> EmptyResult:

@@ -21,7 +21,9 @@ class PublicDns:
         """Return the name servers of a zone, or an empty set if it does not exist."""
         if zone in self.delegated:
             return {server for hosted_zone in self._zones(zone) for server in hosted_zone.delegation_set.name_servers}
-        return {"ns1.elsewhere.example"} if any(name.endswith(zone) for name, _ in self.elsewhere) else set()
+        return (
+            {"ns1.elsewhere.example"} if any(f".{name}".endswith(f".{zone}") for name, _ in self.elsewhere) else set()
+        )
 
     def resolve(self, name: str, kind: str) -> str | None:
         """Return the value of a record, or the target of an alias record, without the final dot."""
@@ -35,7 +37,7 @@ class PublicDns:
         return self.elsewhere.get((name, kind))
 
     def addresses(self, name: str) -> set[str]:
-        """Return a stand-in for the addresses of a name: the target of its record, or an API's own name.
+        """Return the target of the name's record, or an API's own name, in place of its IP addresses.
 
         Return an empty set if the name does not resolve.
         """

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from embedded_aws.ec2.vpc import make_subnet
 from scripts.deploy_tool import Run
 from tests.support.deployed_stage import DeployedStage
+from tests.support.subnets import make_subnet
 
 DOCKER = """#!/bin/sh
 case "$1 $2" in

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from embedded_aws import EmbeddedAws, ManualClock
-from embedded_aws.ec2.vpc import make_subnet
 from scripts.projects import COMBINATIONS, Answers, combination_name
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool
 from tests.support.deployed_stage import task_root
 from tests.support.permissions import Policy, list_policies
+from tests.support.subnets import default_security_group, make_subnet
 
 
 def import_scanner(name: str) -> Any:
@@ -124,8 +124,10 @@ def deploy_and_list_policies(bake: Bake, folder: Path, answers: Answers) -> list
     project.edit("deploy.toml", 'alarm_email = ""', 'alarm_email = "ops@example.com"')
     with EmbeddedAws(clock=ManualClock()) as aws:
         if answers["migrations"] == "alembic":
-            _, subnet = make_subnet(aws.client("ec2"))
-            network = f'vpc = {{ subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"] }}\n'
+            ec2 = aws.client("ec2")
+            vpc, subnet = make_subnet(ec2)
+            group = default_security_group(ec2, vpc)
+            network = f'vpc = {{ subnet_ids = ["{subnet}"], security_group_ids = ["{group}"] }}\n'
             project.edit("deploy.toml", 'name = "my-api"\n', f'name = "my-api"\n{network}')
         deploy = DeployTool(project, aws)
         deploy("secret", "set", "DATABASE_URL", typed="postgresql://nowhere")

@@ -151,7 +151,7 @@ def test_a_boundary_that_does_not_exist_is_reported_before_anything_is_created(s
 def test_a_boundary_with_conditions_that_are_not_known_is_no_problem(stage: DeployedStage) -> None:
     """Boundaries often require that created roles carry them, or deny other Regions."""
     boundary = create_boundary(
-        stage, "conditional", everything_except("*", StringNotEquals={"aws:PrincipalOrgID": "o-123"})
+        stage, "conditional", everything_except("*", StringNotEquals={"aws:PrincipalAccount": stage.aws.account})
     )
     stage.configure(f'permissions_boundary = "{boundary}"')
     assert stage.release("old").code == 0

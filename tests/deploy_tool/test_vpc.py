@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from embedded_aws.ec2.vpc import make_subnet
 from tests.support.deployed_stage import NAME, DeployedStage
+from tests.support.subnets import default_security_group, make_subnet
 
 WITH_AND_WITHOUT_MIGRATIONS = pytest.mark.parametrize(
     "functions", [1, pytest.param(2, marks=pytest.mark.answers(migrations="alembic"))]
@@ -27,11 +27,14 @@ def networks(stage: DeployedStage) -> list[tuple[list[str], list[str]]]:
 def test_all_functions_are_connected_to_the_vpc_and_disconnected(stage: DeployedStage, functions: int) -> None:
     stage.release("old")
     assert "ec2:" not in role_policy(stage)
-    subnets = [make_subnet(stage.aws.client("ec2"), block)[1] for block in ("10.0.0.0/24", "10.0.1.0/24")]
-    stage.configure(f'vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = ["sg-1"] }}')
+    ec2 = stage.aws.client("ec2")
+    vpc, first = make_subnet(ec2)
+    _, second = make_subnet(ec2, "10.0.1.0/24")
+    subnets, groups = [first, second], [default_security_group(ec2, vpc)]
+    stage.configure(f"vpc = {{ subnet_ids = {json.dumps(subnets)}, security_group_ids = {json.dumps(groups)} }}")
     assert stage.release("old").code == 0
     assert "ec2:CreateNetworkInterface" in role_policy(stage)
-    assert networks(stage) == [(sorted(subnets, reverse=True), ["sg-1"])] * functions
+    assert networks(stage) == [(sorted(subnets, reverse=True), groups)] * functions
     stage.release("old")
     assert stage.mutations == []
     stage.project.edit("deploy.toml", "vpc = ", "# vpc = ")

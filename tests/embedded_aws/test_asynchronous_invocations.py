@@ -22,6 +22,7 @@ MAX_EVENT_BYTES = 1024 * 1024
 def wait_for_lines(sample: SampleFunction, count: int) -> list[str]:
     """Return the lines that the function has logged, as soon as it has logged this number of lines."""
     for _ in range(200):
+        sample.aws.clock.advance(1)  # towards the next attempt
         lines = [line for line in sample.aws.log_messages(f"/aws/lambda/{NAME}") if line.startswith("tried")]
         if len(lines) >= count:
             return lines

@@ -225,14 +225,49 @@ def test_calls_are_recorded_in_order(sample: SampleFunction) -> None:
     assert {call.caller for call in calls} == {"deployer"}
 
 
-def test_each_embedded_aws_starts_empty(aws: EmbeddedAws) -> None:
-    aws.client("logs").create_log_group(logGroupName="/g")
-    aws.client("ssm", region="eu-central-1").put_parameter(Name="a", Type="String", Value="b")
+def test_each_embedded_aws_starts_empty() -> None:
     for _ in range(2):
-        with EmbeddedAws() as other:
-            assert not other.client("logs").describe_log_groups()["logGroups"]
-            assert not other.client("ssm", region="eu-central-1").describe_parameters()["Parameters"]
-            other.client("logs").create_log_group(logGroupName="/g")
+        with EmbeddedAws() as aws:
+            assert not aws.client("logs").describe_log_groups()["logGroups"]
+            assert not aws.client("ssm", region="eu-central-1").describe_parameters()["Parameters"]
+            aws.client("logs").create_log_group(logGroupName="/g")
+            aws.client("ssm", region="eu-central-1").put_parameter(Name="a", Type="String", Value="b")
+
+
+def test_a_process_runs_only_one_embedded_aws(aws: EmbeddedAws) -> None:
+    aws.client("logs").create_log_group(logGroupName="/g")
+    with pytest.raises(RuntimeError, match="another EmbeddedAws is running"), EmbeddedAws():
+        pass
+    assert aws.client("logs").describe_log_groups()["logGroups"]
+
+
+@pytest.mark.parametrize("kind", ["closed", "not_http"])
+def test_a_fault_of_requests_cannot_affect_calls(aws: EmbeddedAws, kind: Kind) -> None:
+    with pytest.raises(ValueError, match=f"{kind} is not a fault of a call"):
+        aws.fail("logs:*", kind)
+
+
+@pytest.mark.parametrize("kind", ["deny", "throttle", "server_error", "expired", "cut_off"])
+def test_a_fault_of_calls_cannot_affect_requests(aws: EmbeddedAws, kind: Kind) -> None:
+    with pytest.raises(ValueError, match=f"{kind} is not a fault of a request"):
+        aws.fail_requests(kind)
+
+
+def test_the_response_with_an_error_can_be_lost(aws: EmbeddedAws) -> None:
+    fault = aws.fail("lambda:GetFunction", "reset_after")
+    with pytest.raises(ConnectionClosedError):
+        aws.client("lambda").get_function(FunctionName="missing")
+    assert fault.hits == 1
+
+
+def test_each_fault_counts_all_calls_that_it_matches(aws: EmbeddedAws) -> None:
+    logs = aws.client("logs")
+    first, second = (aws.fail("logs:DescribeLogGroups", "throttle", call=call) for call in (1, 2))
+    for _ in range(2):
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            logs.describe_log_groups()
+    assert (first.seen, first.hits, second.seen, second.hits) == (2, 1, 2, 1)
+    logs.describe_log_groups()
 
 
 def test_the_aws_configuration_of_the_user_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from embedded_aws import OCI_INDEX, OCI_MANIFEST
 from tests.support.sample_function import NAME, SampleFunction, raises_client_error
+from tests.support.subnets import default_security_group, make_subnet
 
 
 def test_a_role_must_trust_lambda(sample: SampleFunction) -> None:
@@ -108,12 +109,14 @@ def test_deleting_a_function_deletes_its_environments_versions_and_policies(samp
     with raises_client_error("ResourceNotFoundException"):
         sample.client.get_policy(FunctionName=NAME, Qualifier="live")
     sample.create(Role=f"arn:aws:iam::123456789012:role/{NAME}")
-    assert sample.publish() == "1"
+    assert sample.publish() == "2"  # Lambda never reuses the number of a version
     assert not sample.client.list_aliases(FunctionName=NAME)["Aliases"]
 
 
 def test_a_function_in_a_vpc_needs_a_role_that_may_create_network_interfaces(sample: SampleFunction) -> None:
-    network = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    ec2 = sample.aws.client("ec2")
+    vpc, subnet = make_subnet(ec2)
+    network = {"SubnetIds": [subnet], "SecurityGroupIds": [default_security_group(ec2, vpc)]}
     message = "The provided execution role does not have permissions to call CreateNetworkInterface on EC2"
     sample.create()
     with raises_client_error("InvalidParameterValueException", message):
@@ -121,4 +124,8 @@ def test_a_function_in_a_vpc_needs_a_role_that_may_create_network_interfaces(sam
     permission = {"Effect": "Allow", "Action": "ec2:CreateNetworkInterface", "Resource": "*"}
     role = sample.role("vpc", permission)
     sample.client.update_function_configuration(FunctionName=NAME, Role=role, VpcConfig=network)
-    assert sample.configuration()["VpcConfig"]["SubnetIds"] == ["subnet-1"]
+    assert sample.configuration()["VpcConfig"] == {**network, "VpcId": vpc}
+    sample.wait_until_ready()
+    for missing in ({"SubnetIds": ["subnet-1"]}, {"SecurityGroupIds": ["sg-1"]}):
+        with raises_client_error("InvalidParameterValueException", "does not exist"):
+            sample.client.update_function_configuration(FunctionName=NAME, VpcConfig={**network, **missing})

@@ -122,6 +122,22 @@ def test_dry_run_and_event_return_without_a_result(sample: SampleFunction) -> No
         sample.client.invoke(FunctionName=NAME, Payload=b"{")
 
 
+def test_a_function_whose_role_was_deleted_cannot_start(sample: SampleFunction) -> None:
+    sample.create()
+    iam = sample.aws.client("iam")
+    iam.delete_role_policy(RoleName=NAME, PolicyName="may")
+    iam.delete_role(RoleName=NAME)
+    with raises_client_error("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda."):
+        sample.invoke()
+
+
+@pytest.mark.parametrize("kind", ["DryRun", "Event", "RequestResponse"])
+def test_a_version_that_does_not_exist_cannot_be_invoked(sample: SampleFunction, kind: str) -> None:
+    sample.create()
+    with raises_client_error("ResourceNotFoundException", "missing"):
+        sample.client.invoke(FunctionName=NAME, Qualifier="missing", InvocationType=kind)
+
+
 def test_a_function_can_only_make_calls_that_its_role_allows(sample: SampleFunction) -> None:
     """The embedded AWS records the function's role as the caller."""
     allowed = {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": "arn:aws:ssm:*:*:parameter/sample/*"}

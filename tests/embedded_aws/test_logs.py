@@ -100,3 +100,14 @@ def test_an_uncaught_exception_is_logged_once(sample: SampleFunction) -> None:
     sample.create(WRITES_LOGS)
     errors = [r for r in parse_records(sample.invoke({"raise": True}).tail) if r.get("level") == "ERROR"]
     assert [(error["errorType"], error["errorMessage"]) for error in errors] == [("ValueError", "no")]
+
+
+def test_a_log_group_that_is_created_again_gets_further_lines(sample: SampleFunction) -> None:
+    sample.create(WRITES_LOGS)
+    sample.invoke()
+    logs = sample.aws.client("logs")
+    logs.delete_log_group(logGroupName=GROUP)
+    sample.invoke()  # Lambda does not create the group again in the same environment
+    logs.create_log_group(logGroupName=GROUP)
+    sample.invoke()
+    assert sample.aws.log_messages(GROUP).count("plain") == 1

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws import EmbeddedAws
+from embedded_aws.iam.policy import allows
 from tests.support.sample_function import SampleFunction, raises_client_error
 
 ROLE = "reader"
@@ -85,6 +86,44 @@ def test_inline_policies_are_limited_to_10240_characters_without_spaces(aws: Emb
         iam.put_role_policy(RoleName=ROLE, PolicyName="too-much", PolicyDocument=document(OBJECTS, OBJECTS, OBJECTS))
 
 
+@pytest.mark.parametrize(
+    ("condition", "is_allowed"),
+    [
+        ({"StringNotEquals": {"aws:PrincipalAccount": "123456789012"}}, True),
+        ({"StringNotEquals": {"aws:PrincipalAccount": "999999999999"}}, False),
+        ({"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/read*"}}, True),
+        ({"StringNotLike": {"aws:PrincipalOrgID": "o-1"}}, False),  # a missing key is not equal to any value
+        ({"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}, False),
+        ({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}, True),
+    ],
+)
+def test_a_denial_depends_on_its_condition(aws: EmbeddedAws, condition: dict[str, Any], is_allowed: bool) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html"""
+    role, iam = create_role(aws), aws.client("iam")
+    aws.client("s3").create_bucket(Bucket="files")
+    denial = {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": condition}
+    iam.put_role_policy(RoleName=ROLE, PolicyName="denial", PolicyDocument=document(denial))
+    with aws.acting_as(role):
+        if is_allowed:
+            aws.client("s3").list_objects_v2(Bucket="files")
+        else:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                aws.client("s3").list_objects_v2(Bucket="files")
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ({"NotAction": "s3:*", "Resource": "*"}, "NotAction"),
+        ({"Action": "*", "NotResource": "*"}, "NotResource"),
+        ({"Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, "IpAddress"),
+    ],
+)
+def test_elements_that_are_not_evaluated_raise_an_error(statement: dict[str, Any], name: str) -> None:
+    with pytest.raises(NotImplementedError, match=name):
+        allows([{"Effect": "Deny", **statement}], "iam:GetRole", "*")
+
+
 def test_the_simulator_evaluates_a_policy_within_a_boundary(aws: EmbeddedAws) -> None:
     """https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html"""
     conditional = {
@@ -111,3 +150,11 @@ def test_active_tracing_requires_permissions_for_x_ray(sample: SampleFunction) -
     message = "The provided execution role does not have permissions to call PutTraceSegments on XRAY"
     with raises_client_error("InvalidParameterValueException", message):
         sample.create(TracingConfig={"Mode": "Active"})
+    group = f"arn:aws:xray:us-east-1:{sample.aws.account}:group/a"  # these actions have no resource
+    limited = sample.role("limited", {"Effect": "Allow", "Action": "xray:Put*", "Resource": group})
+    with raises_client_error("InvalidParameterValueException", message):
+        sample.create(Role=limited, TracingConfig={"Mode": "Active"})
+    sample.create(
+        Role=sample.role("traced", {"Effect": "Allow", "Action": "xray:Put*", "Resource": "*"}),
+        TracingConfig={"Mode": "Active"},
+    )

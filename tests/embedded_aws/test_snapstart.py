@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,36 @@ def test_a_version_is_pending_until_its_snapshot_is_taken(sample: SampleFunction
         pass
     assert (config["State"], config["SnapStart"]["OptimizationStatus"]) == ("Active", "On")
     assert sample.configuration()["SnapStart"]["OptimizationStatus"] == "Off"
+
+
+def test_a_pending_version_cannot_be_invoked(sample: SampleFunction, tmp_path: Path) -> None:
+    """botocore's documentation of SnapStartNotReadyException, which Invoke can return."""
+    gate = tmp_path / "gate"
+    waits = f"import os, time\nwhile not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)\n"
+    sample.create(waits + "def handler(event, context):\n    return {}\n", SnapStart=SNAPSTART)
+    version = sample.client.publish_version(FunctionName=NAME)["Version"]
+    sample.wait_until_ready()
+    with raises_client_error("SnapStartNotReadyException", "when its state is Active"):
+        sample.invoke(Qualifier=version)
+    gate.touch()
+    while sample.configuration(version)["State"] == "Pending":
+        pass
+    assert sample.invoke(Qualifier=version).payload == {}
+
+
+def test_an_invocation_continues_if_its_version_is_deleted(sample: SampleFunction, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = f"    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
+    sample.create(f"import os, time\ndef handler(event, context):\n{waits}    return 1\n", SnapStart=SNAPSTART)
+    version = sample.publish()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(sample.invoke, Qualifier=version)
+        while not any(environment.invocations for environment in sample.aws.environments(NAME)):
+            pass
+        sample.client.delete_function(FunctionName=NAME, Qualifier=version)
+        gate.touch()
+        assert running.result().payload == 1
+    assert sample.aws.environments(NAME) == []
 
 
 def test_a_failing_init_fails_the_version(sample: SampleFunction) -> None:

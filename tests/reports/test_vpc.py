@@ -6,10 +6,10 @@ Each test is named after the report. It reproduces the problem, and shows that t
 import shutil
 from pathlib import Path
 
-from embedded_aws.ec2.vpc import make_subnet
 from tests.support.bake import Bake
 from tests.support.deployed_stage import copying_bake, deployed_stage, task_root
 from tests.support.sample_function import SampleFunction
+from tests.support.subnets import default_security_group, make_subnet
 
 HANDLER_WITH_LONG_TIMEOUT = """
 import os, urllib.request
@@ -37,14 +37,13 @@ def test_aws_sdk_js_2510_a_function_in_a_vpc_hangs_without_a_route_to_ssm(bake: 
     with deployed_stage(copying_bake(bake, tmp_path), tmp_path, migrations="alembic") as stage:
         ec2 = stage.aws.client("ec2")
         vpc, subnet = make_subnet(ec2)
-        network = {"SubnetIds": [subnet], "SecurityGroupIds": ["sg-0123456789abcdef0"]}
+        group = default_security_group(ec2, vpc)
+        network = {"SubnetIds": [subnet], "SecurityGroupIds": [group]}
         allow_ec2 = {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}
         sample = SampleFunction(stage.aws, tmp_path)
         sample.create(HANDLER_WITH_LONG_TIMEOUT, Role=sample.role("vpc", allow_ec2), VpcConfig=network, Timeout=1)
         assert sample.invoke().payload["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
 
-        in_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-        group = ec2.describe_security_groups(Filters=in_vpc)["SecurityGroups"][0]["GroupId"]
         stage.project.edit(
             "deploy.toml",
             "[stages.dev]",

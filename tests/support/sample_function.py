@@ -96,6 +96,8 @@ class SampleFunction:
         """Publish a version, wait until it is active and return its number."""
         version = self.client.publish_version(FunctionName=NAME)["Version"]
         self.wait_until_ready()
+        while self.configuration(version)["State"] == "Pending":
+            pass  # INIT of a snapshot takes real time
         return str(version)
 
     def public_url(self, source: str = ECHO, **changes: Any) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from embedded_aws import EmbeddedAws
-from embedded_aws.ec2.vpc import make_subnet
 from embedded_aws.iam.authorization import Need
 from scripts.deploy_tool import Run
 from scripts.project_changes import append
 from scripts.projects import CHOICES, Answers, Project
 from tests.support.deploy_tool import DeployTool
 from tests.support.fake_docker import FakeDocker
+from tests.support.subnets import default_security_group, make_subnet
 
 Policy = dict[str, Any]
 
@@ -108,8 +108,10 @@ class StageLifecycle:
     def prepare(self) -> None:
         """Do what the owner does first: create a network, a domain and secrets, and update the roles."""
         if self._has("alembic"):
-            _, subnet = make_subnet(self.aws.client("ec2"))
-            self._configure(vpc=f'vpc = {{ subnet_ids = ["{subnet}"], security_group_ids = ["sg-1"] }}')
+            ec2 = self.aws.client("ec2")
+            vpc, subnet = make_subnet(ec2)
+            group = default_security_group(ec2, vpc)
+            self._configure(vpc=f'vpc = {{ subnet_ids = ["{subnet}"], security_group_ids = ["{group}"] }}')
         if self._has("http_api") and self.stage == "prod":
             self.aws.client("route53").create_hosted_zone(Name=ZONE, CallerReference="one")
             self.aws.dns.delegated.add(ZONE)
