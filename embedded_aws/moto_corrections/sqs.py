@@ -57,8 +57,6 @@ class SqsCorrections(ServiceCorrections):
             ("sqs", "SendMessage"): self._send_message,
             ("sqs", "SendMessageBatch"): self._send_message_batch,
             ("sqs", "SetQueueAttributes"): self._set_queue_attributes,
-            ("sqs", "StartMessageMoveTask"): self._check_move,
-            ("sqs", "ListMessageMoveTasks"): self._check_move,
         }
 
     def patches(self) -> list[Patch]:
@@ -87,10 +85,11 @@ class SqsCorrections(ServiceCorrections):
         def start_message_move_task(response: SQSResponse) -> ActionResult:
             names = ("SourceArn", "DestinationArn", "MaxNumberOfMessagesPerSecond")
             source, destination, rate = (response._get_param(name) for name in names)
-            return ActionResult(moves.start(source, destination or "", rate))
+            return ActionResult(moves.start(response.region, source, destination or "", rate))
 
         def list_message_move_tasks(response: SQSResponse) -> ActionResult:
-            return ActionResult(moves.list(response._get_param("SourceArn"), response._get_param("MaxResults") or 1))
+            count = response._get_param("MaxResults") or 1
+            return ActionResult(moves.list(response.region, response._get_param("SourceArn"), count))
 
         def cancel_message_move_task(response: SQSResponse) -> ActionResult:
             return ActionResult(moves.cancel(response._get_param("TaskHandle")))
@@ -193,13 +192,15 @@ class SqsCorrections(ServiceCorrections):
         target = self._queues.by_arn(str(content.get("deadLetterTargetArn")))
         if target is None:
             raise AwsError("InvalidParameterValue", prefix + "Dead letter target does not exist.")
+        source = f"arn:aws:sqs:{region}:{self._account}:{name}"
+        if target.queue_arn == source:  # the message is not AWS's
+            raise AwsError("InvalidParameterValue", prefix + "A queue cannot be its own dead-letter queue.")
         if not _is_within(str(content.get("maxReceiveCount")), 1, MAX_RECEIVE_COUNT):
             message = (
                 f"Invalid value for maxReceiveCount: {content.get('maxReceiveCount')}, valid values are from 1 to "
             )
             raise AwsError("InvalidParameterValue", f"{prefix}{message}{MAX_RECEIVE_COUNT} both inclusive.")
         allowed = json.loads(target.redrive_allow_policy or "{}")  # type: ignore[attr-defined]
-        source = f"arn:aws:sqs:{region}:{self._account}:{name}"
         permission = allowed.get("redrivePermission", "allowAll")
         if permission == "denyAll" or (permission == "byQueue" and source not in allowed["sourceQueueArns"]):
             # the message is not AWS's
@@ -237,12 +238,6 @@ class SqsCorrections(ServiceCorrections):
             if value is not None and not minimum <= value <= maximum:
                 message = f"Value {value} for parameter {key} is invalid. Reason: Must be between {minimum} and "
                 raise AwsError("InvalidParameterValue", f"{message}{maximum}, if provided.")
-
-    def _check_move(self, call: Call) -> None:
-        """Require a source in this Region. moto does not implement these operations."""
-        if not self._queues.by_arn(str(call.params.get("SourceArn"))):
-            message = "The resource that you specified for the SourceArn parameter doesn't exist."
-            raise AwsError("ResourceNotFoundException", message, 404)
 
 
 def _count(queues: Queues, index: int, queue: Queue) -> int:
