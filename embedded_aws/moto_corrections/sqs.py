@@ -6,7 +6,7 @@ from typing import Any
 
 import moto.sqs.models
 from moto.core.responses import ActionResult
-from moto.sqs.exceptions import PurgeQueueInProgress
+from moto.sqs.exceptions import InvalidParameterValue, PurgeQueueInProgress, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend
 from moto.sqs.responses import SQSResponse
 
@@ -62,6 +62,7 @@ class SqsCorrections(ServiceCorrections):
     def patches(self) -> list[Patch]:
         """Return the replacements of moto's storage of messages, and the operations that moto lacks."""
         clock, queues, moves = self._clock, self._queues, self._moves
+        send_batch = SQSBackend.send_message_batch
 
         def receive_message(
             backend: SQSBackend, name: str, count: int, wait_s: int, timeout_s: int, names: list[str] | None = None
@@ -73,6 +74,36 @@ class SqsCorrections(ServiceCorrections):
             backend: SQSBackend, queue_name: str, receipt_handle: str, visibility_timeout: int
         ) -> None:
             queues.change_visibility(backend.get_queue(queue_name), receipt_handle, visibility_timeout)
+
+        def change_message_visibility_batch(
+            backend: SQSBackend, queue_name: str, entries: list[dict[str, Any]]
+        ) -> tuple[list[str], list[dict[str, Any]]]:
+            """Report each message that is not in flight as failed. With moto, the whole call would fail."""
+            queue = backend.get_queue(queue_name)
+            successful, failed = [], []
+            for entry in entries:
+                timeout_s = int(entry.get("VisibilityTimeout", -1))  # an entry without a timeout is refused, too
+                try:
+                    queues.change_visibility(queue, entry["ReceiptHandle"], timeout_s)
+                    successful.append(entry["Id"])
+                except (InvalidParameterValue, ReceiptHandleIsInvalid) as error:
+                    failed.append(_failed_entry(entry, error.code, error.message))
+            return successful, failed
+
+        def send_message_batch(
+            backend: SQSBackend, queue_name: str, entries: dict[str, dict[str, Any]]
+        ) -> tuple[list[Message], list[dict[str, Any]]]:
+            """Report each message that SendMessage would refuse as failed. moto sends it."""
+            limit = int(backend.get_queue(queue_name).maximum_message_size)  # type: ignore[attr-defined]
+            accepted, refused = {}, []
+            for key, entry in entries.items():
+                try:
+                    _check_message(entry, limit)
+                    accepted[key] = entry
+                except AwsError as error:
+                    refused.append(_failed_entry(entry, error.code, error.message))
+            sent, failed = send_batch(backend, queue_name, accepted)
+            return sent, [*failed, *refused]
 
         def purge_queue(backend: SQSBackend, queue_name: str) -> None:
             """Delete all messages, at most once in 60 s. moto allows it always."""
@@ -108,7 +139,9 @@ class SqsCorrections(ServiceCorrections):
             ),
             (SQSBackend, "receive_message", receive_message),
             (SQSBackend, "change_message_visibility", change_message_visibility),
+            (SQSBackend, "change_message_visibility_batch", change_message_visibility_batch),
             (SQSBackend, "purge_queue", purge_queue),
+            (SQSBackend, "send_message_batch", send_message_batch),
             (SQSResponse, "start_message_move_task", start_message_move_task),
             (SQSResponse, "list_message_move_tasks", list_message_move_tasks),
             (SQSResponse, "cancel_message_move_task", cancel_message_move_task),
@@ -136,8 +169,10 @@ class SqsCorrections(ServiceCorrections):
         name = call.params["QueueName"]
         deleted_at = self._deleted_at.get((call.region, name))
         if deleted_at is not None and self._clock.time() - deleted_at < self._delays.queue_name_s:
-            message = "You must wait 60 seconds after deleting a queue before you can create another with the same "
-            raise AwsError("QueueDeletedRecently", f"{message}name.")
+            raise AwsError(
+                "QueueDeletedRecently",
+                "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+            )
         attributes = call.params.get("Attributes") or {}
         self._check_attributes(call.region, name, attributes)
         queue = self._queues.find(call.region, name)
@@ -176,6 +211,8 @@ class SqsCorrections(ServiceCorrections):
                 raise AwsError("InvalidAttributeName", f"Unknown Attribute {key}.")
             if key in RANGES and not _is_within(value, *RANGES[key]):
                 raise _invalid_attribute(key)
+        if (policy := attributes.get("Policy")) and _parse_object(policy) is None:
+            raise _invalid_attribute("Policy")
         if policy := attributes.get("RedrivePolicy"):
             self._check_redrive_policy(region, name, policy)
         if policy := attributes.get("RedriveAllowPolicy"):
@@ -196,10 +233,11 @@ class SqsCorrections(ServiceCorrections):
         if target.queue_arn == source:  # the message is not AWS's
             raise AwsError("InvalidParameterValue", prefix + "A queue cannot be its own dead-letter queue.")
         if not _is_within(str(content.get("maxReceiveCount")), 1, MAX_RECEIVE_COUNT):
-            message = (
-                f"Invalid value for maxReceiveCount: {content.get('maxReceiveCount')}, valid values are from 1 to "
+            raise AwsError(
+                "InvalidParameterValue",
+                f"{prefix}Invalid value for maxReceiveCount: {content.get('maxReceiveCount')}, valid values are from "
+                f"1 to {MAX_RECEIVE_COUNT} both inclusive.",
             )
-            raise AwsError("InvalidParameterValue", f"{prefix}{message}{MAX_RECEIVE_COUNT} both inclusive.")
         allowed = json.loads(target.redrive_allow_policy or "{}")  # type: ignore[attr-defined]
         permission = allowed.get("redrivePermission", "allowAll")
         if permission == "denyAll" or (permission == "byQueue" and source not in allowed["sourceQueueArns"]):
@@ -207,22 +245,13 @@ class SqsCorrections(ServiceCorrections):
             raise AwsError("InvalidParameterValue", prefix + "The dead-letter queue does not allow this source queue.")
 
     def _send_message(self, call: Call) -> None:
-        """Count the attributes and the bytes of a message. moto counts only the characters of the body.
+        """Validate the message. moto counts only the characters of the body.
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
         queue = self._queues.find(call.region, str(call.params["QueueUrl"]))
-        if queue is None:
-            return
-        if not call.params.get("MessageBody"):
-            raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
-        limit = int(queue.maximum_message_size)  # type: ignore[attr-defined]
-        if _size(call.params) > limit:
-            message = f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
-            raise AwsError("InvalidParameterValue", message)
-        if any(not _is_allowed(character) for character in call.params["MessageBody"]):
-            message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
-            raise AwsError("InvalidMessageContents", f"{message}#xE000 to #xFFFD | #x10000 to #x10FFFF")
+        if queue is not None:
+            _check_message(call.params, int(queue.maximum_message_size))  # type: ignore[attr-defined]
 
     def _send_message_batch(self, call: Call) -> None:
         """Count the bytes of all messages with their attributes."""
@@ -236,12 +265,37 @@ class SqsCorrections(ServiceCorrections):
         for key, (minimum, maximum) in RECEIVE_RANGES.items():
             value = call.params.get(key)
             if value is not None and not minimum <= value <= maximum:
-                message = f"Value {value} for parameter {key} is invalid. Reason: Must be between {minimum} and "
-                raise AwsError("InvalidParameterValue", f"{message}{maximum}, if provided.")
+                raise AwsError(
+                    "InvalidParameterValue",
+                    f"Value {value} for parameter {key} is invalid. Reason: Must be between {minimum} and {maximum}, "
+                    "if provided.",
+                )
 
 
 def _count(queues: Queues, index: int, queue: Queue) -> int:
     return queues.counts(queue)[index]
+
+
+def _failed_entry(entry: dict[str, Any], code: str, message: str) -> dict[str, Any]:
+    """Return the description of an entry of a batch that has failed."""
+    return {"Id": entry["Id"], "SenderFault": True, "Code": code, "Message": message}
+
+
+def _check_message(message: dict[str, Any], limit: int) -> None:
+    """Raise AwsError if the message is empty, has more than `limit` bytes or contains characters that SQS refuses."""
+    if not message.get("MessageBody"):
+        raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
+    if _size(message) > limit:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.",
+        )
+    if any(not _is_allowed(character) for character in message["MessageBody"]):
+        raise AwsError(
+            "InvalidMessageContents",
+            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
+            "#xE000 to #xFFFD | #x10000 to #x10FFFF",
+        )
 
 
 def _check_redrive_allow_policy(policy: str) -> None:
@@ -261,12 +315,18 @@ def _check_redrive_allow_policy(policy: str) -> None:
         raise AwsError("InvalidParameterValue", message)
 
 
-def _json_object(text: str, parameter: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any] | None:
+    """Return a JSON object, or None if the text is not one."""
     try:
         content = json.loads(text)
     except ValueError:
-        content = None
-    if not isinstance(content, dict):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _json_object(text: str, parameter: str) -> dict[str, Any]:
+    content = _parse_object(text)
+    if content is None:
         message = f"Value {text} for parameter {parameter} is invalid. Reason: Redrive policy is not a valid JSON map."
         raise AwsError("InvalidParameterValue", message)
     return content

@@ -182,6 +182,35 @@ def test_an_empty_message_and_control_characters_are_refused(queue: SampleQueue)
     queue.send("a\tb\r\n\U0001f600")
 
 
+def test_a_batch_reports_each_message_that_is_refused(queue: SampleQueue) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
+    queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"MaximumMessageSize": "1024"})
+    sent = {"valid": "a", "large": "x" * 1025, "control": "a\0b"}
+    entries = [{"Id": name, "MessageBody": body} for name, body in sent.items()]
+    response = queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
+    assert [entry["Id"] for entry in response["Successful"]] == ["valid"]
+    codes = {entry["Id"]: entry["Code"] for entry in response["Failed"]}
+    assert codes == {"large": "InvalidParameterValue", "control": "InvalidMessageContents"}
+    assert bodies(queue.receive()) == ["a"]
+
+
+def test_a_batch_reports_each_message_whose_visibility_cannot_be_changed(queue: SampleQueue) -> None:
+    queue.send("a", "b")
+    handles = [message["ReceiptHandle"] for message in queue.receive()]
+    queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=handles[0])
+    response = queue.client.change_message_visibility_batch(
+        QueueUrl=queue.url,
+        Entries=[
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+            for number, handle in enumerate([*handles, "unknown"])
+        ],
+    )
+    assert [entry["Id"] for entry in response["Successful"]] == ["1"]
+    codes = {entry["Id"]: entry["Code"] for entry in response["Failed"]}
+    assert codes == {"0": "InvalidParameterValue", "2": "ReceiptHandleIsInvalid"}
+    assert queue.counts() == (1, 0, 0)
+
+
 def test_the_name_of_a_deleted_queue_is_reserved_for_a_while(queue: SampleQueue) -> None:
     queue.client.delete_queue(QueueUrl=queue.url)
     with pytest.raises(queue.client.exceptions.QueueDeletedRecently):
@@ -211,6 +240,7 @@ def test_creating_an_existing_queue_changes_nothing_and_needs_the_same_attribute
         ("DelaySeconds", "901", "InvalidAttributeValue"),
         ("ReceiveMessageWaitTimeSeconds", "21", "InvalidAttributeValue"),
         ("Visibility", "1", "InvalidAttributeName"),
+        ("Policy", "{", "InvalidAttributeValue"),
         ("RedrivePolicy", "text", "InvalidParameterValue"),
         ("RedrivePolicy", '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:1:x", "maxReceiveCount": 2}',
          "InvalidParameterValue"),
