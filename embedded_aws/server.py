@@ -316,6 +316,8 @@ class EmbeddedAws:
 
     def _join_pollers(self) -> None:
         for poller in self._pollers:
+            poller.close()
+        for poller in self._pollers:
             poller.join()
 
     def _new_url_server(self, state: LambdaState) -> FunctionUrlServer:
