@@ -48,7 +48,7 @@ class Roles:
         if self._clock.time() - changed_at >= self._delays.role_s:
             return True
         documents = [*before, *(_default_version(policy) for policy in role.managed_policies.values())]
-        return allows([s for document in documents for s in _statements(document)], action, resource)
+        return allows([s for document in documents for s in statements_of(document)], action, resource)
 
     def is_known_to_kms(self, arn: str) -> bool:
         """Return True if KMS can grant a role the use of a key. Until then, it does not know the new principal.
@@ -68,7 +68,7 @@ class Roles:
         role = self._role(arn)
         if role is None:
             return False
-        trust = _statements(role.assume_role_policy_document)
+        trust = statements_of(role.assume_role_policy_document)
         return self._age_s(role.name) >= self._delays.role_s and allows(
             trust, "sts:AssumeRole", principal=principal, context=context
         )
@@ -83,14 +83,14 @@ class Roles:
         if role is None:
             return False
         documents = [*role.policies.values(), *(_default_version(policy) for policy in role.managed_policies.values())]
-        statements = [statement for document in documents for statement in _statements(document)]
+        statements = [statement for document in documents for statement in statements_of(document)]
         if not allows(statements, action, resource, context=context):
             return False
         if role.permissions_boundary_arn is None:
             return True
         boundary = iam_backends[self._account]["aws"].managed_policies.get(role.permissions_boundary_arn)
         return boundary is not None and allows(
-            _statements(_default_version(boundary)), action, resource, context=context
+            statements_of(_default_version(boundary)), action, resource, context=context
         )
 
     def _age_s(self, name: str) -> float:
@@ -106,7 +106,7 @@ def _default_version(policy: ManagedPolicy) -> str:
     return next(version.document for version in policy.versions if version.is_default)
 
 
-def _statements(document: str) -> list[dict[str, Any]]:
+def statements_of(document: str) -> list[dict[str, Any]]:
     """Return the statements of a policy document in JSON, which may be URL-encoded."""
     text = document if document.lstrip().startswith("{") else unquote(document)
     statements = json.loads(text)["Statement"]

@@ -1,6 +1,5 @@
 """Corrections of IAM."""
 
-import json
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -10,7 +9,7 @@ from moto.iam.responses import IamResponse
 from embedded_aws.calls import Call
 from embedded_aws.errors import AwsError
 from embedded_aws.iam.policy import allows
-from embedded_aws.iam.roles import Roles
+from embedded_aws.iam.roles import Roles, statements_of
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
 
 MAX_POLICY_CHARACTERS = 10_240
@@ -86,9 +85,9 @@ def simulate_custom_policy(self: IamResponse) -> ActionResult:
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
     """
-    policies = _statements(self._get_param("PolicyInputList", []))
+    policies = _all_statements(self._get_param("PolicyInputList", []))
     boundaries = self._get_param("PermissionsBoundaryPolicyInputList", [])
-    boundary = _statements(boundaries)
+    boundary = _all_statements(boundaries)
     context = {entry["ContextKeyName"]: entry["ContextKeyValues"][0] for entry in self._get_param("ContextEntries", [])}
     known = {key.lower() for key in context}
     missing = {key for key in _context_keys([*policies, *boundary]) if key.lower() not in known}
@@ -111,8 +110,8 @@ def simulate_custom_policy(self: IamResponse) -> ActionResult:
     return ActionResult({"EvaluationResults": results, "IsTruncated": False})
 
 
-def _statements(documents: list[str]) -> list[dict[str, Any]]:
-    return [statement for document in documents for statement in json.loads(document)["Statement"]]
+def _all_statements(documents: list[str]) -> list[dict[str, Any]]:
+    return [statement for document in documents for statement in statements_of(document)]
 
 
 def _context_keys(statements: list[dict[str, Any]]) -> set[str]:
