@@ -170,7 +170,8 @@ class _Build:
         from_file = len(sources) == 1 and (context / sources[0].lstrip("/")).is_file()
         renamed = from_file and not to_folder
         if renamed:
-            copies = dict(zip([destination], files.values(), strict=True))
+            (path,) = files.values()
+            copies = {destination: path}
         else:
             copies = {destination / name: path for name, path in files.items()}
         previous = stage.key
