@@ -117,7 +117,7 @@ def unpack_debian(version: str) -> _Interpreter:
     linker = (str(root / LINKERS[machine]), "--library-path", str(root / "usr/lib" / f"{machine}-linux-gnu"))
     # Python finds its modules from the path of this script. A script in /usr/local leaves the path in /usr unchanged.
     script = Path("usr/local/bin", f"python{version}")
-    with cache.making(key, "") as draft:
+    with cache.create_layer(key, "") as draft:
         if draft:
             run(["tar", "-xf", tar, "-C", draft, "--exclude=./dev/*"])
             words = shlex.join(linker)
@@ -133,7 +133,7 @@ def prepare(interpreter: _Interpreter) -> Python:
     cache = layers()
     build = run([interpreter.executable, "-c", "import sys; print(sys.version)"]).strip()
     key = digest("venv", build, interpreter.executable)
-    with cache.making(key, "") as draft:
+    with cache.create_layer(key, "") as draft:
         if draft:
             options = ["--without-pip"] if interpreter.pip else []
             run([interpreter.executable, "-m", "venv", *options, draft])
@@ -142,7 +142,7 @@ def prepare(interpreter: _Interpreter) -> Python:
     executable = str(cache[key] / "bin/python")
     requirements = runtime_requirements((TEMPLATE / "requirements.txt").read_text("utf-8"))
     key = digest("runtime", build, requirements)
-    with cache.making(key, "") as draft:
+    with cache.create_layer(key, "") as draft:
         if draft:
             file = draft / "requirements.txt"
             file.write_text(requirements)

@@ -171,7 +171,7 @@ def install_peer(name: str, python: Python, base: Path | None = None) -> Path:
     content = [f"{path.relative_to(peer)} {path.read_text('utf-8')}" for path in files]
     roots = layers()
     key = digest(python.build, str(base and base.parents[1].name), *content)
-    with roots.making(key, "") as draft:
+    with roots.create_layer(key, "") as draft:
         if draft:
             say(f"Installing {name} for Python {python.version}...")
             if base:
@@ -197,7 +197,7 @@ def without_pyc(root: Path) -> Path:
     """Return a copy of a task root without .pyc files and test folders."""
     roots = layers()
     key = digest("without pyc", root.name)
-    with roots.making(key, "") as draft:
+    with roots.create_layer(key, "") as draft:
         if draft:
             shutil.copytree(root, draft, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "tests"))
     return roots[key]

@@ -153,7 +153,10 @@ def started(port: int, region: str, engine: str) -> Iterator[EmbeddedAws]:
 
 
 def push(folder: Path, image: str, handler: str, architecture: str) -> str:
-    """Push a folder as an image to the server at AWS_ENDPOINT_URL. Return the URI of the image. Raise UsageError."""
+    """Push a folder as an image to the server at AWS_ENDPOINT_URL. Return the URI of the image.
+
+    Raise UsageError if an argument is invalid, if the server is not set, or if it refuses the image.
+    """
     repository, _, tag = image.partition(":")
     if not re.fullmatch(REPOSITORY_NAME, repository) or not re.fullmatch(TAG, tag):
         raise UsageError(f"{image!r} is not the name of a repository and a tag, such as my-function:1.")

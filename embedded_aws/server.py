@@ -22,7 +22,7 @@ from embedded_aws.boto_session import session
 from embedded_aws.calls import CLIENT, DEPLOYER, Call
 from embedded_aws.clock import Clock, Delays, RealClock
 from embedded_aws.cloudwatch.logs import log_messages
-from embedded_aws.cloudwatch.metrics import LambdaMetrics, alarm_state
+from embedded_aws.cloudwatch.metrics import ServiceMetrics, alarm_state
 from embedded_aws.ecr.folder_push import FolderPush
 from embedded_aws.ecr.images import DOCKER_MANIFEST, Registry
 from embedded_aws.faults import Fault, Faults, Hook, Kind
@@ -97,7 +97,7 @@ class EmbeddedAws:
         self._launcher = launcher or ProcessLauncher()
         self._roles = Roles(ACCOUNT, self.clock, self.delays)
         self._deployer = Deployer(ACCOUNT, self._roles, self._mapping)
-        self._metrics = LambdaMetrics(self.clock)
+        self._metrics = ServiceMetrics(self.clock)
         self._data_plane = DataPlane(
             self._launcher, self.registry, self._roles, self._metrics, self.delays, endpoint=self.url
         )
@@ -326,6 +326,8 @@ class EmbeddedAws:
         return poller
 
     def _join_pollers(self) -> None:
+        for poller in self._pollers:
+            poller.close()
         for poller in self._pollers:
             poller.join()
 

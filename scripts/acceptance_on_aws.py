@@ -41,18 +41,23 @@ RESOURCES = {  # of each answer, besides those of every service
 }
 # The costs assume that a run takes at most one hour, with 200 requests of 5 s and 512 MB.
 GB, HOUR_S, VERSIONS = 0.5, 3600, 3
-COSTS: dict[str, float] = {
-    "": 200 * 5 * GB * PRICES["lambda"]["gb_s"]["x86_64"]
+HOURS_PER_MONTH = 730
+BASE_COST: float = (
+    200 * 5 * GB * PRICES["lambda"]["gb_s"]["x86_64"]
     + 200 / 1e6 * PRICES["lambda"]["million_requests"]
-    + (2 * PRICES["cloudwatch"]["alarm"] + PRICES["ecr"]["gb"]) / 730,  # two alarms, 1 GB in ECR
-    "secrets_manager": PRICES["secrets_manager"]["secret"] / 730,
+    + (2 * PRICES["cloudwatch"]["alarm"] + PRICES["ecr"]["gb"]) / HOURS_PER_MONTH  # two alarms, 1 GB in ECR
+)
+ADDITIONAL_COSTS: dict[str, float] = {  # by answer
+    "secrets_manager": PRICES["secrets_manager"]["secret"] / HOURS_PER_MONTH,
     # AWS charges at least three hours for a snapshot.
     "snapstart": VERSIONS * GB * 3 * HOUR_S * PRICES["snapstart"]["cached_gb_s"]
     + 50 * GB * PRICES["snapstart"]["restored_gb"],
     # Two environments of two versions.
     "provisioned_concurrency": 2 * 2 * GB * HOUR_S * PRICES["provisioned_concurrency"]["idle_gb_s"]["x86_64"],
 }
-MINUTES = {"": 6, "snapstart": 12}  # an estimate
+# Estimates of the duration of a run, by answer.
+DEFAULT_MINUTES = 6
+MINUTES = {"snapstart": 12}
 
 
 class Account:
@@ -257,12 +262,13 @@ def resources(answers: Answers) -> list[str]:
 
 def cost(answers: Answers) -> float:
     """Return the highest cost of a run in US dollars, rounded up to a cent."""
-    return math.ceil(100 * sum(COSTS.get(answer, 0) for answer in ("", *answers.values()))) / 100
+    dollars = BASE_COST + sum(ADDITIONAL_COSTS.get(answer, 0) for answer in answers.values())
+    return math.ceil(100 * dollars) / 100
 
 
 def minutes(answers: Answers) -> int:
     """Return an estimate of the duration of a run."""
-    return MINUTES.get(answers["cold_starts"], MINUTES[""])
+    return MINUTES.get(answers["cold_starts"], DEFAULT_MINUTES)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,10 @@ def parse_answers(arguments: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def temporary_project(answers: Answers) -> Iterator[Project]:
-    """Show the cookiecutter command, run it, yield its project, and delete the project. Raise InvalidAnswers."""
+    """Show the cookiecutter command, run it, yield its project, and delete the project.
+
+    Raise InvalidAnswers if the template refuses an answer.
+    """
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
         words = [f"{name}={answer}" for name, answer in answers.items()]
         say("$ " + shlex.join(["cookiecutter", TEMPLATE.name, "--no-input", *words]))

@@ -21,36 +21,38 @@ PEERS = TEMPLATE / "benchmarks/peers"
 CONFORMANCE = TEMPLATE / "scripts/conformance"
 OLDEST = "oldest"  # the folder that requires the oldest supported versions instead of the same as everything else
 WITHOUT_DEPENDENCIES = {"chalice"}  # `chalice package` does not include Chalice's own dependencies
-HEADER = {"UV_CUSTOM_COMPILE_COMMAND": "make lock"}  # the command that uv writes into the locked files
+UV_VARIABLES = {"UV_CUSTOM_COMPILE_COMMAND": "make lock"}  # the command that uv writes into the locked files
 EXTRA_INDEXES = ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 
 def main() -> None:
-    """Write all locked files."""
+    """Write all locked files at the end, so that an error changes none of them."""
     with tempfile.TemporaryDirectory() as scratch:
         projects = generate_variants(Path(scratch))
-        say(f"Resolving the template and {len(projects)} variant(s) of the generated project together...")
+        print_progress(f"Resolving the template and {len(projects)} variant(s) of the generated project together...")
         sources = [f"--group={TEMPLATE / 'pyproject.toml'}:dev"]
         for project in projects.values():
             sources += [str(project / "pyproject.toml"), f"--group={project / 'pyproject.toml'}:dev"]
-        everything = Path(scratch, "requirements.txt")
-        run(COMPILE + sources + ["--output-file", str(everything)], TEMPLATE)
-        write(TEMPLATE / "requirements.txt", everything.read_text("utf-8"))
+        constraints = Path(scratch, "requirements.txt")
+        run(COMPILE + sources + ["--output-file", str(constraints)], TEMPLATE)
+        locked = {TEMPLATE / "requirements.txt": constraints.read_text("utf-8")}
         for condition, project in projects.items():
-            say(f"Locking the generated project {'if ' + condition if condition else 'by default'}...")
+            print_progress(f"Locking the generated project {'if ' + condition if condition else 'by default'}...")
             share_venv(project, check=False)  # its `make lock` needs only uv
-            run(["make", "lock"], project, UV_CONSTRAINT=str(everything))
+            run(["make", "lock"], project, UV_CONSTRAINT=str(constraints))
         for file in FILES:
             texts = {condition: (project / file).read_text("utf-8") for condition, project in projects.items()}
-            write(PROJECT_TEMPLATE / file, merge(texts))
+            locked[PROJECT_TEMPLATE / file] = merge(texts)
         for source in sorted([*CONFORMANCE.rglob("requirements.in"), *PEERS.glob("*/requirements.in")]):
             name = source.parent.name
-            say(f"Locking the dependencies of {source.relative_to(TEMPLATE).parent}...")
-            locked = Path(scratch, f"{name}.txt")
+            print_progress(f"Locking the dependencies of {source.relative_to(TEMPLATE).parent}...")
+            output = Path(scratch, f"{name}.txt")
             options = ["--python-version=3.11", *(["--no-deps"] if name in WITHOUT_DEPENDENCIES else [])]
-            command = [*COMPILE, *options, str(source), "--output-file", str(locked)]
-            run(command, TEMPLATE, UV_CONSTRAINT="" if name == OLDEST else str(everything))
-            write(source.with_suffix(".txt"), locked.read_text("utf-8"))
+            command = [*COMPILE, *options, str(source), "--output-file", str(output)]
+            run(command, TEMPLATE, UV_CONSTRAINT="" if name == OLDEST else str(constraints))
+            locked[source.with_suffix(".txt")] = output.read_text("utf-8")
+    for path, text in locked.items():
+        write(path, text)
 
 
 def generate_variants(scratch: Path) -> dict[str, Path]:
@@ -108,7 +110,7 @@ def run(command: list[str], folder: Path, **env: str) -> None:
     """Run a command, and exit with an error if it fails."""
     # uv would write the addresses of this machine's additional indexes into a locked file.
     inherited = {name: value for name, value in os.environ.items() if name not in EXTRA_INDEXES}
-    result = subprocess.run(command, cwd=folder, env=inherited | {"UV_NO_CONFIG": "1", **HEADER, **env})
+    result = subprocess.run(command, cwd=folder, env=inherited | {"UV_NO_CONFIG": "1", **UV_VARIABLES, **env})
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(command)} exited with code {result.returncode}")
 
@@ -118,10 +120,10 @@ def write(path: Path, text: str) -> None:
     if path.exists() and path.read_text("utf-8") == text:
         return
     path.write_text(text, encoding="utf-8", newline="\n")
-    say(f"{path.relative_to(TEMPLATE)} changed")
+    print_progress(f"{path.relative_to(TEMPLATE)} changed")
 
 
-def say(line: str) -> None:
+def print_progress(line: str) -> None:
     """Print a line about the progress."""
     print(line, file=sys.stderr, flush=True)
 

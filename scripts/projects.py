@@ -116,7 +116,10 @@ class InvalidAnswers(Exception):
 
 
 def generate_project(folder: Path, answers: Answers | None = None) -> Project:
-    """Generate a project in an empty folder, with the defaults for all other prompts. Raise InvalidAnswers."""
+    """Generate a project in an empty folder, with the defaults for all other prompts.
+
+    Raise InvalidAnswers if the template refuses an answer.
+    """
     result = run_cookiecutter(folder, "--no-input", *(f"{name}={answer}" for name, answer in (answers or {}).items()))
     if result.returncode != 0:
         message = (result.stderr.strip() or f"cookiecutter exited with code {result.returncode}").splitlines()[-1]

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from moto.apigatewayv2.models import Api, ApiGatewayV2Backend, Integration, Stage, apigatewayv2_backends
 from moto.logs.models import logs_backends
 
-from embedded_aws.cloudwatch.metrics import LambdaMetrics
+from embedded_aws.cloudwatch.metrics import ServiceMetrics
 from embedded_aws.errors import AwsError
 from embedded_aws.faults import Faults
 from embedded_aws.http_server import LoopbackServer
@@ -46,7 +46,7 @@ class HttpApis:
         account: str,
         lambda_state: Callable[[str], LambdaState],
         plane: DataPlane,
-        metrics: LambdaMetrics,
+        metrics: ServiceMetrics,
         faults: Faults,
     ) -> None:
         self._account = account
@@ -86,7 +86,7 @@ class HttpApis:
             "Latency": latency_ms,
         }
         dimensions = (("ApiId", api_id),), (("ApiId", api_id), ("Stage", STAGE))
-        self._metrics.count(region, "AWS/ApiGateway", dimensions, values)
+        self._metrics.add(region, "AWS/ApiGateway", dimensions, values)
         log_values = {"requestId": request_id, "responseLatency": f"{latency_ms:.0f}", **log_values}
         self._write_access_log(region, api_id, request, response, log_values)
         return HttpResponse(response.status, response.body, [*response.headers, ("Apigw-Requestid", request_id)])

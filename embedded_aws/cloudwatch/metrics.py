@@ -1,4 +1,4 @@
-"""Store the metrics that Lambda and API Gateway publish, and evaluate alarms on them."""
+"""Store the metrics that Lambda, API Gateway and SQS publish, and evaluate alarms on them."""
 
 import threading
 from collections import defaultdict
@@ -38,8 +38,8 @@ class Bucket:
         self.maximum = max(self.maximum, value)
 
 
-class LambdaMetrics:
-    """The metrics that Lambda and API Gateway publish, with a resolution of one minute as in CloudWatch."""
+class ServiceMetrics:
+    """The metrics that Lambda, API Gateway and SQS publish, with a resolution of one minute as in CloudWatch."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -53,11 +53,9 @@ class LambdaMetrics:
         """
         resource = f"{function}:{qualifier}" if qualifier else function
         dimension_sets = (("FunctionName", function),), (("FunctionName", function), ("Resource", resource))
-        self.count(region, "AWS/Lambda", dimension_sets, values)
+        self.add(region, "AWS/Lambda", dimension_sets, values)
 
-    def count(
-        self, region: str, namespace: str, dimension_sets: Iterable[Dimensions], values: dict[str, float]
-    ) -> None:
+    def add(self, region: str, namespace: str, dimension_sets: Iterable[Dimensions], values: dict[str, float]) -> None:
         """Add values, by the name of the metric, for each of these sets of dimensions."""
         minute = int(self._clock.time()) // MINUTE_S * MINUTE_S
         with self._lock:

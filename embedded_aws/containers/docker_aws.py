@@ -12,25 +12,28 @@ from embedded_aws.calls import Call
 from embedded_aws.containers.docker_engine import ContainerLauncher, docker
 from embedded_aws.ecr.docker_registry import RunningRegistry, running_registry
 from embedded_aws.ecr.images import Registry
+from embedded_aws.moto_state import moto_lock
 from embedded_aws.server import ACCOUNT, EmbeddedAws
 
 CALLS_THAT_READ_IMAGES = {("lambda", "CreateFunction"), ("lambda", "UpdateFunctionCode")}
+CALLS_THAT_DELETE_IMAGES = {("ecr", "BatchDeleteImage"), ("ecr", "DeleteRepository")}
 
 
 @contextmanager
 def docker_aws(**options: Any) -> Iterator["DockerAws"]:
-    """Run an embedded AWS that takes pushed images and runs them in containers. Raise EngineMissing.
+    """Run an embedded AWS that takes pushed images and runs them in containers.
 
-    `options` are arguments of EmbeddedAws.
+    `options` are arguments of EmbeddedAws. Raise EngineMissing if no registry is installed or if it does not start.
     """
     with running_registry("AWS", f"{ACCOUNT}-auth-token") as running:  # the password of moto's GetAuthorizationToken
         try:
             with DockerAws(running, **options) as aws, patch.object(Repository, "__init__", _new_repository(running)):
                 yield aws
         finally:
-            pushed = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={running.host}/*")
-            for name in pushed.split():  # remove the name with the registry and the local name
-                docker("rmi", name, name.removeprefix(f"{running.host}/"))
+            prefix = f"{running.host}/"
+            for name in docker("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+                if name.startswith(prefix):  # remove the name with the registry and the local name
+                    docker("rmi", name, name.removeprefix(prefix))
 
 
 def _new_repository(running: RunningRegistry) -> Callable[..., None]:
@@ -50,6 +53,7 @@ class DockerAws(EmbeddedAws):
     def __init__(self, running: RunningRegistry, **options: Any) -> None:
         self.running = running
         self._mirror = MirroredRegistry(running)
+        self._images_before: dict[int, set[tuple[str, str]]] = {}  # before each deletion, by the number of the call
         super().__init__(launcher=ContainerLauncher(running), registry=self._mirror, **options)
         self.hook(self._mirror_images)
 
@@ -61,11 +65,14 @@ class DockerAws(EmbeddedAws):
 
     def _mirror_images(self, call: Call, number: int, when: str) -> None:
         """Copy pushed images to ECR before each call that reads them, and deletions to the registry afterwards."""
-        if call.service == "ecr" or (call.service, call.operation) in CALLS_THAT_READ_IMAGES:
-            if when == "before":
+        is_deletion = (call.service, call.operation) in CALLS_THAT_DELETE_IMAGES
+        if when == "before":
+            if call.service == "ecr" or (call.service, call.operation) in CALLS_THAT_READ_IMAGES:
                 self._mirror.read(call.region)
-            elif call.operation in ("BatchDeleteImage", "DeleteRepository"):
-                self._mirror.delete_removed_images(call.region)
+            if is_deletion:
+                self._images_before[number] = self._mirror.digests(call.region)
+        elif is_deletion:
+            self._mirror.delete_removed_images(call.region, self._images_before.pop(number))
 
 
 class MirroredRegistry(Registry):
@@ -81,15 +88,26 @@ class MirroredRegistry(Registry):
 
     def read(self, region: str) -> None:
         """Store the images that were pushed to the running registry in the repositories of ECR."""
-        repositories = ecr_backends[ACCOUNT][region].repositories
-        for name, repository in repositories.items():
-            repository.uri = self.uri(region, name)
-        for name, tag, manifest, media_type, image in self._running.images():
-            if name in repositories:
-                self.put(region, name, tag, manifest, media_type, image)
+        images = list(self._running.images())  # without the lock, because these are HTTP requests
+        with moto_lock:
+            repositories = ecr_backends[ACCOUNT][region].repositories
+            for name, tag, manifest, media_type, image in images:
+                if name in repositories:
+                    self.put(region, name, tag, manifest, media_type, image)
 
-    def delete_removed_images(self, region: str) -> None:
-        """Delete the images from the running registry that are no longer in ECR."""
-        for pushed in list(self._running.images()):
-            if self._find(region, pushed.repository, pushed.image.digest, "") is None:
-                self._running.delete(pushed.repository, pushed.image.digest)
+    def digests(self, region: str) -> set[tuple[str, str]]:
+        """Return the repository and the digest of each image in ECR."""
+        with moto_lock:
+            return {
+                (name, image.get_image_digest())
+                for name, repository in ecr_backends[ACCOUNT][region].repositories.items()
+                for image in repository.images
+            }
+
+    def delete_removed_images(self, region: str, before: set[tuple[str, str]]) -> None:
+        """Delete the images from the running registry that were in ECR before a call, and are not there any more.
+
+        Images that were pushed during the call stay.
+        """
+        for repository, digest in before - self.digests(region):
+            self._running.delete(repository, digest)

@@ -54,9 +54,13 @@ class Container(subprocess.Popen[bytes]):
         return self._runtime_pid
 
     def kill(self) -> None:
-        """Remove the container and kill its client."""
-        docker("rm", "--force", self.name)
+        """Kill the client and remove the container.
+
+        The client is killed first, because it could create the container after an attempt to remove it.
+        """
         super().kill()
+        self.wait()
+        docker("rm", "--force", self.name)
 
 
 class ContainerLauncher:

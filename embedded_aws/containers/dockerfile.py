@@ -12,7 +12,7 @@ KNOWN = {"FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "CMD"}
 
 
 class DockerfileError(ValueError):
-    """The Dockerfile cannot be parsed or built. The message starts with the line."""
+    """The Dockerfile cannot be parsed or built. The message starts with the line, if the error is in a line."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
             continue
         start = start or number
         if line.rstrip().endswith("\\"):
-            logical += line.rstrip()[:-1] + " "
+            logical += line.rstrip()[:-1]
             continue
         yield _instruction(start, (logical + line).strip())
         logical, start = "", 0
@@ -124,7 +124,11 @@ def expand(instruction: Instruction, variables: Mapping[str, str], text: str | N
 def assignments(instruction: Instruction, variables: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that an ARG or ENV sets. An ARG without a value gets that of `variables`, if any."""
     values = {}
-    for word in shlex.split(instruction.text):
+    try:
+        words = shlex.split(instruction.text)
+    except ValueError as error:  # such as a quotation mark that is not closed
+        raise DockerfileError(f"Dockerfile line {instruction.line}: {error}") from None
+    for word in words:
         name, equals_sign, value = word.partition("=")
         if equals_sign:
             values[name] = expand(instruction, variables, value)
@@ -138,21 +142,29 @@ def assignments(instruction: Instruction, variables: Mapping[str, str]) -> dict[
 def command_list(instruction: Instruction) -> list[str]:
     """Return the command of a CMD in its list form, the only one that Lambda's entrypoint accepts."""
     try:
-        command: list[str] = json.loads(instruction.text)
+        command = json.loads(instruction.text)
     except ValueError:
-        raise DockerfileError(f'Dockerfile line {instruction.line}: write CMD ["module.handler"]') from None
+        command = None
+    if not isinstance(command, list) or not all(isinstance(word, str) for word in command):
+        raise DockerfileError(f'Dockerfile line {instruction.line}: write CMD ["module.handler"]')
     return command
 
 
 def is_ignored(dockerignore: str, path: PurePosixPath) -> bool:
-    """Return True if .dockerignore excludes the path. The last pattern that matches it or a parent folder decides."""
+    """Return True if .dockerignore excludes the path. The last pattern that matches it or a parent folder decides.
+
+    Raise DockerfileError if a pattern is invalid.
+    """
     excluded = False
-    for line in dockerignore.splitlines():
+    for number, line in enumerate(dockerignore.splitlines(), 1):
         pattern = line.strip()
         if not pattern or pattern.startswith("#"):
             continue
         keep = pattern.startswith("!")
-        expression = _pattern(pattern.removeprefix("!").strip().strip("/").removeprefix("./"))
+        try:
+            expression = _pattern(pattern.removeprefix("!").strip().strip("/").removeprefix("./"))
+        except re.error as error:
+            raise DockerfileError(f".dockerignore line {number}: {pattern} is invalid: {error}") from None
         if any(expression.fullmatch(str(part)) for part in (path, *list(path.parents)[:-1])):
             excluded = not keep
     return excluded
@@ -169,6 +181,9 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 def read(project: Path, build_arguments: Mapping[str, str]) -> tuple[Dockerfile, str]:
     """Return the project's Dockerfile and the text of its .dockerignore."""
-    dockerfile = parse((project / "Dockerfile").read_text(), build_arguments)
+    path = project / "Dockerfile"
+    if not path.is_file():
+        raise DockerfileError(f"{path} does not exist")
+    dockerfile = parse(path.read_text(), build_arguments)
     ignore_file = project / ".dockerignore"
     return dockerfile, ignore_file.read_text() if ignore_file.exists() else ""

@@ -26,7 +26,7 @@ class Layers:
         return self._folder / key
 
     @contextmanager
-    def making(self, key: str, title: str) -> Iterator[Path | None]:
+    def create_layer(self, key: str, title: str) -> Iterator[Path | None]:
         """Yield an empty folder that becomes the layer, or None if the layer exists."""
         path = self[key]
         started_at = time.monotonic()
@@ -50,12 +50,17 @@ class Layers:
 
     def delete_unused(self) -> None:
         """Delete the layers that no build has used for two weeks."""
-        for path in self._folder.iterdir():
-            try:
-                if time.time() - path.stat().st_mtime > KEPT_DAYS * 86_400:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-            except OSError:
-                continue  # another process has deleted it
+        delete_unused(self._folder, KEPT_DAYS)
+
+
+def delete_unused(folder: Path, days: int) -> None:
+    """Delete the files and folders in a folder whose time of modification is longer ago than this."""
+    for path in folder.iterdir():
+        try:
+            if time.time() - path.stat().st_mtime > days * 86_400:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # another process has deleted it
 
 
 def digest(*words: str) -> str:

@@ -121,7 +121,7 @@ class _Build:
         if base in self.stages:
             return deepcopy(self.stages[base])
         key = digest("FROM", _version(self.python), platform.machine(), PYTHON_WRAPPER)
-        with self.layers.making(key, "") as root:
+        with self.layers.create_layer(key, "") as root:
             if root:
                 _below(root, TASK_ROOT).mkdir(parents=True)
         return _Stage(key, dict(BASE_ENVIRONMENT))
@@ -170,12 +170,13 @@ class _Build:
         from_file = len(sources) == 1 and (context / sources[0].lstrip("/")).is_file()
         renamed = from_file and not to_folder
         if renamed:
-            copies = dict(zip([destination], files.values(), strict=True))
+            (path,) = files.values()
+            copies = {destination: path}
         else:
             copies = {destination / name: path for name, path in files.items()}
         previous = stage.key
         stage.key = digest(previous, "COPY", content, *sources, str(destination), str(renamed))
-        with self.layers.making(stage.key, str(instruction)) as root:
+        with self.layers.create_layer(stage.key, str(instruction)) as root:
             if root:
                 shutil.copytree(self.layers[previous], root, copy_function=os.link, dirs_exist_ok=True, symlinks=True)
                 for target_path, path in copies.items():
@@ -189,7 +190,7 @@ class _Build:
         variables = stage.environment
         previous = stage.key
         stage.key = digest(previous, "RUN", instruction.text, str(stage.workdir), json.dumps(variables, sort_keys=True))
-        with self.layers.making(stage.key, str(instruction)) as root:
+        with self.layers.create_layer(stage.key, str(instruction)) as root:
             if not root:
                 return
             shutil.copytree(self.layers[previous], root, dirs_exist_ok=True, symlinks=True)

@@ -46,7 +46,7 @@ class Roles:
         if role is None or self._age_s(role.name) < self._delays.role_s or not self.allow(arn, action, resource):
             return False
         return all(
-            allows(_all_statements(documents), action, resource)
+            allows(statements_of(*documents), action, resource)
             for until, documents in self._former_policies.get(role.name, [])
             if self._clock.time() - until < self._delays.role_s
         )
@@ -69,7 +69,7 @@ class Roles:
         role = self._role(arn)
         if role is None:
             return False
-        trust = _statements(role.assume_role_policy_document)
+        trust = statements_of(role.assume_role_policy_document)
         return self._age_s(role.name) >= self._delays.role_s and allows(
             trust, "sts:AssumeRole", principal=principal, context=context
         )
@@ -84,13 +84,13 @@ class Roles:
         if role is None:
             return False
         context = {"aws:PrincipalAccount": self._account, "aws:PrincipalArn": arn, **(context or {})}
-        if not allows(_all_statements(_documents(role)), action, resource, context=context):
+        if not allows(statements_of(*_documents(role)), action, resource, context=context):
             return False
         if role.permissions_boundary_arn is None:
             return True
         boundary = iam_backends[self._account]["aws"].managed_policies.get(role.permissions_boundary_arn)
         return boundary is not None and allows(
-            _statements(_default_version(boundary)), action, resource, context=context
+            statements_of(_default_version(boundary)), action, resource, context=context
         )
 
     def _age_s(self, name: str) -> float:
@@ -106,17 +106,16 @@ def _documents(role: Any) -> list[str]:
     return [*role.policies.values(), *(_default_version(policy) for policy in role.managed_policies.values())]
 
 
-def _all_statements(documents: list[str]) -> list[dict[str, Any]]:
-    return [statement for document in documents for statement in _statements(document)]
-
-
 def _default_version(policy: ManagedPolicy) -> str:
     """Return the document of the default version of a managed policy."""
     return next(version.document for version in policy.versions if version.is_default)
 
 
-def _statements(document: str) -> list[dict[str, Any]]:
-    """Return the statements of a policy document in JSON, which may be URL-encoded."""
-    text = document if document.lstrip().startswith("{") else unquote(document)
-    statements = json.loads(text)["Statement"]
-    return statements if isinstance(statements, list) else [statements]
+def statements_of(*documents: str) -> list[dict[str, Any]]:
+    """Return the statements of policy documents in JSON, which may be URL-encoded."""
+    statements = []
+    for document in documents:
+        text = document if document.lstrip().startswith("{") else unquote(document)
+        content = json.loads(text)["Statement"]
+        statements += content if isinstance(content, list) else [content]
+    return statements

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from embedded_aws.clock import Delays
 from embedded_aws.cloudwatch.logs import LogStream
-from embedded_aws.cloudwatch.metrics import LambdaMetrics
+from embedded_aws.cloudwatch.metrics import ServiceMetrics
 from embedded_aws.ec2 import vpc
 from embedded_aws.ecr.images import Registry
 from embedded_aws.errors import AwsError, conflict
@@ -51,7 +51,7 @@ class DataPlane:
         launcher: SnapshotLauncher,
         registry: Registry,
         roles: Roles,
-        metrics: LambdaMetrics,
+        metrics: ServiceMetrics,
         delays: Delays,
         endpoint: str,
     ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from embedded_aws.cloudwatch.metrics import LambdaMetrics
+from embedded_aws.cloudwatch.metrics import ServiceMetrics
 from embedded_aws.errors import AwsError
 from embedded_aws.faults import Faults
 from embedded_aws.http_server import LoopbackServer
@@ -39,7 +39,7 @@ class FunctionUrlServer:
         self,
         state: LambdaState,
         data_plane: DataPlane,
-        metrics: LambdaMetrics,
+        metrics: ServiceMetrics,
         keys: Mapping[str, str],
         first_denied: Callable[[Iterable[Need]], Need | None],
         faults: Faults,

@@ -121,18 +121,28 @@ class ApiGatewayCorrections(ServiceCorrections):
 
         return add_target
 
-    def _delete_domain_name(self, call: Call) -> None:
+    def _delete_domain_name(self, call: Call) -> EditResponse | None:
         """Delete the mappings of a domain with it. moto keeps them and then fails on them.
+
+        The certificate of the domain can be deleted afterwards, unless another domain uses it.
 
         https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/domainnames-domainname.html
         """
         backend, name = self._backend(call), call.params["DomainName"]
-        if domain := backend.domain_names.get(name):
-            for mapping_id in [i for i, mapping in backend.api_mappings.items() if mapping.domain_name == name]:
-                del backend.api_mappings[mapping_id]
-            arn: Any = domain.domain_name_configurations[0].get("certificateArn")
-            if certificate := find_certificate(acm_backends[self._account][call.region], arn):
-                certificate.in_use_by.clear()
+        domain = backend.domain_names.get(name)
+        if domain is None:
+            return None
+
+        for mapping_id in [i for i, mapping in backend.api_mappings.items() if mapping.domain_name == name]:
+            del backend.api_mappings[mapping_id]
+        arn: Any = domain.domain_name_configurations[0].get("certificateArn")
+        certificate = find_certificate(acm_backends[self._account][call.region], arn)
+
+        def release_certificate(response: Response) -> None:
+            if certificate and domain.domain_name_arn in certificate.in_use_by:
+                certificate.in_use_by.remove(domain.domain_name_arn)
+
+        return release_certificate
 
     def _change_tags(self, call: Call) -> EditResponse | None:
         """Change the tags of a domain name. moto only stores those with which it was created.

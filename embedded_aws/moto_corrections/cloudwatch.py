@@ -7,7 +7,7 @@ from werkzeug import Response
 
 from embedded_aws.calls import Call
 from embedded_aws.clock import Clock
-from embedded_aws.cloudwatch.metrics import LambdaMetrics, alarm_state
+from embedded_aws.cloudwatch.metrics import ServiceMetrics, alarm_state
 from embedded_aws.errors import AwsError
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
 from embedded_aws.sqs.queue_metrics import QueueMetrics
@@ -16,7 +16,7 @@ from embedded_aws.sqs.queue_metrics import QueueMetrics
 class CloudWatchCorrections(ServiceCorrections):
     """Add the metrics of Lambda, API Gateway and SQS, select metrics by their exact dimensions, and evaluate alarms."""
 
-    def __init__(self, account: str, clock: Clock, metrics: LambdaMetrics, queue_metrics: QueueMetrics) -> None:
+    def __init__(self, account: str, clock: Clock, metrics: ServiceMetrics, queue_metrics: QueueMetrics) -> None:
         super().__init__(account)
         self._queue_metrics = queue_metrics
         self._clock = clock

@@ -49,12 +49,26 @@ class EcrCorrections(ServiceCorrections):
 
         return add_untagged if untagged else None
 
-    def _batch_get_image(self, call: Call) -> None:
-        """Do not find archived images.
+    def _batch_get_image(self, call: Call) -> EditResponse:
+        """Report archived images as not found. moto returns them.
 
         https://docs.aws.amazon.com/AmazonECR/latest/userguide/archive-image.html
         """
-        self._refuse_archived(call, call.params["imageIds"])
+        archived = [image_id for image_id in call.params["imageIds"] if self._is_archived(call, image_id)]
+        archived_digests = {image.get_image_digest() for image in self._images(call) if is_archived(image)}
+
+        def report_failures(response: Response) -> None:
+            members: Any = response.get_json(force=True)
+            members["images"] = [
+                image for image in members["images"] if image["imageId"]["imageDigest"] not in archived_digests
+            ]
+            members["failures"] = members.get("failures", []) + [
+                {"imageId": image_id, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"}
+                for image_id in archived
+            ]
+            response.set_data(json.dumps(members))
+
+        return report_failures
 
     def _describe_images(self, call: Call) -> EditResponse:
         """Leave out the images that do not have the requested status. moto describes all images.
@@ -90,13 +104,19 @@ class EcrCorrections(ServiceCorrections):
 
     def _refuse_archived(self, call: Call, image_ids: list[dict[str, str]]) -> None:
         for image_id in image_ids:
-            for image in self._images(call):
-                if is_archived(image) and (
-                    image_id.get("imageDigest") == image.get_image_digest()
-                    or image_id.get("imageTag") in image.image_tags
-                ):
-                    message = f"The image with imageId {image_id} does not exist within the repository"
-                    raise AwsError("ImageNotFoundException", message)
+            if self._is_archived(call, image_id):
+                message = f"The image with imageId {image_id} does not exist within the repository"
+                raise AwsError("ImageNotFoundException", message)
+
+    def _is_archived(self, call: Call, image_id: dict[str, str]) -> bool:
+        """Return True if the tag or the digest is that of an archived image."""
+        return any(
+            is_archived(image)
+            and (
+                image_id.get("imageDigest") == image.get_image_digest() or image_id.get("imageTag") in image.image_tags
+            )
+            for image in self._images(call)
+        )
 
     def _images(self, call: Call) -> list[Any]:
         """Return moto's images in the repository that the call names."""

@@ -1,6 +1,5 @@
 """Corrections of IAM."""
 
-import json
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -10,7 +9,7 @@ from moto.iam.responses import IamResponse
 from embedded_aws.calls import Call
 from embedded_aws.errors import AwsError
 from embedded_aws.iam.policy import allows
-from embedded_aws.iam.roles import Roles
+from embedded_aws.iam.roles import Roles, statements_of
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
 
 MAX_POLICY_CHARACTERS = 10_240
@@ -92,9 +91,9 @@ def simulate_custom_policy(self: IamResponse) -> ActionResult:
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.html
     """
-    policies = _statements(self._get_param("PolicyInputList", []))
+    policies = statements_of(*self._get_param("PolicyInputList", []))
     boundaries = self._get_param("PermissionsBoundaryPolicyInputList", [])
-    boundary = _statements(boundaries)
+    boundary = statements_of(*boundaries)
     context = {entry["ContextKeyName"]: entry["ContextKeyValues"][0] for entry in self._get_param("ContextEntries", [])}
     known = {key.lower() for key in context}
     missing = {key for key in _context_keys([*policies, *boundary]) if key.lower() not in known}
@@ -115,10 +114,6 @@ def simulate_custom_policy(self: IamResponse) -> ActionResult:
                 }
             )
     return ActionResult({"EvaluationResults": results, "IsTruncated": False})
-
-
-def _statements(documents: list[str]) -> list[dict[str, Any]]:
-    return [statement for document in documents for statement in json.loads(document)["Statement"]]
 
 
 def _context_keys(statements: list[dict[str, Any]]) -> set[str]:

@@ -18,11 +18,14 @@ class LogsCorrections(ServiceCorrections):
     def corrections(self) -> Corrections:
         """Return the corrections of calls."""
         return {
-            ("logs", "ListTagsForResource"): self._list_tags_for_resource,
             ("logs", "PutRetentionPolicy"): self._put_retention_policy,
+            **{
+                ("logs", operation): self._check_tagged_resource
+                for operation in ("ListTagsForResource", "TagResource", "UntagResource")
+            },
         }
 
-    def _list_tags_for_resource(self, call: Call) -> None:
+    def _check_tagged_resource(self, call: Call) -> None:
         """Refuse an ARN that ends in ":*" and that of an unknown log group. moto accepts both.
 
         https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_ListTagsForResource.html

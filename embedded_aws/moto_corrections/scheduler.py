@@ -12,6 +12,7 @@ from embedded_aws.clock import Clock, Delays
 from embedded_aws.errors import AwsError
 from embedded_aws.iam.roles import Roles
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
+from embedded_aws.moto_state import moto_lock
 from embedded_aws.scheduler.scheduler import PRINCIPAL, role_context
 
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
@@ -62,10 +63,11 @@ class SchedulerCorrections(ServiceCorrections):
             deleting.add(group)
 
             def remove() -> None:
-                deleting.discard(group)
-                group.schedules.clear()
-                backend.tagger.delete_all_tags_for_resource(group.arn)
-                backend.schedule_groups.pop(name, None)
+                with moto_lock:  # a timer calls this function in its own thread
+                    deleting.discard(group)
+                    group.schedules.clear()
+                    backend.tagger.delete_all_tags_for_resource(group.arn)
+                    backend.schedule_groups.pop(name, None)
 
             self._clock.call_later(self._delays.group_s, remove)
 
@@ -82,27 +84,27 @@ class SchedulerCorrections(ServiceCorrections):
         https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role
         https://docs.aws.amazon.com/scheduler/latest/APIReference/API_UpdateSchedule.html
         """
-        p = call.params
-        model_validation.check(p, call.model.input_shape if call.model else None)
-        name = p.get("GroupName") or "default"
+        params = call.params
+        model_validation.check(params, call.model.input_shape if call.model else None)
+        name = params.get("GroupName") or "default"
         group = self._groups(call).get(name)
         if group is None:
             raise _group_not_found(name)
         if group in self._deleting:  # the message is not AWS's
             raise AwsError("ConflictException", f"Schedule group {name} is being deleted.", 409)
-        if not any(expression.fullmatch(p["ScheduleExpression"]) for expression in EXPRESSIONS):
-            raise AwsError("ValidationException", f"Invalid Schedule Expression {p['ScheduleExpression']}.")
-        if not _is_timezone(p.get("ScheduleExpressionTimezone") or "UTC"):
+        if not any(expression.fullmatch(params["ScheduleExpression"]) for expression in EXPRESSIONS):
+            raise AwsError("ValidationException", f"Invalid Schedule Expression {params['ScheduleExpression']}.")
+        if not _is_timezone(params.get("ScheduleExpressionTimezone") or "UTC"):
             raise AwsError("ValidationException", "Invalid ScheduleExpressionTimezone.")  # the message is not AWS's
         context = role_context(self._account, call.region, name)
-        if not self._roles.can_assume(p["Target"]["RoleArn"], PRINCIPAL, context):
+        if not self._roles.can_assume(params["Target"]["RoleArn"], PRINCIPAL, context):
             raise AwsError(
                 "ValidationException",
                 "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
             )
 
         def enable(response: object) -> None:
-            schedule = group.get_schedule(p["Name"])
+            schedule = group.get_schedule(params["Name"])
             schedule.state = schedule.state or "ENABLED"
 
         return enable

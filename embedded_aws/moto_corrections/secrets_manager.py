@@ -63,10 +63,17 @@ class SecretsManagerCorrections(ServiceCorrections):
             return None
         return lambda response: secret.set_default_version_id(call.params.get("MoveToVersionId"))
 
-    def _delete_secret(self, call: Call) -> None:
+    def _delete_secret(self, call: Call) -> EditResponse | None:
         """Remember when a secret was deleted with ForceDeleteWithoutRecovery (see CreateSecret)."""
-        if call.params.get("ForceDeleteWithoutRecovery") and (secret := self._secret(call)):
-            self._deleted_at[call.region, secret.name] = self._clock.time()
+        secret = self._secret(call)
+        if secret is None or not call.params.get("ForceDeleteWithoutRecovery"):
+            return None
+        name = secret.name
+
+        def remember(response: object) -> None:
+            self._deleted_at[call.region, name] = self._clock.time()
+
+        return remember
 
     def _secret(self, call: Call) -> Any:
         """Return the secret of the call, or None if it does not exist."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import moto.sqs.models
 from moto.core.responses import ActionResult
-from moto.sqs.exceptions import PurgeQueueInProgress
+from moto.sqs.exceptions import InvalidParameterValue, PurgeQueueInProgress, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend
 from moto.sqs.responses import SQSResponse
 
@@ -57,13 +57,12 @@ class SqsCorrections(ServiceCorrections):
             ("sqs", "SendMessage"): self._send_message,
             ("sqs", "SendMessageBatch"): self._send_message_batch,
             ("sqs", "SetQueueAttributes"): self._set_queue_attributes,
-            ("sqs", "StartMessageMoveTask"): self._check_move,
-            ("sqs", "ListMessageMoveTasks"): self._check_move,
         }
 
     def patches(self) -> list[Patch]:
         """Return the replacements of moto's storage of messages, and the operations that moto lacks."""
         clock, queues, moves = self._clock, self._queues, self._moves
+        send_batch = SQSBackend.send_message_batch
 
         def receive_message(
             backend: SQSBackend, name: str, count: int, wait_s: int, timeout_s: int, names: list[str] | None = None
@@ -76,6 +75,36 @@ class SqsCorrections(ServiceCorrections):
         ) -> None:
             queues.change_visibility(backend.get_queue(queue_name), receipt_handle, visibility_timeout)
 
+        def change_message_visibility_batch(
+            backend: SQSBackend, queue_name: str, entries: list[dict[str, Any]]
+        ) -> tuple[list[str], list[dict[str, Any]]]:
+            """Report each message that is not in flight as failed. With moto, the whole call would fail."""
+            queue = backend.get_queue(queue_name)
+            successful, failed = [], []
+            for entry in entries:
+                timeout_s = int(entry.get("VisibilityTimeout", -1))  # an entry without a timeout is refused, too
+                try:
+                    queues.change_visibility(queue, entry["ReceiptHandle"], timeout_s)
+                    successful.append(entry["Id"])
+                except (InvalidParameterValue, ReceiptHandleIsInvalid) as error:
+                    failed.append(_failed_entry(entry, error.code, error.message))
+            return successful, failed
+
+        def send_message_batch(
+            backend: SQSBackend, queue_name: str, entries: dict[str, dict[str, Any]]
+        ) -> tuple[list[Message], list[dict[str, Any]]]:
+            """Report each message that SendMessage would refuse as failed. moto sends it."""
+            limit = int(backend.get_queue(queue_name).maximum_message_size)  # type: ignore[attr-defined]
+            accepted, refused = {}, []
+            for key, entry in entries.items():
+                try:
+                    _check_message(entry, limit)
+                    accepted[key] = entry
+                except AwsError as error:
+                    refused.append(_failed_entry(entry, error.code, error.message))
+            sent, failed = send_batch(backend, queue_name, accepted)
+            return sent, [*failed, *refused]
+
         def purge_queue(backend: SQSBackend, queue_name: str) -> None:
             """Delete all messages, at most once in 60 s. moto allows it always."""
             queue, now = backend.get_queue(queue_name), clock.time()
@@ -87,10 +116,11 @@ class SqsCorrections(ServiceCorrections):
         def start_message_move_task(response: SQSResponse) -> ActionResult:
             names = ("SourceArn", "DestinationArn", "MaxNumberOfMessagesPerSecond")
             source, destination, rate = (response._get_param(name) for name in names)
-            return ActionResult(moves.start(source, destination or "", rate))
+            return ActionResult(moves.start(response.region, source, destination or "", rate))
 
         def list_message_move_tasks(response: SQSResponse) -> ActionResult:
-            return ActionResult(moves.list(response._get_param("SourceArn"), response._get_param("MaxResults") or 1))
+            count = response._get_param("MaxResults") or 1
+            return ActionResult(moves.list(response.region, response._get_param("SourceArn"), count))
 
         def cancel_message_move_task(response: SQSResponse) -> ActionResult:
             return ActionResult(moves.cancel(response._get_param("TaskHandle")))
@@ -109,7 +139,9 @@ class SqsCorrections(ServiceCorrections):
             ),
             (SQSBackend, "receive_message", receive_message),
             (SQSBackend, "change_message_visibility", change_message_visibility),
+            (SQSBackend, "change_message_visibility_batch", change_message_visibility_batch),
             (SQSBackend, "purge_queue", purge_queue),
+            (SQSBackend, "send_message_batch", send_message_batch),
             (SQSResponse, "start_message_move_task", start_message_move_task),
             (SQSResponse, "list_message_move_tasks", list_message_move_tasks),
             (SQSResponse, "cancel_message_move_task", cancel_message_move_task),
@@ -137,8 +169,10 @@ class SqsCorrections(ServiceCorrections):
         name = call.params["QueueName"]
         deleted_at = self._deleted_at.get((call.region, name))
         if deleted_at is not None and self._clock.time() - deleted_at < self._delays.queue_name_s:
-            message = "You must wait 60 seconds after deleting a queue before you can create another with the same "
-            raise AwsError("QueueDeletedRecently", f"{message}name.")
+            raise AwsError(
+                "QueueDeletedRecently",
+                "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
+            )
         attributes = call.params.get("Attributes") or {}
         self._check_attributes(call.region, name, attributes)
         queue = self._queues.find(call.region, name)
@@ -177,6 +211,8 @@ class SqsCorrections(ServiceCorrections):
                 raise AwsError("InvalidAttributeName", f"Unknown Attribute {key}.")
             if key in RANGES and not _is_within(value, *RANGES[key]):
                 raise _invalid_attribute(key)
+        if (policy := attributes.get("Policy")) and _parse_object(policy) is None:
+            raise _invalid_attribute("Policy")
         if policy := attributes.get("RedrivePolicy"):
             self._check_redrive_policy(region, name, policy)
         if policy := attributes.get("RedriveAllowPolicy"):
@@ -193,35 +229,29 @@ class SqsCorrections(ServiceCorrections):
         target = self._queues.by_arn(str(content.get("deadLetterTargetArn")))
         if target is None:
             raise AwsError("InvalidParameterValue", prefix + "Dead letter target does not exist.")
-        if not _is_within(str(content.get("maxReceiveCount")), 1, MAX_RECEIVE_COUNT):
-            message = (
-                f"Invalid value for maxReceiveCount: {content.get('maxReceiveCount')}, valid values are from 1 to "
-            )
-            raise AwsError("InvalidParameterValue", f"{prefix}{message}{MAX_RECEIVE_COUNT} both inclusive.")
-        allowed = json.loads(target.redrive_allow_policy or "{}")  # type: ignore[attr-defined]
         source = f"arn:aws:sqs:{region}:{self._account}:{name}"
+        if target.queue_arn == source:  # the message is not AWS's
+            raise AwsError("InvalidParameterValue", prefix + "A queue cannot be its own dead-letter queue.")
+        if not _is_within(str(content.get("maxReceiveCount")), 1, MAX_RECEIVE_COUNT):
+            raise AwsError(
+                "InvalidParameterValue",
+                f"{prefix}Invalid value for maxReceiveCount: {content.get('maxReceiveCount')}, valid values are from "
+                f"1 to {MAX_RECEIVE_COUNT} both inclusive.",
+            )
+        allowed = json.loads(target.redrive_allow_policy or "{}")  # type: ignore[attr-defined]
         permission = allowed.get("redrivePermission", "allowAll")
         if permission == "denyAll" or (permission == "byQueue" and source not in allowed["sourceQueueArns"]):
             # the message is not AWS's
             raise AwsError("InvalidParameterValue", prefix + "The dead-letter queue does not allow this source queue.")
 
     def _send_message(self, call: Call) -> None:
-        """Count the attributes and the bytes of a message. moto counts only the characters of the body.
+        """Validate the message. moto counts only the characters of the body.
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
         """
         queue = self._queues.find(call.region, str(call.params["QueueUrl"]))
-        if queue is None:
-            return
-        if not call.params.get("MessageBody"):
-            raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
-        limit = int(queue.maximum_message_size)  # type: ignore[attr-defined]
-        if _size(call.params) > limit:
-            message = f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
-            raise AwsError("InvalidParameterValue", message)
-        if any(not _is_allowed(character) for character in call.params["MessageBody"]):
-            message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
-            raise AwsError("InvalidMessageContents", f"{message}#xE000 to #xFFFD | #x10000 to #x10FFFF")
+        if queue is not None:
+            _check_message(call.params, int(queue.maximum_message_size))  # type: ignore[attr-defined]
 
     def _send_message_batch(self, call: Call) -> None:
         """Count the bytes of all messages with their attributes."""
@@ -235,18 +265,37 @@ class SqsCorrections(ServiceCorrections):
         for key, (minimum, maximum) in RECEIVE_RANGES.items():
             value = call.params.get(key)
             if value is not None and not minimum <= value <= maximum:
-                message = f"Value {value} for parameter {key} is invalid. Reason: Must be between {minimum} and "
-                raise AwsError("InvalidParameterValue", f"{message}{maximum}, if provided.")
-
-    def _check_move(self, call: Call) -> None:
-        """Require a source in this Region. moto does not implement these operations."""
-        if not self._queues.by_arn(str(call.params.get("SourceArn"))):
-            message = "The resource that you specified for the SourceArn parameter doesn't exist."
-            raise AwsError("ResourceNotFoundException", message, 404)
+                raise AwsError(
+                    "InvalidParameterValue",
+                    f"Value {value} for parameter {key} is invalid. Reason: Must be between {minimum} and {maximum}, "
+                    "if provided.",
+                )
 
 
 def _count(queues: Queues, index: int, queue: Queue) -> int:
     return queues.counts(queue)[index]
+
+
+def _failed_entry(entry: dict[str, Any], code: str, message: str) -> dict[str, Any]:
+    """Return the description of an entry of a batch that has failed."""
+    return {"Id": entry["Id"], "SenderFault": True, "Code": code, "Message": message}
+
+
+def _check_message(message: dict[str, Any], limit: int) -> None:
+    """Raise AwsError if the message is empty, has more than `limit` bytes or contains characters that SQS refuses."""
+    if not message.get("MessageBody"):
+        raise AwsError("MissingParameter", "The request must contain the parameter MessageBody.")
+    if _size(message) > limit:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes.",
+        )
+    if any(not _is_allowed(character) for character in message["MessageBody"]):
+        raise AwsError(
+            "InvalidMessageContents",
+            "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | "
+            "#xE000 to #xFFFD | #x10000 to #x10FFFF",
+        )
 
 
 def _check_redrive_allow_policy(policy: str) -> None:
@@ -266,12 +315,18 @@ def _check_redrive_allow_policy(policy: str) -> None:
         raise AwsError("InvalidParameterValue", message)
 
 
-def _json_object(text: str, parameter: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any] | None:
+    """Return a JSON object, or None if the text is not one."""
     try:
         content = json.loads(text)
     except ValueError:
-        content = None
-    if not isinstance(content, dict):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _json_object(text: str, parameter: str) -> dict[str, Any]:
+    content = _parse_object(text)
+    if content is None:
         message = f"Value {text} for parameter {parameter} is invalid. Reason: Redrive policy is not a valid JSON map."
         raise AwsError("InvalidParameterValue", message)
     return content

@@ -9,6 +9,7 @@ from moto.sqs.models import sqs_backends
 from embedded_aws.errors import AwsError
 from embedded_aws.iam.roles import Roles
 from embedded_aws.lambda_.invocations import Invocations
+from embedded_aws.moto_state import moto_lock
 from embedded_aws.sqs.queues import Queues
 
 PRINCIPAL = "scheduler.amazonaws.com"
@@ -27,7 +28,8 @@ class Scheduler:
 
         Return the response of the target. Raise AwsError if the role may not call it, or if it does not exist.
         """
-        schedule = scheduler_backends[self._account][region].get_schedule(group, name)
+        with moto_lock:
+            schedule = scheduler_backends[self._account][region].get_schedule(group, name)
         if schedule.state == "DISABLED":
             return {}
         target = schedule.target

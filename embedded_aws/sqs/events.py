@@ -17,7 +17,7 @@ def sqs_event(queue: Queue, messages: Sequence[Message]) -> bytes:
     return json.dumps({"Records": [_record(queue, message) for message in messages]}).encode()
 
 
-def failed_messages(response: bytes, messages: Sequence[Message]) -> set[str]:
+def failed_message_ids(response: bytes, messages: Sequence[Message]) -> set[str]:
     """Return the IDs of the messages that the response of a function reports as failed.
 
     All messages have failed if the response is invalid, or names a message that is not in the batch.

@@ -58,28 +58,36 @@ class MessageMoves:
         self._queues = queues
         self._tasks: list[MoveTask] = []
 
-    def start(self, source_arn: str, destination_arn: str = "", rate: int | None = None) -> dict[str, Any]:
-        """Start a task, which takes `Delays.move_s`. Messages that are in flight stay in the queue."""
-        source = self._source(source_arn)
+    def start(self, region: str, source_arn: str, destination_arn: str, rate: int | None) -> dict[str, Any]:
+        """Start a task, which takes `Delays.move_s`. Messages that are in flight stay in the queue.
+
+        An empty destination moves each message to the queue that it came from.
+        """
+        source = self._source(region, source_arn)
         if destination_arn and self._queues.by_arn(destination_arn) is None:
             raise _missing("DestinationArn")
+        if destination_arn == source_arn:  # the message is not AWS's
+            raise AwsError("InvalidParameterValue", "The source queue and the destination queue must be different.")
         if not self._queues.sources(source):
             raise AwsError("InvalidParameterValue", "Source queue must be configured as a Dead Letter Queue.")
         if rate is not None and not 1 <= rate <= MAX_RATE:  # the message is not AWS's
             message = f"Value {rate} for parameter MaxNumberOfMessagesPerSecond is invalid."
             raise AwsError("InvalidParameterValue", message)
         if any(task.status == "RUNNING" and task.source_arn == source_arn for task in self._tasks):
-            message = "There is already a task running. Only one active task is allowed for a source queue arn at a "
-            raise AwsError("InvalidParameterValue", f"{message}given time.")
+            raise AwsError(
+                "InvalidParameterValue",
+                "There is already a task running. Only one active task is allowed for a source queue arn at a given "
+                "time.",
+            )
         visible = self._queues.counts(source)[0]
         task = MoveTask(source_arn, destination_arn, rate, visible, self._clock.time())
         self._tasks.append(task)
         self._clock.call_later(self._delays.move_s, lambda: self._run(task, source))
         return {"TaskHandle": task.handle}
 
-    def list(self, source_arn: str, count: int = 1) -> dict[str, Any]:
+    def list(self, region: str, source_arn: str, count: int = 1) -> dict[str, Any]:
         """Return the last tasks of a queue, the latest first."""
-        self._source(source_arn)
+        self._source(region, source_arn)
         tasks = [task for task in reversed(self._tasks) if task.source_arn == source_arn]
         return {"Results": [task.describe() for task in tasks[: min(count, MAX_RESULTS)]]}
 
@@ -109,9 +117,10 @@ class MessageMoves:
                 self._queues.add(destination, copy)
                 task.moved += 1
 
-    def _source(self, arn: str) -> Queue:
+    def _source(self, region: str, arn: str) -> Queue:
+        """Return the queue with this ARN. Raise AwsError if it does not exist in the Region of the call."""
         source = self._queues.by_arn(arn)
-        if source is None:
+        if source is None or source.region != region:
             raise _missing("SourceArn")
         return source
 

@@ -13,7 +13,8 @@ from moto.sqs.models import Message
 class Messages:
     """The messages of a queue. Times are milliseconds on the emulator's clock. The caller holds `moto_lock`.
 
-    A standard queue has no order: each visible message can be the next one.
+    A standard queue has no order: each visible message can be the next one. Call `show_due` before all other methods,
+    because a message becomes visible as time passes.
     """
 
     def __init__(self, generator: random.Random) -> None:
@@ -24,7 +25,19 @@ class Messages:
         self._hidden: list[tuple[float, int, Message]] = []  # a heap; entries may be outdated
         self._hidden_until: dict[Message, float] = {}
         self._by_handle: dict[str, Message] = {}
+        self._handles: dict[Message, list[str]] = {}
+        self._handle_prefix = secrets.token_urlsafe(15)  # marks the handles of this queue, also of deleted messages
         self._counter = itertools.count()
+
+    @property
+    def visible_count(self) -> int:
+        """The number of messages that can be received."""
+        return len(self._visible)
+
+    @property
+    def next_due_ms(self) -> float | None:
+        """The next time at which a hidden message may become visible, or None without hidden messages."""
+        return self._hidden[0][0] if self._hidden else None
 
     def add(self, message: Message) -> None:
         """Add a message that is visible, or delayed if it was sent with a delay."""
@@ -34,21 +47,15 @@ class Messages:
         else:
             self._visible.append(message)
 
-    def visible(self, now_ms: float) -> list[Message]:
-        """Return the messages that can be received."""
+    def show_due(self, now_ms: float) -> None:
+        """Make the hidden messages visible whose time has come."""
         while self._hidden and self._hidden[0][0] <= now_ms:
             until_ms, _, message = heapq.heappop(self._hidden)
             if self._hidden_until.get(message) == until_ms:
                 self._show(message)
-        return self._visible
-
-    def next_visible_at(self, now_ms: float) -> float | None:
-        """Return a time after now at which a hidden message may become visible. None without hidden messages."""
-        self.visible(now_ms)
-        return self._hidden[0][0] if self._hidden else None
 
     def take(self) -> Message | None:
-        """Remove one of the messages that `visible` has returned, and return it, or None."""
+        """Remove any visible message and return it, or None without one. Its receipt handles stay valid."""
         visible = self._visible
         if not visible:
             return None
@@ -60,30 +67,28 @@ class Messages:
         """Count a receive, and hide the message for its visibility timeout. Return a copy for the consumer."""
         message.approximate_receive_count += 1
         message.approximate_first_receive_timestamp = message.approximate_first_receive_timestamp or int(now_ms)
-        message.receipt_handle = secrets.token_urlsafe(135)
+        message.receipt_handle = self._handle_prefix + secrets.token_urlsafe(120)
         self._by_handle[message.receipt_handle] = message
+        self._handles.setdefault(message, []).append(message.receipt_handle)
         self.in_flight.add(message)
         self._hide(message, now_ms + visibility_timeout_s * 1000)
         return copy.copy(message)
 
     def delete(self, receipt_handle: str) -> None:
-        """Delete a message. Ignore an older receipt handle than that of the last receive, as AWS does.
+        """Delete a message. Ignore an older receipt handle than that of the last receive, and a deleted message.
+
+        Raise ReceiptHandleIsInvalid if the queue has never returned the receipt handle.
 
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteMessage.html
         """
         message = self._find(receipt_handle)
-        if message.receipt_handle != receipt_handle:
-            return
-        if message in self._hidden_until:
-            self._show(message)
-        if message in self._visible:
-            self._visible.remove(message)
+        if message is not None and message.receipt_handle == receipt_handle:
+            self._remove(message)
 
     def change_visibility(self, receipt_handle: str, now_ms: float, timeout_s: int) -> bool:
         """Hide a message that is in flight from now on for this time. Return False if it is not in flight."""
         message = self._find(receipt_handle)
-        self.visible(now_ms)
-        if message not in self.in_flight:
+        if message is None or message not in self.in_flight:
             return False
         if timeout_s:
             self._hide(message, now_ms + timeout_s * 1000)
@@ -93,8 +98,13 @@ class Messages:
 
     def expire(self, now_ms: float, retention_s: int) -> None:
         """Delete the visible messages that are older than the retention period."""
-        visible = self.visible(now_ms)
-        visible[:] = [message for message in visible if not is_expired(message, now_ms, retention_s)]
+        for message in [message for message in self._visible if is_expired(message, now_ms, retention_s)]:
+            self._remove(message)
+
+    def forget(self, message: Message) -> None:
+        """Remove the receipt handles of a message that has left the queue."""
+        for handle in self._handles.pop(message, []):
+            del self._by_handle[handle]
 
     def clear(self) -> None:
         """Delete all messages."""
@@ -103,12 +113,22 @@ class Messages:
         self._visible.clear()
         self._hidden.clear()
         self._hidden_until.clear()
+        self._by_handle.clear()
+        self._handles.clear()
 
-    def _find(self, receipt_handle: str) -> Message:
-        message = self._by_handle.get(receipt_handle)
-        if message is None:
+    def _find(self, receipt_handle: str) -> Message | None:
+        """Return the message with a receipt handle, or None if it was deleted."""
+        if not receipt_handle.startswith(self._handle_prefix):
             raise ReceiptHandleIsInvalid
-        return message
+        return self._by_handle.get(receipt_handle)
+
+    def _remove(self, message: Message) -> None:
+        """Remove a message, visible or hidden, with its receipt handles."""
+        if message in self._hidden_until:
+            self._show(message)
+        if message in self._visible:
+            self._visible.remove(message)
+        self.forget(message)
 
     def _hide(self, message: Message, until_ms: float) -> None:
         self._hidden_until[message] = until_ms

@@ -12,7 +12,7 @@ from embedded_aws.errors import AwsError
 from embedded_aws.faults import Faults
 from embedded_aws.lambda_.data_plane import DataPlane
 from embedded_aws.lambda_.state import EventSourceMapping, LambdaState, MappingSettings
-from embedded_aws.sqs.events import failed_messages, sqs_event
+from embedded_aws.sqs.events import failed_message_ids, sqs_event
 from embedded_aws.sqs.queues import Queues
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: without MaximumConcurrency, Lambda begins with
@@ -62,27 +62,35 @@ class Poller:
         self._pool.shutdown()
 
     def _poll(self) -> None:
-        while True:
-            with self._queues.changed:
-                self._queues.changed.wait_for(lambda: self._closed or self._can_receive())
-                if self._closed:
-                    return
-                settings = self._mapping.running(self._clock.time())
-                queue = self._queues.by_arn(self._mapping.queue_arn)
-                assert settings
-                assert queue
-                self._wait_for_batch(queue, settings)
-                if self._closed:
-                    return
-                self._running += 1
-            role, batch = self._role(settings), []
-            try:
-                batch = self._receive(queue, settings, role) if role else []
-            finally:
-                if batch:
-                    self._pool.submit(self._process, queue, settings, role, batch)
-                else:
-                    self._finish()
+        """Process batches until the poller is closed."""
+        try:
+            while not self._closed:
+                self._process_next_batch()
+        finally:
+            self._pool.shutdown(wait=False)  # its threads end after the batches that they process
+
+    def _process_next_batch(self) -> None:
+        """Wait until messages can be received, and process them in another thread. Return early if closed."""
+        with self._queues.changed:
+            self._queues.changed.wait_for(lambda: self._closed or self._can_receive())
+            if self._closed:
+                return
+            settings = self._mapping.running(self._clock.time())
+            queue = self._queues.by_arn(self._mapping.queue_arn)
+            assert settings
+            assert queue
+            self._wait_for_batch(queue, settings)
+            if self._closed or not self._can_receive():  # the mapping or the queue may have changed in the meantime
+                return
+            self._running += 1
+        role, batch = self._role(settings), []
+        try:
+            batch = self._receive(queue, settings, role) if role else []
+        finally:
+            if batch:
+                self._pool.submit(self._process, queue, settings, role, batch)
+            else:
+                self._finish()
 
     def _can_receive(self) -> bool:
         now = self._clock.time()
@@ -122,7 +130,7 @@ class Poller:
         while len(batch) < settings.batch_size:
             size = min(settings.batch_size - len(batch), RECEIVE_SIZE)
             fault = self._faults.affecting(self._call("sqs", "ReceiveMessage", QueueUrl=queue.name))
-            if (fault and not fault.runs_call) or not self._may(role, "ReceiveMessage", queue):
+            if (fault and not fault.runs_call) or not self._is_allowed(role, "ReceiveMessage", queue):
                 self._pause()
                 break
             with self._queues.changed:
@@ -152,32 +160,32 @@ class Poller:
 
     def _invoke(self, queue: Queue, settings: MappingSettings, batch: Sequence[Message]) -> set[str]:
         """Invoke the function. Return the IDs of the messages that have failed."""
-        everything = {message.id for message in batch}
+        all_ids = {message.id for message in batch}
         fault = self._faults.affecting(self._call("lambda", "Invoke", FunctionName=settings.function))
         if fault and not fault.runs_call:
             self._pause()
-            return everything
+            return all_ids
         name, qualifier = self._state.locate({"FunctionName": settings.function})
         try:
             result = self._data_plane.invoke(self._state, name, qualifier, sqs_event(queue, batch))
         except AwsError:  # such as a throttled invocation; its messages have been received nevertheless
             self._pause()
-            return everything
+            return all_ids
         if fault or result.outcome.status != "success":
-            return everything
+            return all_ids
         if not settings.reports_failures:
             return set()
-        return failed_messages(result.outcome.payload, batch)
+        return failed_message_ids(result.outcome.payload, batch)
 
     def _delete(self, queue: Queue, role: str, messages: Sequence[Message]) -> None:
         fault = self._faults.affecting(self._call("sqs", "DeleteMessage", QueueUrl=queue.name))
-        if (fault and not fault.runs_call) or not self._may(role, "DeleteMessage", queue):
+        if (fault and not fault.runs_call) or not self._is_allowed(role, "DeleteMessage", queue):
             return
         with self._queues.changed:
             for message in messages:
                 self._queues.delete(queue, str(message.receipt_handle))
 
-    def _may(self, role: str, action: str, queue: Queue) -> bool:
+    def _is_allowed(self, role: str, action: str, queue: Queue) -> bool:
         return self._state.roles.allow(role, f"sqs:{action}", queue.queue_arn)
 
     def _call(self, service: str, operation: str, **params: str) -> Call:

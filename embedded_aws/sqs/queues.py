@@ -7,6 +7,7 @@ this machine, keep their order, and are searched one by one for each call.
 import copy
 import random
 import threading
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from moto.sqs.exceptions import InvalidParameterValue, OverLimit
@@ -36,7 +37,7 @@ class Queues:
         self._clock = clock
         self._random = random.Random(0)  # noqa: S311
         self._messages: WeakKeyDictionary[Queue, Messages] = WeakKeyDictionary()
-        self._wakes_at_ms: float | None = None
+        self._wake_times_ms: set[float] = set()  # those of the pending timers
 
     def deliver_twice(self, rate: float, seed: int = 0) -> None:
         """Deliver this share of the messages twice from now on."""
@@ -46,7 +47,9 @@ class Queues:
     def by_arn(self, arn: str) -> Queue | None:
         """Return the queue with an ARN, or None."""
         parts = arn.split(":")
-        return self.find(parts[3], parts[5]) if len(parts) == 6 and parts[2] == "sqs" else None
+        if len(parts) != 6 or parts[2] != "sqs" or parts[4] != self._account:
+            return None
+        return self.find(parts[3], parts[5])
 
     def find(self, region: str, name_or_url: str) -> Queue | None:
         """Return the queue with this name or URL, or None."""
@@ -57,20 +60,22 @@ class Queues:
         return list(sqs_backends[self._account][region].queues.values())
 
     def messages(self, queue: Queue) -> Messages:
-        """Return the messages of a queue."""
+        """Return the messages of a queue as they are at the current time."""
         if queue not in self._messages:
             self._messages[queue] = Messages(self._random)
-        return self._messages[queue]
+        messages = self._messages[queue]
+        messages.show_due(self._now_ms())
+        return messages
 
     def counts(self, queue: Queue) -> tuple[int, int, int]:
         """Return the numbers of visible, in-flight and delayed messages."""
-        messages, now_ms = self.messages(queue), self._now_ms()
-        messages.expire(now_ms, int(queue.message_retention_period))  # type: ignore[attr-defined]
-        return len(messages.visible(now_ms)), len(messages.in_flight), len(messages.delayed)
+        messages = self.messages(queue)
+        messages.expire(self._now_ms(), int(queue.message_retention_period))  # type: ignore[attr-defined]
+        return messages.visible_count, len(messages.in_flight), len(messages.delayed)
 
     def has_visible(self, queue: Queue) -> bool:
         """Return True if a message can be received."""
-        return bool(self.messages(queue).visible(self._now_ms()))
+        return self.messages(queue).visible_count > 0
 
     def add(self, queue: Queue, message: Message) -> None:
         """Add a message to a queue."""
@@ -85,12 +90,13 @@ class Queues:
         messages, now_ms = self.messages(queue), self._now_ms()
         received: list[Message] = []
         duplicates: list[Message] = []
-        messages.visible(now_ms)
         while len(received) < count and (message := messages.take()):
             if is_expired(message, now_ms, int(queue.message_retention_period)):  # type: ignore[attr-defined]
+                messages.forget(message)
                 continue
             if target := self._dead_letter_queue(queue, message):
                 message.source_arn = queue.queue_arn  # type: ignore[attr-defined]
+                messages.forget(message)
                 self.messages(target).add(message)
                 continue
             if len(messages.in_flight) >= self.max_in_flight:
@@ -111,8 +117,10 @@ class Queues:
     def take(self, queue: Queue) -> Message | None:
         """Remove any visible message from a queue and return it, or None."""
         messages = self.messages(queue)
-        messages.visible(self._now_ms())
-        return messages.take()
+        message = messages.take()
+        if message is not None:
+            messages.forget(message)
+        return message
 
     def sources(self, queue: Queue) -> list[Queue]:
         """Return the queues whose dead-letter queue this is."""
@@ -156,15 +164,18 @@ class Queues:
         """Wake all who wait for a change, now and when the next hidden message becomes visible."""
         self.changed.notify_all()
         now_ms = self._now_ms()
-        times = [messages.next_visible_at(now_ms) for messages in self._messages.values()]
-        next_ms = min((at_ms for at_ms in times if at_ms is not None), default=None)
-        if next_ms is not None and (self._wakes_at_ms is None or next_ms < self._wakes_at_ms):
-            self._wakes_at_ms = next_ms
-            self._clock.call_later((next_ms - now_ms) / 1000, self._wake)
+        for messages in self._messages.values():
+            messages.show_due(now_ms)
+        times = [messages.next_due_ms for messages in self._messages.values()]
+        next_ms = min((time_ms for time_ms in times if time_ms is not None), default=None)
+        if next_ms is None or any(time_ms <= next_ms for time_ms in self._wake_times_ms):
+            return  # a timer that is pending calls _wake early enough
+        self._wake_times_ms.add(next_ms)
+        self._clock.call_later((next_ms - now_ms) / 1000, partial(self._wake, next_ms))
 
-    def _wake(self) -> None:
+    def _wake(self, time_ms: float) -> None:
         with self.changed:
-            self._wakes_at_ms = None
+            self._wake_times_ms.discard(time_ms)
             self._notify()
 
     def _now_ms(self) -> float:

@@ -47,12 +47,18 @@ def fastapi_version(requirements: Path = REQUIREMENTS) -> str:
 
 
 def install_suite() -> Path:
-    """Return the folder of FastAPI's tests, which contains their virtual environment `venv`. Raise ScriptError."""
+    """Return the folder of FastAPI's tests, which contains their virtual environment `venv`.
+
+    Raise ScriptError if a download fails.
+    """
     return install(REQUIREMENTS, unpack_source)
 
 
 def install_oldest() -> Path:
-    """Return a folder with a virtual environment `venv` for the oldest supported FastAPI. Raise ScriptError."""
+    """Return a folder with a virtual environment `venv` for the oldest supported FastAPI.
+
+    Raise ScriptError if a download fails.
+    """
     return install(OLDEST, lambda folder: None)
 
 

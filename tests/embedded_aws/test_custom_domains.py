@@ -50,3 +50,20 @@ def test_a_domain_needs_an_issued_certificate_and_keeps_it_in_use(sample: Sample
     gateway.delete_domain_name(DomainName=name)
     acm.delete_certificate(CertificateArn=arn)
     gateway.delete_api(ApiId=api_id)
+
+
+def test_a_certificate_is_in_use_until_its_last_domain_is_deleted(aws: EmbeddedAws) -> None:
+    gateway, acm = aws.client("apigatewayv2"), aws.client("acm")
+    arn = acm.request_certificate(DomainName="*.example.com", ValidationMethod="DNS")["CertificateArn"]
+    certificate = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    record = certificate["DomainValidationOptions"][0]["ResourceRecord"]
+    aws.dns.elsewhere[record["Name"].rstrip("."), "CNAME"] = record["Value"].rstrip(".")
+    configurations = [{"CertificateArn": arn, "EndpointType": "REGIONAL", "SecurityPolicy": "TLS_1_2"}]
+    names = ["one.example.com", "two.example.com"]
+    for name in names:
+        gateway.create_domain_name(DomainName=name, DomainNameConfigurations=configurations)
+    for name in names:
+        with raises_client_error("ResourceInUseException"):
+            acm.delete_certificate(CertificateArn=arn)
+        gateway.delete_domain_name(DomainName=name)
+    acm.delete_certificate(CertificateArn=arn)

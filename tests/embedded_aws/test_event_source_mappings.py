@@ -254,6 +254,16 @@ def test_a_batching_window_collects_messages(mapping: Mapping) -> None:
     assert metric_total(mapping.sample, "Invocations", FunctionName=NAME) == 1
 
 
+def test_a_mapping_that_is_disabled_during_its_batching_window_receives_nothing(mapping: Mapping) -> None:
+    mapping.create(BatchSize=10, MaximumBatchingWindowInSeconds=60)
+    mapping.queue.send("a", "b")
+    time.sleep(0.2)
+    mapping.update(Enabled=False)
+    mapping.sample.aws.clock.advance(60)
+    time.sleep(0.2)
+    assert mapping.queue.counts() == (2, 0, 0)
+
+
 def test_a_disabled_mapping_receives_nothing(mapping: Mapping) -> None:
     mapping.create(Enabled=False)
     mapping.queue.send("a")

@@ -39,8 +39,13 @@ def test_tags_of_a_log_group_use_the_arn_without_a_wildcard(aws: EmbeddedAws) ->
     assert logs.list_tags_for_resource(resourceArn=group["logGroupArn"])["tags"] == {"service": "a"}
     with pytest.raises(ClientError, match="InvalidParameterException"):
         logs.list_tags_for_resource(resourceArn=group["arn"])
+    missing = group["logGroupArn"] + "x"
     with raises_client_error("ResourceNotFoundException"):
-        logs.list_tags_for_resource(resourceArn=group["logGroupArn"] + "x")
+        logs.list_tags_for_resource(resourceArn=missing)
+    with raises_client_error("ResourceNotFoundException"):
+        logs.tag_resource(resourceArn=missing, tags={"a": "b"})
+    with raises_client_error("ResourceNotFoundException"):
+        logs.untag_resource(resourceArn=missing, tagKeys=["a"])
 
 
 def test_the_digest_of_an_image_is_the_hash_of_its_manifest(sample: SampleFunction) -> None:
@@ -92,9 +97,13 @@ def test_an_archived_image_is_hidden_and_cannot_be_pulled_until_it_is_restored(s
         assert statuses(filter={"imageStatus": status}) == ["ARCHIVED"]
         assert len(ecr.list_images(repositoryName=NAME, filter={"imageStatus": status})["imageIds"]) == 1
     assert statuses(filter={"imageStatus": "ACTIVE"}) == []
-    for call in (ecr.describe_images, ecr.batch_get_image):
-        with raises_client_error("ImageNotFoundException"):
-            call(repositoryName=NAME, imageIds=[image_id])
+    with raises_client_error("ImageNotFoundException"):
+        ecr.describe_images(repositoryName=NAME, imageIds=[image_id])
+    response = ecr.batch_get_image(repositoryName=NAME, imageIds=[image_id])
+    assert response["images"] == []
+    assert [(failure["imageId"], failure["failureCode"]) for failure in response["failures"]] == [
+        (image_id, "ImageNotFound")
+    ]
     assert sample.client.get_function_configuration(FunctionName=NAME)["State"] == "Inactive"
     with raises_client_error("InvalidParameterValueException", f"Source image {uri} does not exist."):
         sample.client.create_function(**{**definition, "FunctionName": "other"})
@@ -170,6 +179,15 @@ def test_the_label_awscurrent_selects_the_current_version_of_a_secret(aws: Embed
     with raises_client_error("InvalidParameterException"):
         secrets.update_secret_version_stage(**move, RemoveFromVersionId=first, MoveToVersionId=third)
     assert secrets.get_secret_value(SecretId="a")["VersionId"] == second
+
+
+def test_a_deletion_that_is_refused_does_not_reserve_the_name_of_a_secret(aws: EmbeddedAws) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="a", SecretString="one")
+    with raises_client_error("InvalidParameterException"):
+        secrets.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True, RecoveryWindowInDays=7)
+    with raises_client_error("ResourceExistsException"):
+        secrets.create_secret(Name="a", SecretString="two")
 
 
 def test_a_secret_that_is_being_deleted_can_only_be_restored(aws: EmbeddedAws) -> None:

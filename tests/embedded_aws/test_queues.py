@@ -73,6 +73,19 @@ def test_a_message_is_deleted_with_the_receipt_handle_of_the_last_receive_only(q
         queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle="unknown")
 
 
+def test_a_deleted_message_leaves_no_timer_and_no_receipt_handle(queue: SampleQueue) -> None:
+    queue.client.send_message(QueueUrl=queue.url, MessageBody="later", DelaySeconds=900)
+    for _ in range(10):
+        queue.send("a")
+        (message,) = queue.receive()
+        queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
+        queue.aws.clock.advance(30)
+    stored = queue.aws.queues.find("us-east-1", "jobs")
+    assert stored
+    assert queue.aws.queues.messages(stored)._by_handle == {}
+    assert len(queue.aws.queues._wake_times_ms) == 1
+
+
 def test_a_message_can_be_deleted_after_its_visibility_timeout(queue: SampleQueue) -> None:
     queue.send("a")
     (message,) = queue.receive()
@@ -169,6 +182,35 @@ def test_an_empty_message_and_control_characters_are_refused(queue: SampleQueue)
     queue.send("a\tb\r\n\U0001f600")
 
 
+def test_a_batch_reports_each_message_that_is_refused(queue: SampleQueue) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
+    queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"MaximumMessageSize": "1024"})
+    sent = {"valid": "a", "large": "x" * 1025, "control": "a\0b"}
+    entries = [{"Id": name, "MessageBody": body} for name, body in sent.items()]
+    response = queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
+    assert [entry["Id"] for entry in response["Successful"]] == ["valid"]
+    codes = {entry["Id"]: entry["Code"] for entry in response["Failed"]}
+    assert codes == {"large": "InvalidParameterValue", "control": "InvalidMessageContents"}
+    assert bodies(queue.receive()) == ["a"]
+
+
+def test_a_batch_reports_each_message_whose_visibility_cannot_be_changed(queue: SampleQueue) -> None:
+    queue.send("a", "b")
+    handles = [message["ReceiptHandle"] for message in queue.receive()]
+    queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=handles[0])
+    response = queue.client.change_message_visibility_batch(
+        QueueUrl=queue.url,
+        Entries=[
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+            for number, handle in enumerate([*handles, "unknown"])
+        ],
+    )
+    assert [entry["Id"] for entry in response["Successful"]] == ["1"]
+    codes = {entry["Id"]: entry["Code"] for entry in response["Failed"]}
+    assert codes == {"0": "InvalidParameterValue", "2": "ReceiptHandleIsInvalid"}
+    assert queue.counts() == (1, 0, 0)
+
+
 def test_the_name_of_a_deleted_queue_is_reserved_for_a_while(queue: SampleQueue) -> None:
     queue.client.delete_queue(QueueUrl=queue.url)
     with pytest.raises(queue.client.exceptions.QueueDeletedRecently):
@@ -198,6 +240,7 @@ def test_creating_an_existing_queue_changes_nothing_and_needs_the_same_attribute
         ("DelaySeconds", "901", "InvalidAttributeValue"),
         ("ReceiveMessageWaitTimeSeconds", "21", "InvalidAttributeValue"),
         ("Visibility", "1", "InvalidAttributeName"),
+        ("Policy", "{", "InvalidAttributeValue"),
         ("RedrivePolicy", "text", "InvalidParameterValue"),
         ("RedrivePolicy", '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:1:x", "maxReceiveCount": 2}',
          "InvalidParameterValue"),
@@ -220,6 +263,12 @@ def test_the_maximum_number_of_receives_is_1_to_1000(queue: SampleQueue) -> None
         else:
             with raises_client_error("InvalidParameterValue", f"Invalid value for maxReceiveCount: {count}"):
                 queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": policy})
+
+
+def test_a_queue_cannot_be_its_own_dead_letter_queue(queue: SampleQueue) -> None:
+    policy = json.dumps({"deadLetterTargetArn": queue.arn, "maxReceiveCount": 1})
+    with raises_client_error("InvalidParameterValue", "cannot be its own dead-letter queue"):
+        queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": policy})
 
 
 def test_a_dead_letter_queue_allows_only_certain_sources(queue: SampleQueue) -> None:
@@ -347,6 +396,20 @@ def test_messages_can_be_moved_from_a_dead_letter_queue_only(queue: SampleQueue)
         queue.client.list_message_move_tasks(SourceArn=queue.arn + "x")
     with raises_client_error("ResourceNotFoundException", "DestinationArn"):
         queue.client.start_message_move_task(SourceArn=queue.failed_arn, DestinationArn=queue.arn + "x")
+
+
+def test_messages_cannot_be_moved_to_the_queue_that_they_are_in(queue: SampleQueue) -> None:
+    queue.send("a", url=queue.failed_url)
+    with raises_client_error("InvalidParameterValue", "must be different"):
+        queue.client.start_message_move_task(SourceArn=queue.failed_arn, DestinationArn=queue.failed_arn)
+
+
+def test_a_move_starts_in_the_region_and_account_of_the_queue(queue: SampleQueue) -> None:
+    with raises_client_error("ResourceNotFoundException", "SourceArn"):
+        queue.aws.client("sqs", "eu-west-1").start_message_move_task(SourceArn=queue.failed_arn)
+    other_account = queue.failed_arn.replace(queue.aws.account, "210987654321")
+    with raises_client_error("ResourceNotFoundException", "SourceArn"):
+        queue.client.start_message_move_task(SourceArn=other_account)
 
 
 def test_a_running_move_can_be_cancelled(queue: SampleQueue) -> None:

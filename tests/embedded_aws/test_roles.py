@@ -145,6 +145,15 @@ def test_the_simulator_evaluates_a_policy_within_a_boundary(aws: EmbeddedAws) ->
     assert {key for result in results for key in result["MissingContextValues"]} == {"aws:ViaAWSService"}
 
 
+def test_the_simulator_accepts_a_single_statement_that_is_not_in_a_list(aws: EmbeddedAws) -> None:
+    (result,) = aws.client("iam").simulate_custom_policy(
+        PolicyInputList=[json.dumps({"Version": "2012-10-17", "Statement": READS})],
+        ActionNames=["s3:GetObject"],
+        ResourceArns=["arn:aws:s3:::files/a"],
+    )["EvaluationResults"]
+    assert result["EvalDecision"] == "allowed"
+
+
 def test_active_tracing_requires_permissions_for_x_ray(sample: SampleFunction) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html"""
     message = "The provided execution role does not have permissions to call PutTraceSegments on XRAY"

@@ -156,6 +156,8 @@ def test_another_python_can_build_the_task_root(project: Path, tmp_path: Path, l
         ("RUN rm -rf /", "/ belongs to this machine"),
         ("RUN exit 3", "RUN exit 3 failed"),
         ("CMD app.main.handler", "CMD ["),
+        ('CMD "app.main.handler"', 'line 17: write CMD ["'),
+        ("ARG NAME='a", "line 17: No closing quotation"),
         ("ENV SETTING=on", "ENV in the last stage is not supported: SETTING"),
         ("WORKDIR /elsewhere\nCOPY app app", "files outside /var/task: elsewhere"),
     ],
@@ -167,6 +169,24 @@ def test_an_unsupported_or_failing_instruction_is_an_error(
     with pytest.raises(DockerfileError) as error:
         build()
     assert message in str(error.value)
+
+
+def test_a_continued_line_is_joined_without_a_space(build: Callable[[], TaskRoot], project: Path) -> None:
+    """https://docs.docker.com/reference/dockerfile/#escape"""
+    (project / "Dockerfile").write_text(DOCKERFILE + "COPY --from=build /build/inst\\\nalled other\\ \n-name\n")
+    assert (build().path / "other-name").is_file()
+
+
+def test_a_missing_dockerfile_is_an_error(build: Callable[[], TaskRoot], project: Path) -> None:
+    (project / "Dockerfile").unlink()
+    with pytest.raises(DockerfileError, match="Dockerfile does not exist"):
+        build()
+
+
+def test_an_invalid_pattern_in_dockerignore_is_an_error(build: Callable[[], TaskRoot], project: Path) -> None:
+    (project / ".dockerignore").write_text("tests\n[z-a]\n")
+    with pytest.raises(DockerfileError, match=r"\.dockerignore line 2: \[z-a\] is invalid"):
+        build()
 
 
 def test_the_task_root_of_a_project_has_its_dependencies_and_bytecode(bake: Bake, lines: list[str]) -> None:

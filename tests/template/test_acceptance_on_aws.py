@@ -199,4 +199,4 @@ def test_the_run_succeeds_with_a_container_engine(engine: str) -> None:
 
 def test_the_estimates_name_only_existing_choices() -> None:
     choices = {answer for answers in COMBINATIONS for answer in answers.values()}
-    assert {*account.RESOURCES, *account.COSTS, *account.MINUTES} - {""} <= choices
+    assert {*account.RESOURCES, *account.ADDITIONAL_COSTS, *account.MINUTES} <= choices

@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from scripts import lock
 from scripts.lock import FILES, merge
 from scripts.projects import (
     COMBINATIONS,
@@ -168,3 +169,21 @@ def test_variants_become_one_file_with_conditions() -> None:
     assert merge(texts) == "# head\n{% if a != 'x' and b != 'y' %}\n" + alone + "{% endif %}\n" + both
     with pytest.raises(SystemExit, match="common is pinned to different versions"):
         merge(texts | {"c": "# head\n" + both.replace("1.0", "1.1")})
+
+
+def test_an_error_changes_no_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], folder: Path, **env: str) -> None:
+        """Resolve the dependencies of the template, and fail in the project."""
+        if command[0] == "make":
+            raise SystemExit("make lock exited with code 2")
+        Path(command[-1]).write_text("")
+
+    changed: list[Path] = []
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.setattr(lock, "generate_variants", lambda scratch: {"": tmp_path})
+    monkeypatch.setattr(lock, "share_venv", lambda project, check: None)
+    monkeypatch.setattr(lock, "run", run)
+    monkeypatch.setattr(lock, "write", lambda path, text: changed.append(path))
+    with pytest.raises(SystemExit, match="make lock"):
+        lock.main()
+    assert changed == []
