@@ -11,8 +11,8 @@ from tests.support.sample_function import NAME, SampleFunction
 
 
 @pytest.fixture
-def aws() -> Iterator[EmbeddedAws]:
-    """An embedded AWS whose clock only a test advances."""
+def aws(tmp_path: Path) -> Iterator[EmbeddedAws]:
+    """An embedded AWS whose clock only a test advances. It is closed before its images in `tmp_path` are deleted."""
     with EmbeddedAws(clock=ManualClock()) as aws:
         yield aws
 
