@@ -118,9 +118,11 @@ class Delays:
     delete_s: float = 0.0  # a function is in state Deleting
     mapping_s: float = 0.3  # an event source mapping is in state Creating, Updating or Deleting
     poll_retry_s: float = 0.5  # an event source mapping receives no messages after an error
+    queue_ready_s: float = 0.0  # a new queue is not found; about 1 s on AWS
     queue_name_s: float = 2.0  # the name of a deleted queue is reserved; 60 s on AWS
     move_s: float = 0.3  # a task that moves messages to another queue is running
     group_s: float = 0.3  # a schedule group is in state DELETING
+    certificate_record_s: float = 0.0  # a new certificate has no validation record; some seconds on AWS
     connect_s: float = 0.3  # a new public URL refuses connections
     url_s: float = 0.0  # then a new function URL responds with 403, and a new HTTP API with 404
     async_retry_s: float = 1.0  # before the first retry of an asynchronous invocation

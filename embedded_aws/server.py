@@ -114,7 +114,7 @@ class EmbeddedAws:
         self.confirmed = sns.confirmed
         self._corrections = MotoCorrections(
             [
-                AcmCorrections(ACCOUNT, self.dns),
+                AcmCorrections(ACCOUNT, self.clock, self.delays, self.dns),
                 ApiGatewayCorrections(ACCOUNT, self._http_apis),
                 ApplicationAutoScalingCorrections(ACCOUNT),
                 CloudWatchCorrections(ACCOUNT, self.clock, self._metrics, QueueMetrics(self.queues, self._metrics)),

@@ -6,7 +6,12 @@ from typing import Any
 
 import moto.sqs.models
 from moto.core.responses import ActionResult
-from moto.sqs.exceptions import InvalidParameterValue, PurgeQueueInProgress, ReceiptHandleIsInvalid
+from moto.sqs.exceptions import (
+    InvalidParameterValue,
+    PurgeQueueInProgress,
+    QueueDoesNotExist,
+    ReceiptHandleIsInvalid,
+)
 from moto.sqs.models import Message, Queue, SQSBackend
 from moto.sqs.responses import SQSResponse
 
@@ -46,7 +51,8 @@ class SqsCorrections(ServiceCorrections):
         self._delays = delays
         self._queues = queues
         self._moves = MessageMoves(clock, delays, queues)
-        self._deleted_at: dict[tuple[str, str], float] = {}  # by Region and name
+        self._created_at: dict[tuple[str, str], float] = {}  # by Region and name
+        self._deleted_at: dict[tuple[str, str], float] = {}
 
     def corrections(self) -> Corrections:
         """Return the corrections of calls."""
@@ -62,7 +68,16 @@ class SqsCorrections(ServiceCorrections):
     def patches(self) -> list[Patch]:
         """Return the replacements of moto's storage of messages, and the operations that moto lacks."""
         clock, queues, moves = self._clock, self._queues, self._moves
-        send_batch = SQSBackend.send_message_batch
+        find_queue, send_batch = SQSBackend.get_queue, SQSBackend.send_message_batch
+
+        def get_queue(backend: SQSBackend, queue_name: str) -> Queue:
+            """Do not find a new queue for `Delays.queue_ready_s`. moto finds it immediately.
+
+            https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+            """
+            if not self._is_ready(backend.region_name, queue_name):
+                raise QueueDoesNotExist
+            return find_queue(backend, queue_name)
 
         def receive_message(
             backend: SQSBackend, name: str, count: int, wait_s: int, timeout_s: int, names: list[str] | None = None
@@ -140,6 +155,7 @@ class SqsCorrections(ServiceCorrections):
             (SQSBackend, "receive_message", receive_message),
             (SQSBackend, "change_message_visibility", change_message_visibility),
             (SQSBackend, "change_message_visibility_batch", change_message_visibility_batch),
+            (SQSBackend, "get_queue", get_queue),
             (SQSBackend, "purge_queue", purge_queue),
             (SQSBackend, "send_message_batch", send_message_batch),
             (SQSResponse, "start_message_move_task", start_message_move_task),
@@ -160,7 +176,12 @@ class SqsCorrections(ServiceCorrections):
         if 0 < wait_s <= RECEIVE_RANGES["WaitTimeSeconds"][1]:
             self._queues.wait_for_messages(queue, wait_s)
 
-    def _create_queue(self, call: Call) -> EditResponse | None:
+    def _is_ready(self, region: str, name: str) -> bool:
+        """Return True if a queue, if it exists, can be used."""
+        created_at = self._created_at.get((region, name))
+        return created_at is None or self._clock.time() - created_at >= self._delays.queue_ready_s
+
+    def _create_queue(self, call: Call) -> EditResponse:
         """Refuse the name of a queue that was deleted a short time ago, and different attributes. moto accepts both.
 
         A call for an existing queue changes nothing. moto replaces its tags.
@@ -177,7 +198,7 @@ class SqsCorrections(ServiceCorrections):
         self._check_attributes(call.region, name, attributes)
         queue = self._queues.find(call.region, name)
         if queue is None:
-            return None
+            return lambda response: self._created_at.update({(call.region, name): self._clock.time()})
         current = {key: str(value) for key, value in queue.attributes.items()}
         for key, value in attributes.items():
             if _normalized(key, current.get(key)) != _normalized(key, value):

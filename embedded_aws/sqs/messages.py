@@ -98,8 +98,13 @@ class Messages:
 
     def expire(self, now_ms: float, retention_s: int) -> None:
         """Delete the visible messages that are older than the retention period."""
-        for message in [message for message in self._visible if is_expired(message, now_ms, retention_s)]:
-            self._remove(message)
+        kept = []
+        for message in self._visible:
+            if is_expired(message, now_ms, retention_s):
+                self.forget(message)
+            else:
+                kept.append(message)
+        self._visible = kept
 
     def forget(self, message: Message) -> None:
         """Remove the receipt handles of a message that has left the queue."""

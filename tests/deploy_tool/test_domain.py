@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from embedded_aws import EmbeddedAws, ManualClock
+from embedded_aws.clock import Delays
 from scripts.deploy_tool import Run
 from scripts.project_changes import write_handler
 from tests.support.bake import Bake
@@ -27,10 +28,16 @@ NOT_READY = f"{DOMAIN} is not ready yet. Do what is listed above, then run ./dep
 
 
 @pytest.fixture
-def setup(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DomainSetup]:
+def delays() -> Delays:
+    """The default delays. A test can replace them with a parameter."""
+    return Delays()
+
+
+@pytest.fixture
+def setup(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: Delays) -> Iterator[DomainSetup]:
     project = bake(endpoint="http_api").copy(tmp_path / "project")
     root = write_handler(tmp_path / "root", RETURNS_THE_HOST_NAME)
-    with EmbeddedAws(clock=ManualClock()) as aws:
+    with EmbeddedAws(clock=ManualClock(), delays=delays) as aws:
         setup = DomainSetup(aws, project, aws.push_image("built-elsewhere", root))
         monkeypatch.setattr("deploy.dns.name_servers", aws.dns.name_servers)
         monkeypatch.setattr("deploy.dns.addresses", aws.dns.addresses)
@@ -57,6 +64,14 @@ def test_one_deploy_connects_a_domain_in_a_hosted_zone(setup: DomainSetup) -> No
     assert f"\ndomain     {DOMAIN} is connected\n" in setup.deploy("status").out
     assert setup.deploy("status", "--url").out == f"https://{DOMAIN}/\n"
     assert setup.release_and_list_mutations(IN_ROUTE_53) == []
+
+
+@pytest.mark.parametrize("delays", [Delays(certificate_record_s=20)])
+def test_a_deploy_waits_for_the_validation_record_of_a_new_certificate(setup: DomainSetup) -> None:
+    setup.create_hosted_zone()
+    run = setup.release(IN_ROUTE_53)
+    assert run.code == 0, run.err
+    assert setup.get() == (200, DOMAIN)
 
 
 def test_tags_of_the_certificate_and_the_domain_name_are_changed_and_removed(setup: DomainSetup) -> None:

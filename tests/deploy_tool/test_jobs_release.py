@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from embedded_aws.clock import Delays
+from tests.support.bake import Bake
 from tests.support.deployed_stage import JOBS as JOBS_HANDLER
-from tests.support.deployed_stage import NAME, SERVICE, DeployedStage, task_root
+from tests.support.deployed_stage import NAME, SERVICE, DeployedStage, copying_bake, deployed_stage, task_root
 
 JOBS_NAME = f"{NAME}-jobs"
 JOBS = """
@@ -63,6 +65,14 @@ def visibility_timeout(stage: DeployedStage) -> str:
 def release(stage: DeployedStage, image: str) -> None:
     run = stage.release(image)
     assert run.code == 0, run.out + run.err
+
+
+def test_a_deploy_waits_until_new_queues_can_be_used(bake: Bake, tmp_path: Path) -> None:
+    with deployed_stage(copying_bake(bake, tmp_path), tmp_path, Delays(queue_ready_s=5)) as stage:
+        replace_jobs(stage, JOBS.format(timeout_s=10))
+        started = stage.aws.clock.time()
+        release(stage, "old")
+        assert stage.aws.clock.time() - started >= 10  # the queue of failed jobs comes first
 
 
 def test_a_release_and_a_rollback_move_both_aliases(stage: DeployedStage) -> None:

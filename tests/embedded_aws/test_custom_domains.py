@@ -1,6 +1,7 @@
 """Test the certificates and the custom domains of HTTP APIs."""
 
 from embedded_aws import EmbeddedAws
+from embedded_aws.clock import Delays, ManualClock
 from tests.support.http_api import create_http_api
 from tests.support.sample_function import SampleFunction, raises_client_error, send_request
 
@@ -19,6 +20,17 @@ def test_a_certificate_is_issued_when_public_dns_has_its_record(aws: EmbeddedAws
     assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "PENDING_VALIDATION"
     aws.dns.delegated.add("example.com")
     assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED"
+
+
+def test_a_new_certificate_has_no_validation_record_for_a_while() -> None:
+    """https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html"""
+    with EmbeddedAws(clock=ManualClock(), delays=Delays(certificate_record_s=5)) as aws:
+        acm = aws.client("acm")
+        arn = acm.request_certificate(DomainName="api.example.com", ValidationMethod="DNS")["CertificateArn"]
+        for seconds, has_record in ((0, False), (5, True)):
+            aws.clock.advance(seconds)
+            (option,) = acm.describe_certificate(CertificateArn=arn)["Certificate"]["DomainValidationOptions"]
+            assert ("ResourceRecord" in option) == has_record
 
 
 def test_a_domain_needs_an_issued_certificate_and_keeps_it_in_use(sample: SampleFunction) -> None:

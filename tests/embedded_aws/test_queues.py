@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from embedded_aws import EmbeddedAws
+from embedded_aws.clock import Delays, ManualClock
 from tests.support.sample_function import NAME, SampleFunction, raises_client_error
 from tests.support.sample_queue import SampleQueue
 
@@ -209,6 +210,19 @@ def test_a_batch_reports_each_message_whose_visibility_cannot_be_changed(queue: 
     codes = {entry["Id"]: entry["Code"] for entry in response["Failed"]}
     assert codes == {"0": "InvalidParameterValue", "2": "ReceiptHandleIsInvalid"}
     assert queue.counts() == (1, 0, 0)
+
+
+def test_a_new_queue_is_not_found_for_a_while() -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html"""
+    with EmbeddedAws(clock=ManualClock(), delays=Delays(queue_ready_s=1)) as aws:
+        sqs = aws.client("sqs")
+        url = sqs.create_queue(QueueName="jobs")["QueueUrl"]
+        with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+            sqs.get_queue_url(QueueName="jobs")
+        with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+            sqs.list_queue_tags(QueueUrl=url)
+        aws.clock.advance(1)
+        assert sqs.get_queue_url(QueueName="jobs")["QueueUrl"] == url
 
 
 def test_the_name_of_a_deleted_queue_is_reserved_for_a_while(queue: SampleQueue) -> None:
