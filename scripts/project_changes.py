@@ -48,6 +48,13 @@ def disable_throttling(project: Project) -> Project:
     return project
 
 
+def extend_aws_timeouts(project: Project, timeout_s: int = 60) -> Project:
+    """Set the timeouts of the service's own calls to AWS to a time that a busy machine does not exceed."""
+    project.edit("aws_lambda/sigv4.py", "\nTIMEOUT_S = 2 ", f"\nTIMEOUT_S = {timeout_s} ")
+    project.edit("aws_lambda/jobs.py", "\nSEND_TIMEOUT_S = 1.8 ", f"\nSEND_TIMEOUT_S = {timeout_s} ")
+    return project
+
+
 def write_handler(folder: Path, source: str) -> Path:
     """Write a task root with the source of its handler. Tests of the deploy tool use it instead of a service."""
     package = folder / "aws_lambda"

@@ -1,13 +1,13 @@
 """Test asynchronous invocations, which Lambda repeats after errors, and the schedules that cause them."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from embedded_aws.errors import AwsError
 from tests.support.sample_function import NAME, SampleFunction, raises_client_error
+from tests.support.sample_queue import wait_until
 
 FAILS = """
 def handler(event, context):
@@ -21,13 +21,13 @@ MAX_EVENT_BYTES = 1024 * 1024
 
 def wait_for_lines(sample: SampleFunction, count: int) -> list[str]:
     """Return the lines that the function has logged, as soon as it has logged this number of lines."""
-    for _ in range(200):
+
+    def lines() -> list[str]:
         sample.aws.clock.advance(1)  # towards the next attempt
-        lines = [line for line in sample.aws.log_messages(f"/aws/lambda/{NAME}") if line.startswith("tried")]
-        if len(lines) >= count:
-            return lines
-        time.sleep(0.02)
-    raise AssertionError(lines)
+        return [line for line in sample.aws.log_messages(f"/aws/lambda/{NAME}") if line.startswith("tried")]
+
+    wait_until(lambda: len(lines()) >= count)
+    return lines()
 
 
 def send_event(sample: SampleFunction, event: dict[str, Any]) -> int:

@@ -1,18 +1,27 @@
 """Test the limits of concurrent invocations: reserved concurrency and the limit of the account."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.support.sample_function import NAME, SampleFunction, raises_client_error
+from tests.support.sample_queue import wait_until
 
-SLOW = "import os, time\n\ndef handler(event, context):\n    time.sleep(0.2)\n    return os.getpid()\n"
+WAITS = """
+import os, time
+
+def handler(event, context):
+    while not os.path.exists(event["gate"]):
+        time.sleep(0.01)
+    return os.getpid()
+"""
 
 
-def test_reserved_concurrency_throttles_further_invocations(sample: SampleFunction) -> None:
-    sample.create(SLOW)
+def test_reserved_concurrency_throttles_further_invocations(sample: SampleFunction, tmp_path: Path) -> None:
+    sample.create(WAITS)
     sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=0)
     with pytest.raises(ClientError) as error:
         sample.invoke()
@@ -21,15 +30,21 @@ def test_reserved_concurrency_throttles_further_invocations(sample: SampleFuncti
     assert response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
     sample.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=1)
 
-    def invoke(_: int) -> str:
+    gate = tmp_path / "gate"
+
+    def invoke() -> str:
         try:
-            return str(sample.invoke().payload)
+            return str(sample.invoke({"gate": str(gate)}).payload)
         except ClientError as error:
             return str(error.response["Error"]["Code"])
 
     with ThreadPoolExecutor(3) as pool:
-        outcomes = list(pool.map(invoke, range(3)))
-    assert outcomes.count("TooManyRequestsException") == 2
+        outcomes = [pool.submit(invoke) for _ in range(3)]
+        try:
+            wait_until(lambda: sum(outcome.done() for outcome in outcomes) == 2)
+        finally:
+            gate.touch()
+    assert [outcome.result() for outcome in outcomes].count("TooManyRequestsException") == 2
 
 
 def test_the_concurrency_limit_of_the_account_throttles_invocations(sample: SampleFunction) -> None:

@@ -1,6 +1,5 @@
 """Test how execution environments start, scale, stay warm and end, and what they contain."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,14 @@ from tests.support.processes import ends_soon, is_running
 from tests.support.sample_function import NAME, SampleFunction
 
 RETURNS_PID = "import os\n\ndef handler(event, context):\n    return os.getpid()\n"
-SLOW = "import os, time\n\ndef handler(event, context):\n    time.sleep(0.2)\n    return os.getpid()\n"
+WAITS = """
+import os, time
+
+def handler(event, context):
+    while "gate" in event and not os.path.exists(event["gate"]):
+        time.sleep(0.01)
+    return os.getpid()
+"""
 
 
 def test_a_warm_environment_is_used_again(sample: SampleFunction) -> None:
@@ -21,9 +27,8 @@ def test_a_warm_environment_is_used_again(sample: SampleFunction) -> None:
 
 
 def test_concurrent_requests_run_in_separate_environments(sample: SampleFunction) -> None:
-    sample.create(SLOW)
-    with ThreadPoolExecutor(4) as pool:
-        pids = [result.payload for result in pool.map(lambda _: sample.invoke(), range(4))]
+    sample.create(WAITS)
+    pids = [result.payload for result in sample.invoke_concurrently(4)]
     assert len(set(pids)) == 4
     assert {e.pid for e in sample.aws.environments(NAME)} == set(pids)
     assert sample.invoke().payload in pids

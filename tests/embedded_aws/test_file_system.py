@@ -4,7 +4,6 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.htm
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,12 @@ HOME = pathlib.Path.home()
 TMP = pathlib.Path(tempfile.gettempdir())
 (TMP / "of-init").write_text("init")
 
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
 def handler(event, context):
-    names = dict(globals())
+    names = {**globals(), "event": event}
     try:
         exec(event["code"], names)
     except OSError as error:
@@ -144,9 +147,8 @@ def test_tmp_is_kept_between_invocations_and_deleted_with_the_environment(functi
 
 
 def test_environments_do_not_share_their_tmp(function: SampleFunction) -> None:
-    code = "(TMP / str(os.getpid())).touch(); time.sleep(0.5); result = [os.getpid(), sorted(os.listdir(TMP))]"
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: run(function, code), range(2)))
+    code = "(TMP / str(os.getpid())).touch(); wait_for(event['gate']); result = [os.getpid(), sorted(os.listdir(TMP))]"
+    results = [result.payload for result in function.invoke_concurrently(2, {"code": code})]
     assert len({pid for pid, _ in results}) == 2
     for pid, files in results:
         assert files == sorted([str(pid), "of-init"])
@@ -155,10 +157,9 @@ def test_environments_do_not_share_their_tmp(function: SampleFunction) -> None:
 def test_a_restored_environment_has_its_own_copy_of_the_tmp_of_its_snapshot(sample: SampleFunction) -> None:
     sample.create(RUNS_CODE, SnapStart={"ApplyOn": "PublishedVersions"})
     version = sample.publish()
-    code = "(pathlib.Path(tempfile.gettempdir()) / str(os.getpid())).touch(); time.sleep(0.5); "
+    code = "(pathlib.Path(tempfile.gettempdir()) / str(os.getpid())).touch(); wait_for(event['gate']); "
     code += "result = [os.getpid(), tempfile.gettempdir(), sorted(os.listdir(tempfile.gettempdir()))]"
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: run(sample, code, Qualifier=version), range(2)))
+    results = [result.payload for result in sample.invoke_concurrently(2, {"code": code}, Qualifier=version)]
     assert len({folder for _, folder, _ in results}) == 2
     for pid, folder, files in results:
         assert files == sorted([str(pid), "of-init"])

@@ -63,9 +63,12 @@ def test_the_image_must_exist_and_must_not_be_an_index(sample: SampleFunction) -
 
 
 def test_the_configuration_includes_the_defaults(sample: SampleFunction) -> None:
-    sample.create(
+    definition = sample.definition(
         Tags={"service": "a"}, ImageConfig={"Command": ["main.handler"]}, Environment={"Variables": {"AA": "1"}}
     )
+    del definition["Timeout"]
+    sample.client.create_function(**definition)
+    sample.wait_until_ready()
     configuration = sample.configuration()
     assert configuration["LoggingConfig"] == {
         "LogFormat": "JSON",

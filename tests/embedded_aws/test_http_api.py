@@ -73,7 +73,7 @@ def test_a_function_that_exceeds_the_integration_time_out_is_a_503(
 ) -> None:
     state = sample.aws.lambda_state()
     monkeypatch.setattr(state, "delays", Delays(integration_timeout_s=0.2))
-    _, endpoint = create_http_api(sample, "import time\n\ndef handler(event, context):\n    time.sleep(1)\n")
+    _, endpoint = create_http_api(sample, "import time\n\ndef handler(event, context):\n    time.sleep(60)\n")
     status, body, _ = send_request(endpoint)
     assert (status, body) == (503, b'{"message":"Service Unavailable"}')
 

@@ -23,7 +23,8 @@ asyncio.set_event_loop(loop)
 print("initialized")
 
 def handler(event, context):
-    time.sleep(event.get("seconds", 0))
+    while "gate" in event and not os.path.exists(event["gate"]):
+        time.sleep(0.01)
     thread = loop.run_until_complete(asyncio.to_thread(os.getpid))
     request = urllib.request.Request(
         os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1"),
@@ -60,13 +61,11 @@ def read_records(sample: SampleFunction, kind: str) -> list[dict[str, Any]]:
 def test_init_runs_once_and_each_environment_is_restored(sample: SampleFunction) -> None:
     sample.create(
         DESCRIBES_ITSELF,
-        Timeout=10,
         SnapStart=SNAPSTART,
         LoggingConfig={"LogFormat": "JSON", "SystemLogLevel": "DEBUG"},
     )
     version = sample.publish()
-    with ThreadPoolExecutor(3) as pool:
-        results = list(pool.map(lambda _: sample.invoke({"seconds": 0.3}, Qualifier=version), range(3)))
+    results = sample.invoke_concurrently(3, Qualifier=version)
     payloads = [result.payload for result in results]
     assert len({payload["at_init"]["pid"] for payload in payloads}) == 1
     pids = {payload["pid"] for payload in payloads}

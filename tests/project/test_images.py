@@ -198,10 +198,10 @@ def test_an_image_answers_requests_in_the_emulator_of_aws(image: str) -> None:
     with container(*LIKE_LAMBDA, *options, image) as identifier:
         address = docker("port", identifier, "8080/tcp")
         first, first_s = request(address, "GET", "/")
-        second, second_s = request(address, "GET", "/health")
+        later = [request(address, "GET", "/health") for _ in range(3)]
     assert first == (200, {"ok": True})
-    assert second == (200, {"status": "healthy"})
-    assert second_s < first_s
+    assert [response for response, _ in later] == [(200, {"status": "healthy"})] * 3
+    assert min(duration_s for _, duration_s in later) < first_s
 
 
 @pytest.mark.parametrize(

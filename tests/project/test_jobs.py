@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from scripts.projects import Project, project_environment
 from tests.support.bake import Bake
 from tests.support.uvicorn_server import uvicorn
 
+TIMEOUT_S = 60
 TYPED_JOBS = """
 from aws_lambda.jobs import QueuedJob, job, job_id, record_jobs
 
@@ -52,6 +54,7 @@ from pathlib import Path
 from aws_lambda.jobs import job, job_id
 
 RESULTS = Path(os.environ["RESULTS"])
+GO = Path(os.environ["GO"])
 
 def write(result: object) -> None:
     (RESULTS / job_id()).write_text(str(result))
@@ -63,7 +66,8 @@ async def in_the_loop(delay_s: float) -> None:
 
 @job
 def in_a_thread() -> None:
-    time.sleep(0.5)
+    while not GO.exists():
+        time.sleep(0.05)
     write("done")
 
 @job
@@ -131,26 +135,32 @@ def project(bake: Bake, tmp_path: Path) -> Project:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
+def has_text(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text("utf-8") == text
+
+
 def test_jobs_run_in_the_background_of_the_development_server(project: Project, tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
-    environment = project_environment(project.path) | {"RESULTS": str(results)}
+    go = tmp_path / "go"
+    environment = project_environment(project.path) | {"RESULTS": str(results), "GO": str(go)}
     log = tmp_path / "log.txt"
     command = ["aws_lambda.application:app", "--log-config", str(log_config(tmp_path, log))]
     with uvicorn(project.path, command, environment) as url:
-        loop = httpx.get(f"{url}/loop").text
+        loop = httpx.get(f"{url}/loop", timeout=TIMEOUT_S).text
         for path in ("/async", "/sync"):
-            started = time.monotonic()
-            in_the_loop, in_a_thread = httpx.get(f"{url}{path}").json()
-            assert time.monotonic() - started < 0.5
-            wait_until((results / in_a_thread).exists)
-            assert (results / in_the_loop).read_text("utf-8") == loop
+            go.unlink(missing_ok=True)
+            in_the_loop, in_a_thread = httpx.get(f"{url}{path}", timeout=TIMEOUT_S).json()
+            assert not (results / in_a_thread).exists()
+            go.touch()
+            wait_until(partial(has_text, results / in_a_thread, "done"))
+            wait_until(partial(has_text, results / in_the_loop, loop))
 
         before = len(list(results.iterdir()))
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
@@ -159,7 +169,7 @@ def test_jobs_run_in_the_background_of_the_development_server(project: Project, 
         # The client has disconnected before the response.
         wait_until(lambda: len(list(results.iterdir())) == before + 2)
 
-        assert httpx.get(f"{url}/fail").status_code == 200
+        assert httpx.get(f"{url}/fail", timeout=TIMEOUT_S).status_code == 200
         wait_until(lambda: "ValueError: a bug in a job" in log.read_text("utf-8"))
         assert log.read_text("utf-8").count("Traceback") == 1
 

@@ -18,6 +18,8 @@ from scripts.projects import COMBINATIONS, Answers, combination_name, project_en
 from tests.support.bake import Bake
 from tests.support.fake_python import NEWEST, OLDEST, write_fake_python
 
+START_TIMEOUT_S = 60
+
 
 @pytest.mark.parametrize("answers", [COMBINATIONS[0], COMBINATIONS[-1]], ids=combination_name)
 def test_make_help_lists_every_target(bake: Bake, answers: Answers) -> None:
@@ -66,9 +68,15 @@ def test_make_run_serves_the_application(bake: Bake) -> None:
 
 
 def read_when_started(url: str) -> bytes:
-    """Return the body of a response. Wait up to 15 s until the server accepts connections."""
-    for _ in range(300):
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as response:
-            return bytes(response.read())
+    """Return the body of a response. Wait up to 60 s until the server accepts connections."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            return read(url)
         time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer")
+    return read(url)
+
+
+def read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=START_TIMEOUT_S) as response:
+        return bytes(response.read())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from embedded_aws import ManualClock
+from scripts.project_changes import extend_aws_timeouts
 from scripts.projects import combination_name
 from tests.support.bake import Bake
 from tests.support.deploy_tool import push_image
@@ -26,7 +27,8 @@ RETRY_S = 360  # six times the default of timeout_s
 @pytest.fixture(params=DEPLOYED, ids=combination_name)
 def service(request: pytest.FixtureRequest, bake: Bake, tmp_path: Path) -> Iterator[RecipeService]:
     """Deploy a project with every recipe, on a clock that only the test and the deploy tool advance."""
-    with deployed_with_every_recipe(bake(**request.param), tmp_path / "my-api", ManualClock()) as service:
+    project = extend_aws_timeouts(bake(**request.param).copy(tmp_path / "baked"))
+    with deployed_with_every_recipe(project, tmp_path / "my-api", ManualClock()) as service:
         yield service
 
 

@@ -78,7 +78,9 @@ def test_boto3_1104_boto3_repeats_an_invocation_after_a_minute(
     with deployed_stage(bake, tmp_path, migrations="alembic") as stage:
         assert stage.release("old").code == 0
         sample = SampleFunction(stage.aws, tmp_path)
-        sample.create("import time\n\ndef handler(event, context):\n    print('runs')\n    time.sleep(1)\n", Timeout=10)
+        sample.create(
+            "import time\n\ndef handler(event, context):\n    print('runs')\n    time.sleep(60)\n", Timeout=120
+        )
         monkeypatch.setattr("botocore.endpoint.time", stage.aws.clock)
         for name, value in stage.aws.environ.items():
             monkeypatch.setenv(name, value)

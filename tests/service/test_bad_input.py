@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embedded_aws import EmbeddedAws
+from embedded_aws import EmbeddedAws, ManualClock
 from scripts.project_changes import append
 from scripts.projects import CHOICES
 from tests.support.bake import Bake
@@ -144,7 +144,7 @@ def test_bad_input_is_answered_and_does_not_end_the_environment(bake: Bake, tmp_
     project = bake(endpoint=endpoint).copy(tmp_path)
     project.edit("app/main.py", "from fastapi import FastAPI", "from fastapi import FastAPI, Request")
     append(project, "app/main.py", ROUTES)
-    with EmbeddedAws() as aws:
+    with EmbeddedAws(clock=ManualClock()) as aws:  # so that the alarms see all requests in one period
         run = DeployTool(project, aws)("--image", push_image(project, aws))
         assert run.code == 0, run.err
         service = Service(aws, run.url)

@@ -1,9 +1,11 @@
 """Test that environments restored from a snapshot share no state and read the secrets themselves."""
 
 import json
+import socket
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from embedded_aws import EmbeddedAws
 from embedded_aws.containers.docker_aws import DockerAws, docker_aws
 from embedded_aws.containers.docker_engine import engine_architecture
 from scripts.deploy_tool import run_deploy_sh
-from scripts.project_changes import SETTINGS_END
+from scripts.project_changes import SETTINGS_END, extend_aws_timeouts
 from tests.support.bake import Bake
 from tests.support.deploy_tool import push_image
 
@@ -31,9 +33,11 @@ router = APIRouter()
 SNAPSHOT = os.getpid()
 
 
-@router.get("/")
-async def root(request: Request) -> dict[str, Any]:
-    await asyncio.sleep(0.5)  # so that simultaneous requests need several environments
+@router.get("/state")
+async def state(request: Request, gate: int) -> dict[str, Any]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate)
+    await reader.read()  # until the test closes all connections, so that each request needs its own environment
+    writer.close()
     return {
         "snapshot": SNAPSHOT,
         "pid": os.getpid(),
@@ -48,6 +52,7 @@ def sync() -> int:
     return os.getpid()
 
 
+@router.get("/")
 @router.get("/health")
 async def health() -> dict[str, str]:
     return {"status": "healthy"}
@@ -63,6 +68,7 @@ app = FastAPI(
     lifespan=lifespan,
 """
 ENVIRONMENTS = 3
+TIMEOUT_S = 60
 
 
 @pytest.fixture(params=["processes", "containers"])
@@ -77,7 +83,7 @@ def aws(request: pytest.FixtureRequest) -> Iterator[EmbeddedAws]:
 
 def test_restored_environments_share_no_state(bake: Bake, aws: EmbeddedAws, tmp_path: Path) -> None:
     architecture = {"architecture": engine_architecture()} if isinstance(aws, DockerAws) else {}
-    project = bake(cold_starts="snapstart", **architecture).copy(tmp_path)
+    project = extend_aws_timeouts(bake(cold_starts="snapstart", **architecture).copy(tmp_path))
 
     (project.path / "app/routers/health.py").write_text(PROBE, "utf-8")
     project.edit("app/settings.py", SETTINGS_END, f"{SETTINGS_END}    api_key: SecretStr\n")
@@ -96,11 +102,16 @@ def test_restored_environments_share_no_state(bake: Bake, aws: EmbeddedAws, tmp_
     assert run_deploy_sh(project, aws, "secret", "set", "API_KEY", typed="second").code == 0
 
     def get(path: str) -> object:
-        with urllib.request.urlopen(deployed.url + path, timeout=30) as response:
+        with urllib.request.urlopen(deployed.url + path, timeout=TIMEOUT_S) as response:
             return json.load(response)
 
-    with ThreadPoolExecutor(ENVIRONMENTS) as pool:
-        responses = [response for response in pool.map(get, [""] * ENVIRONMENTS) if isinstance(response, dict)]
+    with ThreadPoolExecutor(ENVIRONMENTS) as pool, socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(TIMEOUT_S)
+        requests = [pool.submit(get, f"state?gate={server.getsockname()[1]}") for _ in range(ENVIRONMENTS)]
+        with ExitStack() as connections:
+            for _ in range(ENVIRONMENTS):
+                connections.enter_context(server.accept()[0])
+        responses = [response for request in requests if isinstance(response := request.result(), dict)]
         pids = set(pool.map(get, ["sync"] * ENVIRONMENTS))
     reads = [call for call in aws.calls if call.operation == "GetParameters"]
     environments = aws.environments("my-api-prod")

@@ -4,10 +4,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from embedded_aws import EmbeddedAws
+from scripts.project_changes import extend_aws_timeouts
 from tests.support.bake import Bake
 from tests.support.database import PasswordServer, password_server
 from tests.support.deploy_tool import DeployedService, DeployTool, push_image
@@ -47,9 +49,11 @@ class ServiceWithPassword(DeployedService):
 
 
 @pytest.fixture
-def service(bake: Bake, request: pytest.FixtureRequest) -> Iterator[ServiceWithPassword]:
+def service(bake: Bake, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceWithPassword]:
     store, cold_starts = request.param
-    project = bake(migrations="alembic", secrets=store, cold_starts=cold_starts)
+    project = bake(migrations="alembic", secrets=store, cold_starts=cold_starts).copy(tmp_path)
+    extend_aws_timeouts(project)
+    project.edit("aws_lambda/secrets.py", "RELOAD_INTERVAL_S = 10\n", "RELOAD_INTERVAL_S = 600\n")  # longer than a test
     with password_server(OLD) as server, EmbeddedAws() as aws:
         deploy = DeployTool(project, aws)
         assert deploy("secret", "set", "DATABASE_URL", typed=server.url(OLD)).code == 0

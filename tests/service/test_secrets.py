@@ -10,7 +10,7 @@ import pytest
 
 from embedded_aws import EmbeddedAws
 from scripts.deploy_tool import Run, run_deploy_sh
-from scripts.project_changes import add_secret
+from scripts.project_changes import add_secret, extend_aws_timeouts
 from scripts.projects import CHOICES
 from tests.support.bake import Bake
 from tests.support.deploy_tool import DeployTool, push_image
@@ -32,7 +32,7 @@ def sha256(value: str) -> str:
 
 @every_store
 def test_a_deploy_gives_the_service_the_current_value(bake: Bake, tmp_path: Path, store: str) -> None:
-    project = add_secret(bake(secrets=store).copy(tmp_path))
+    project = extend_aws_timeouts(add_secret(bake(secrets=store).copy(tmp_path)))
     runs = []
     with EmbeddedAws() as aws:
         deploy, image = DeployTool(project, aws), push_image(project, aws)

@@ -14,7 +14,7 @@ def is_running(pid: int) -> bool:
     return True
 
 
-def ends_soon(pid: int, timeout_s: float = 10) -> bool:
+def ends_soon(pid: int, timeout_s: float = 60) -> bool:
     """Return True as soon as the process has ended or is a zombie, or False after the time-out."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

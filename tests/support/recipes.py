@@ -5,11 +5,10 @@ import json
 import os
 import re
 import shutil
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from embedded_aws import Clock, EmbeddedAws
 from scripts.projects import CHOICES, COMBINATIONS, MANIFEST, TEMPLATE, Project
 from tests.support.deploy_tool import DeployTool, database_for, push_image, remaining_resources
 from tests.support.deployed_stage import NAME
+from tests.support.sample_queue import wait_until
 
 MOVE_IN = "Move an existing FastAPI service into this project"
 WEBHOOK_KEY = b"a key of the sender and of its receiver"
@@ -168,13 +168,12 @@ class RecipeService:
         return [json.loads(line) for line in lines if text in line]
 
     def wait_for_log_records(self, text: str, count: int = 1) -> list[dict[str, Any]]:
-        """Return the log records that contain a text. Wait up to 5 s until there are `count` of them."""
-        for _ in range(250):
-            records = self.log_records(text)
-            if len(records) >= count:
-                return records
-            time.sleep(0.02)
-        raise AssertionError(f"{text!r} is not in the logs {count} times: {records}")
+        """Return the log records that contain a text. Wait up to 60 s until there are `count` of them."""
+        with suppress(AssertionError):
+            wait_until(lambda: len(self.log_records(text)) >= count)
+        records = self.log_records(text)
+        assert len(records) >= count, f"{text!r} is not in the logs {count} times: {records}"
+        return records
 
 
 @contextmanager

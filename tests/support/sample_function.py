@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws.server import EmbeddedAws
+from tests.support.sample_queue import wait_until
 
 NAME = "sample"
+TIMEOUT_S = 30  # the default of AWS, 3 s, may be too short on a busy machine
 ECHO = "def handler(event, context):\n    return event\n"
 TRUST = {
     "Version": "2012-10-17",
@@ -79,6 +82,7 @@ class SampleFunction:
             "Role": role,
             "Architectures": ["arm64"],
             "LoggingConfig": {"LogFormat": "JSON"},
+            "Timeout": TIMEOUT_S,
             **changes,
         }
 
@@ -136,6 +140,25 @@ class SampleFunction:
         body = json.loads(response["Payload"].read())
         return InvokeResult(body, response.get("FunctionError", ""), tail, response["ExecutedVersion"])
 
+    def invoke_concurrently(self, count: int, payload: Any = None, **options: Any) -> list[InvokeResult]:
+        """Invoke the function several times at once. Its handler must wait until the file `event["gate"]` exists.
+
+        The file is created when all invocations have started.
+        """
+        gate = self._folder / "gate"
+        event = {**(payload or {}), "gate": str(gate)}
+        before = self._started_invocations()
+        with ThreadPoolExecutor(count) as pool:
+            invocations = [pool.submit(self.invoke, event, **options) for _ in range(count)]
+            try:
+                wait_until(lambda: self._started_invocations() >= before + count)
+            finally:
+                gate.touch()
+        return [invocation.result() for invocation in invocations]
+
+    def _started_invocations(self) -> int:
+        return sum(environment.invocations for environment in self.aws.environments(NAME))
+
     def wait_until_ready(self) -> None:
         """Advance the clock until every pending change in AWS is complete."""
         self.aws.clock.advance(10)
@@ -155,7 +178,7 @@ def send_request(
     url: str, method: str = "GET", path: str = "/", body: Any = None, headers: Any = None, **more: Any
 ) -> HttpResponse:
     """Send one HTTP request and return status, body and headers of the response."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=10)
+    connection = http.client.HTTPConnection(url.removeprefix("http://").rstrip("/"), timeout=60)
     connection.request(method, path, body, headers or {}, **more)
     response = connection.getresponse()
     return response.status, response.read(), response.headers

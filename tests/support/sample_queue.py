@@ -54,9 +54,11 @@ class SampleQueue:
         return visible, in_flight, delayed
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait, in real time, until the condition is true."""
+def wait_until(condition: Callable[[], object], timeout_s: float = 60) -> None:
+    """Wait, in real time, until the condition is true. Raise AssertionError if it is not true at the timeout."""
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
+    while time.monotonic() < deadline:
+        if condition():
+            return
         time.sleep(0.02)
+    assert condition(), "the condition did not become true"

@@ -128,7 +128,7 @@ class ServiceWithJobs:
 
     def wait_until_idle(self, in_flight: int = 0) -> None:
         """Wait until no job is waiting or running. This number of failed ones may wait for their next attempt."""
-        wait_until(lambda: self.counts() == (0, in_flight), 60)
+        wait_until(lambda: self.counts() == (0, in_flight))
 
     def retry(self) -> None:
         """Advance the clock until failed jobs are due again."""

@@ -177,6 +177,7 @@ def test_telemetry_is_flushed_after_each_job(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", api)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", ModuleType("opentelemetry.sdk.trace"))
     monkeypatch.setattr(telemetry, "_flushing", [])
+    monkeypatch.setattr(telemetry, "FLUSH_TIMEOUT_S", 30)
     run(message("nightly"), message("fail", {"error": "ValueError"}), message("nightly"))
     assert flushed == [1, 1, 2]
 

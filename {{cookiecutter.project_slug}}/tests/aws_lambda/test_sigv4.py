@@ -13,6 +13,10 @@ from tests.aws_lambda.aws_server import (
     hang,
     throttle,
 )
+from tests.aws_lambda.conftest import PATIENT_TIMEOUT_S
+from tests.helpers import wait_until
+
+HANG_TIMEOUT_S = 0.5
 
 
 def call() -> object:
@@ -53,10 +57,18 @@ def test_endpoint_of_one_service_takes_precedence(aws_server: AwsServer, monkeyp
 
 
 @pytest.mark.parametrize("fault", [throttle, fail, disconnect, hang])
-def test_transient_error_is_retried_once(aws_server: AwsServer, fault: Fault) -> None:
+def test_transient_error_is_retried_once(aws_server: AwsServer, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     delays: list[float] = []
     aws_server.faults = [fault]
-    response = sigv4.call_aws("store", "AmazonStore.Get", {"Name": "grün"}, sleep=delays.append)
+    if fault is hang:
+        monkeypatch.setattr(sigv4, "TIMEOUT_S", HANG_TIMEOUT_S)
+
+    def sleep(delay_s: float) -> None:
+        delays.append(delay_s)
+        wait_until(lambda: not aws_server.faults)
+        monkeypatch.setattr(sigv4, "TIMEOUT_S", PATIENT_TIMEOUT_S)
+
+    response = sigv4.call_aws("store", "AmazonStore.Get", {"Name": "grün"}, sleep=sleep)
     assert response == {"Got": "grün"}
     assert delays == [sigv4.RETRY_DELAY_S]
 
@@ -70,10 +82,15 @@ def test_transient_error_is_retried_once(aws_server: AwsServer, fault: Fault) ->
         (hang, "no response from 127.0.0.1:.*timed out"),
     ],
 )
-def test_second_transient_error_is_raised(aws_server: AwsServer, fault: Fault, message: str) -> None:
+def test_second_transient_error_is_raised(
+    aws_server: AwsServer, fault: Fault, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     aws_server.faults = [fault, fault]
+    if fault is hang:
+        monkeypatch.setattr(sigv4, "TIMEOUT_S", HANG_TIMEOUT_S)
     with pytest.raises(sigv4.TransientAwsError, match=message):
         call()
+    wait_until(lambda: len(aws_server.requests) >= 2)
     assert len(aws_server.requests) == 2
 
 
