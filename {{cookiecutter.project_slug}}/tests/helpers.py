@@ -11,13 +11,15 @@ import pytest
 
 from tests.lambda_transport import LambdaTransport
 
+LONG_TIMEOUT_S = 60  # for what a busy machine does more slowly
+
 
 def create_client(handler: Callable[[dict[str, Any], Any], dict[str, Any]]) -> httpx.Client:
     """Return a client that sends requests to a Lambda handler."""
     return httpx.Client(transport=LambdaTransport(handler), base_url="https://abc123.example.com")
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = LONG_TIMEOUT_S) -> None:
     """Wait until the condition returns True. Raise AssertionError after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -16,9 +16,8 @@ from aws_lambda.http_adapter import TEXT_MIME_TYPES, HttpEvent
 from aws_lambda.lifespan import Lifespan
 from tests.aws_lambda.application import create_app
 from tests.aws_lambda.aws_server import AwsServer
-from tests.helpers import create_client
+from tests.helpers import LONG_TIMEOUT_S, create_client
 
-PATIENT_TIMEOUT_S = 60  # so that a busy machine causes no second request
 Start = Callable[[ASGIApp], Mangum]
 
 
@@ -63,7 +62,7 @@ def aws_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
     with AwsServer("store", lambda request: {"Got": request["Name"]}) as server:
         Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        monkeypatch.setattr(sigv4, "TIMEOUT_S", PATIENT_TIMEOUT_S)
+        monkeypatch.setattr(sigv4, "TIMEOUT_S", LONG_TIMEOUT_S)
         monkeypatch.setattr(sigv4, "RETRY_DELAY_S", 0)
         yield server
         server.stopped.set()

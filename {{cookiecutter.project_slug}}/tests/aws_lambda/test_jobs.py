@@ -21,14 +21,12 @@ from aws_lambda import jobs, sigv4
 from aws_lambda.jobs import Job, JobError, QueuedJob, job, record_jobs
 from tests.aws_lambda import sample_jobs
 from tests.aws_lambda.aws_server import AwsServer, deny, disconnect, hang, throttle
-from tests.aws_lambda.conftest import PATIENT_TIMEOUT_S
 from tests.aws_lambda.sample_jobs import Color, fail, nightly, parse, remember_loop, send_receipt
-from tests.helpers import run_python, wait_until
+from tests.helpers import LONG_TIMEOUT_S, run_python, wait_until
 
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/my-api-prod-jobs"
 ORDER_ID = UUID("6f0c0bd6-2f4c-4c43-9a3d-3f0a5b6f3c1e")
 FAULT_S = 30
-DEADLINE_S = 60
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +47,7 @@ def queue(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
     """Send jobs to SQS, as on Lambda."""
     aws_server.service, aws_server.respond = "sqs", lambda request: {"MessageId": "1"}
     monkeypatch.setattr(jobs, "_recorded", None)
-    monkeypatch.setattr(jobs, "SEND_TIMEOUT_S", PATIENT_TIMEOUT_S)
+    monkeypatch.setattr(jobs, "SEND_TIMEOUT_S", LONG_TIMEOUT_S)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "my-api-prod")
     monkeypatch.setenv("JOBS_MODULE", "tests.aws_lambda.sample_jobs")
     monkeypatch.setenv("JOBS_QUEUE_URL", QUEUE_URL)
@@ -424,7 +422,7 @@ def test_a_response_after_the_deadline_is_ignored(queue: AwsServer, monkeypatch:
     with pytest.raises(JobError, match="no response from SQS"):
         asyncio.run(nightly.later())
     queue.stopped.set()
-    monkeypatch.setattr(jobs, "SEND_TIMEOUT_S", PATIENT_TIMEOUT_S)
+    monkeypatch.setattr(jobs, "SEND_TIMEOUT_S", LONG_TIMEOUT_S)
     nightly.later_sync()
 
 
@@ -496,7 +494,7 @@ def test_locally_a_job_survives_the_end_of_its_request(calls: list[Any]) -> None
         while not calls:
             await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(request(), DEADLINE_S))
+    asyncio.run(asyncio.wait_for(request(), LONG_TIMEOUT_S))
     assert [order_id for _, order_id, _ in calls] == ["1"]
 
 
@@ -511,7 +509,7 @@ def test_locally_a_plain_function_does_not_block_the_event_loop(calls: list[Any]
         while not calls:
             await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(route(), DEADLINE_S))
+    asyncio.run(asyncio.wait_for(route(), LONG_TIMEOUT_S))
     assert calls != [get_ident()]
 
 
@@ -524,7 +522,7 @@ def test_locally_an_exception_is_logged(caplog: pytest.LogCaptureFixture) -> Non
         while len(caplog.records) < 3:
             await asyncio.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(route(), DEADLINE_S))
+    asyncio.run(asyncio.wait_for(route(), LONG_TIMEOUT_S))
     messages = sorted(record.message for record in caplog.records)
     assert messages == ["fail failed", "fail failed", "fail_in_a_thread failed"]
     assert caplog.text.count("ValueError: a bug") == 2

@@ -13,8 +13,7 @@ from tests.aws_lambda.aws_server import (
     hang,
     throttle,
 )
-from tests.aws_lambda.conftest import PATIENT_TIMEOUT_S
-from tests.helpers import wait_until
+from tests.helpers import LONG_TIMEOUT_S, wait_until
 
 HANG_TIMEOUT_S = 0.5
 
@@ -66,7 +65,7 @@ def test_transient_error_is_retried_once(aws_server: AwsServer, fault: Fault, mo
     def sleep(delay_s: float) -> None:
         delays.append(delay_s)
         wait_until(lambda: not aws_server.faults)
-        monkeypatch.setattr(sigv4, "TIMEOUT_S", PATIENT_TIMEOUT_S)
+        monkeypatch.setattr(sigv4, "TIMEOUT_S", LONG_TIMEOUT_S)
 
     response = sigv4.call_aws("store", "AmazonStore.Get", {"Name": "grün"}, sleep=sleep)
     assert response == {"Got": "grün"}
