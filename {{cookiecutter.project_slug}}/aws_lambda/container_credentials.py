@@ -8,20 +8,25 @@ import os
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
-from aws_lambda.sigv4 import TIMEOUT_S, AwsError
+from aws_lambda.sigv4 import TIMEOUT_S, AwsError, TransientAwsError
 
 TOKEN_VARIABLE = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 
 def fetch_credentials(uri: str) -> tuple[str, str, str]:
-    """Return the access key, the secret key and the session token from AWS_CONTAINER_CREDENTIALS_FULL_URI."""
+    """Return the access key, the secret key and the session token from AWS_CONTAINER_CREDENTIALS_FULL_URI.
+
+    Raise AwsError if the response contains none, and TransientAwsError if there is no response.
+    """
     endpoint = urlsplit(uri)
     connection = HTTPConnection(endpoint.netloc, timeout=TIMEOUT_S)
     try:
         connection.request("GET", endpoint.path, headers={"Authorization": os.environ[TOKEN_VARIABLE]})
         keys = json.loads(connection.getresponse().read())
         return keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"]
-    except (OSError, HTTPException, ValueError, TypeError, KeyError) as error:  # their messages may contain a key
+    except (OSError, HTTPException) as error:
+        raise TransientAwsError(f"No credentials from {endpoint.netloc} ({error})") from None
+    except (ValueError, TypeError, KeyError) as error:  # its message may contain a key
         raise AwsError(f"No credentials from {endpoint.netloc} ({type(error).__name__})") from None
     finally:
         connection.close()

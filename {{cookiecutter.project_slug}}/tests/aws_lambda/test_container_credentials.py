@@ -1,5 +1,6 @@
 import json
 import os
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -42,6 +43,16 @@ def test_refused_request_for_credentials_is_an_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "another")
     with pytest.raises(sigv4.AwsError, match=r"No credentials from 127\.0\.0\.1"):
         sigv4.credentials()
+
+
+def test_missing_response_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{closed.getsockname()[1]}/credentials"
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "token")
+        with pytest.raises(sigv4.TransientAwsError, match=r"No credentials from 127\.0\.0\.1"):
+            sigv4.credentials()
 
 
 def test_credentials_are_environment_variables_without_a_snapshot() -> None:
