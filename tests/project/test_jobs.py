@@ -156,9 +156,11 @@ def test_jobs_run_in_the_background_of_the_development_server(project: Project, 
         loop = httpx.get(f"{url}/loop", timeout=TIMEOUT_S).text
         for path in ("/async", "/sync"):
             go.unlink(missing_ok=True)
-            in_the_loop, in_a_thread = httpx.get(f"{url}{path}", timeout=TIMEOUT_S).json()
-            assert not (results / in_a_thread).exists()
-            go.touch()
+            try:
+                in_the_loop, in_a_thread = httpx.get(f"{url}{path}", timeout=TIMEOUT_S).json()
+                assert not (results / in_a_thread).exists()
+            finally:
+                go.touch()  # otherwise the server would never end
             wait_until(partial(has_text, results / in_a_thread, "done"))
             wait_until(partial(has_text, results / in_the_loop, loop))
 

@@ -124,7 +124,7 @@ def test_an_interrupted_demo_leaves_no_process_or_file(tmp_path: Path, stop_sign
         DEMO, cwd=TEMPLATE, env=demo_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as demo:
         assert demo.stdout
-        while "./deploy.sh" not in demo.stdout.readline():
+        while "[1/" not in demo.stdout.readline():  # the first step of the deploy
             assert demo.poll() is None
         demo.send_signal(stop_signal)
         _, error = demo.communicate(timeout=60)
