@@ -87,7 +87,7 @@ MAKE = {
         "scripts.conformance",
         "tests/service/test_conformance.py::test_a_sample_of_fastapis_tests_gets_the_same_responses",
     ),
-    "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_one_round_with_two_subjects_succeeds"),
+    "bench": ("benchmarks.run", "tests/template/test_benchmark.py::test_three_rounds_with_two_subjects_succeed"),
     "transcript": (
         "scripts.transcript",
         "tests/deploy_tool/test_container_engine.py::test_the_picture_in_the_readme_shows_the_demo",
