@@ -51,6 +51,22 @@ TAG_ACTIONS = {  # checked when a call creates a resource with tags
     "sns": "TagResource",
     "ssm": "AddTagsToResource",
 }
+# Calls whose actions have no resource-level permissions.
+CALLS_WITHOUT_RESOURCE = {
+    ("ecr", "GetAuthorizationToken"),
+    ("ssm", "DescribeParameters"),
+    ("sns", "Unsubscribe"),
+    ("acm", "ListCertificates"),
+    ("acm", "RequestCertificate"),
+    ("route53", "ListHostedZonesByName"),
+    ("application-autoscaling", "DescribeScalableTargets"),
+    ("application-autoscaling", "DescribeScheduledActions"),
+    ("logs", "DescribeLogGroups"),
+    ("iam", "SimulateCustomPolicy"),
+    ("sqs", "ListQueues"),
+    ("scheduler", "ListScheduleGroups"),
+    ("scheduler", "ListSchedules"),
+}
 DEPLOYER = "deployer"  # the caller with the credentials of EmbeddedAws.environ
 CLIENT = "client"  # the caller of a public URL
 POLLER = "poller"  # Lambda, when it receives the messages of a queue and invokes a function with them
@@ -141,7 +157,7 @@ def access_key(request: Request) -> str:
 
 
 def resources(call: Call, account: str) -> list[str]:
-    """Return the ARNs of the resources that IAM checks for a call, or NO_RESOURCE if it names none."""
+    """Return the ARNs of the resources that IAM checks for a call, or NO_RESOURCE if none is known."""
     p, scope = call.params, f"{call.region}:{account}"
     if call.service == "lambda" and "FunctionName" in p:
         name = str(p["FunctionName"]).rpartition(":function:")[2]

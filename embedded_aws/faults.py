@@ -57,9 +57,11 @@ PAGE = b"<!DOCTYPE html>\n<html><head><title>Web Gateway</title></head><body><p>
 TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"  # "protocol version", what a TLS server sends to other clients
 # The codes of SQS's query protocol that differ from the names of the exceptions, from AWS's service model.
 SQS_QUERY_CODES = {
+    "BatchEntryIdsNotDistinct": "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
     "QueueDeletedRecently": "AWS.SimpleQueueService.QueueDeletedRecently",
     "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
     "QueueNameExists": "QueueAlreadyExists",
+    "TooManyEntriesInBatchRequest": "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
     "UnsupportedOperation": "AWS.SimpleQueueService.UnsupportedOperation",
 }
 Hook = Callable[[Call, int, Literal["before", "after"]], None]
@@ -96,7 +98,7 @@ class Fault:
         """True if the call is carried out, and only its response is lost or changed."""
         return self.kind in RUN_CALL
 
-    def count(self, call: Call) -> bool:
+    def count_and_check(self, call: Call) -> bool:
         """Count the call if it matches. Return True if the fault affects it."""
         actions = call.actions if self.kind == "deny" else [call.action]
         if not fnmatchcase(call.caller, self.caller) or not any(fnmatchcase(a, self.pattern) for a in actions):
@@ -128,7 +130,7 @@ class Faults:
             self._faults.clear()
 
     def before(self, call: Call) -> tuple[int | None, Fault | None]:
-        """Run the hooks before a call of the deployer.
+        """Count the call for its faults, and run the hooks if it is one of the deployer.
 
         Return its number among these calls, from 1, or None for another caller, and the fault that affects it.
         """
@@ -144,7 +146,7 @@ class Faults:
     def affecting(self, call: Call) -> Fault | None:
         """Count the call for each fault that it matches. Return the first one that affects it."""
         with self._lock:
-            affecting = [fault for fault in self._faults if fault.count(call)]
+            affecting = [fault for fault in self._faults if fault.count_and_check(call)]
         return affecting[0] if affecting else None
 
     def after(self, call: Call, number: int) -> None:

@@ -20,6 +20,7 @@ from embedded_aws.faults import Fault, Faults
 from embedded_aws.http_server import reset_connection
 from embedded_aws.iam.authorization import Need
 from embedded_aws.iam.deployer import Deployer
+from embedded_aws.iam.policy import NO_RESOURCE
 from embedded_aws.iam.roles import Roles
 from embedded_aws.lambda_.data_plane import CREDENTIALS_PATH, DataPlane
 from embedded_aws.lambda_.service import LambdaService
@@ -134,7 +135,8 @@ class Gateway:
                     raise faults.denied(call, self._principal(call), denied.action, denied.resource)
         elif call.caller:
             for resource in calls.resources(call, self._account):
-                if not self._roles.allow(call.caller, call.action, resource):
+                is_known = resource != NO_RESOURCE or (call.service, call.operation) in calls.CALLS_WITHOUT_RESOURCE
+                if not self._roles.allow(call.caller, call.action, resource if is_known else None):
                     raise faults.denied(call, self._principal(call), call.action, resource)
 
     def _hide_tags(self, call: Call, response: Response) -> None:

@@ -35,14 +35,14 @@ def main() -> None:
             sources += [str(project / "pyproject.toml"), f"--group={project / 'pyproject.toml'}:dev"]
         constraints = Path(scratch, "requirements.txt")
         run(COMPILE + sources + ["--output-file", str(constraints)], TEMPLATE)
-        locked = {TEMPLATE / "requirements.txt": constraints.read_text("utf-8")}
+        text_by_path = {TEMPLATE / "requirements.txt": constraints.read_text("utf-8")}
         for condition, project in projects.items():
             print_progress(f"Locking the generated project {'if ' + condition if condition else 'by default'}...")
             share_venv(project, check=False)  # its `make lock` needs only uv
             run(["make", "lock"], project, UV_CONSTRAINT=str(constraints))
         for file in FILES:
             texts = {condition: (project / file).read_text("utf-8") for condition, project in projects.items()}
-            locked[PROJECT_TEMPLATE / file] = merge(texts)
+            text_by_path[PROJECT_TEMPLATE / file] = merge(texts)
         for source in sorted([*CONFORMANCE.rglob("requirements.in"), *PEERS.glob("*/requirements.in")]):
             name = source.parent.name
             print_progress(f"Locking the dependencies of {source.relative_to(TEMPLATE).parent}...")
@@ -50,8 +50,8 @@ def main() -> None:
             options = ["--python-version=3.11", *(["--no-deps"] if name in WITHOUT_DEPENDENCIES else [])]
             command = [*COMPILE, *options, str(source), "--output-file", str(output)]
             run(command, TEMPLATE, UV_CONSTRAINT="" if name == OLDEST else str(constraints))
-            locked[source.with_suffix(".txt")] = output.read_text("utf-8")
-    for path, text in locked.items():
+            text_by_path[source.with_suffix(".txt")] = output.read_text("utf-8")
+    for path, text in text_by_path.items():
         write(path, text)
 
 

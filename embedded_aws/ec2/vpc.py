@@ -38,7 +38,7 @@ def find_vpc(account: str, region: str, subnets: list[str], groups: list[str]) -
     https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-networking.html
     """
     ec2 = ec2_backends[account][region]
-    known = {subnet.id: subnet.vpc_id for zone in ec2.subnets.values() for subnet in zone.values()}
+    known = {subnet.id: subnet.vpc_id for zone in list(ec2.subnets.values()) for subnet in list(zone.values())}
     for subnet in subnets:
         if subnet not in known:
             raise invalid(
@@ -46,6 +46,8 @@ def find_vpc(account: str, region: str, subnets: list[str], groups: list[str]) -
                 f"EC2 Error Message: The subnet ID '{subnet}' does not exist"
             )
     vpc = known[subnets[0]]
+    if any(known[subnet] != vpc for subnet in subnets):  # the message is not AWS's
+        raise invalid("Security Groups and subnets are required to be in the same VPC.")
     for group in groups:
         if group not in ec2.groups[vpc]:
             raise invalid(

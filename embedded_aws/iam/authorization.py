@@ -18,7 +18,7 @@ from moto.scheduler.models import scheduler_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sqs.models import sqs_backends
 
-from embedded_aws.calls import TAG_ACTIONS, Call, resources
+from embedded_aws.calls import CALLS_WITHOUT_RESOURCE, TAG_ACTIONS, Call, resources
 from embedded_aws.iam.policy import NO_RESOURCE
 from embedded_aws.lambda_.state import EventSourceMapping
 
@@ -44,21 +44,6 @@ PUSH_ACTIONS = [
         "UploadLayerPart",
     )
 ]  # fmt: skip
-CALLS_WITHOUT_RESOURCE = {
-    ("ecr", "GetAuthorizationToken"),
-    ("ssm", "DescribeParameters"),
-    ("sns", "Unsubscribe"),
-    ("acm", "ListCertificates"),
-    ("acm", "RequestCertificate"),
-    ("route53", "ListHostedZonesByName"),
-    ("application-autoscaling", "DescribeScalableTargets"),
-    ("application-autoscaling", "DescribeScheduledActions"),
-    ("logs", "DescribeLogGroups"),
-    ("iam", "SimulateCustomPolicy"),
-    ("sqs", "ListQueues"),
-    ("scheduler", "ListScheduleGroups"),
-    ("scheduler", "ListSchedules"),
-}
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
 BOUNDARY_ACTIONS = {
     "AttachRolePolicy", "CreateRole", "DeleteRolePermissionsBoundary", "DeleteRolePolicy", "DetachRolePolicy",

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from embedded_aws.errors import AwsError
+
 NO_RESOURCE = "*"  # of an action without resource-level permissions; only the pattern "*" matches it
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 OPERATORS: dict[str, Callable[[str, str], bool]] = {
@@ -25,8 +27,7 @@ def allows(
     """Return True if a statement allows the action and no statement denies it.
 
     The principal "*" is anyone. Without a principal, the statements belong to an identity and apply to it. Without a
-    resource, they belong to the resource and apply to it. Raise NotImplementedError for an element or an operator that
-    is not evaluated.
+    resource, they belong to the resource and apply to it. `check_elements` has accepted the statements.
     """
     allowed = False
     for statement in statements:
@@ -38,12 +39,22 @@ def allows(
     return allowed
 
 
+def check_elements(statements: Iterable[dict[str, Any]]) -> None:
+    """Raise AwsError for an element or a condition operator that AWS knows and `allows` does not evaluate."""
+    for statement in statements:
+        unknown = [element for element in ("NotAction", "NotPrincipal", "NotResource") if element in statement]
+        for operator in statement.get("Condition", {}):
+            try:
+                _parse_operator(operator)
+            except KeyError:
+                unknown.append(operator)
+        if unknown:
+            raise AwsError("MalformedPolicyDocument", f"The embedded AWS does not evaluate {', '.join(unknown)}.")
+
+
 def _applies(
     statement: dict[str, Any], action: str, resource: str | None, principal: str | None, context: dict[str, str]
 ) -> bool:
-    for element in ("NotAction", "NotPrincipal", "NotResource"):
-        if element in statement:
-            raise NotImplementedError(f"The embedded AWS does not evaluate {element}.")
     if not any(fnmatchcase(action.lower(), pattern.lower()) for pattern in _list(statement["Action"])):
         return False
     if resource is not None and not any(fnmatchcase(resource, pattern) for pattern in _list(statement["Resource"])):
@@ -59,15 +70,18 @@ def _applies(
 
 def _condition_matches(operator: str, key: str, expected: list[str], context: dict[str, str]) -> bool:
     """Return True if the condition key has one of the expected values or, with a negated operator, none of them."""
-    base = operator.removesuffix("IfExists")
-    negated = base in ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
-    compare = OPERATORS.get(base.replace("Not", "") if negated else base)
-    if compare is None:
-        raise NotImplementedError(f"The embedded AWS does not evaluate the condition operator {operator}.")
+    compare, negated = _parse_operator(operator)
     actual = next((value for name, value in context.items() if name.lower() == key.lower()), None)
     if actual is None:
         return negated or operator.endswith("IfExists")
     return any(compare(actual, str(value)) for value in expected) is not negated
+
+
+def _parse_operator(operator: str) -> tuple[Callable[[str, str], bool], bool]:
+    """Return the comparison of a condition operator, and whether it is negated. Raise KeyError if it is unknown."""
+    base = operator.removesuffix("IfExists")
+    negated = base in ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
+    return OPERATORS[base.replace("Not", "") if negated else base], negated
 
 
 def _principals(principal: Any) -> list[str]:

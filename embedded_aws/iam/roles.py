@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from moto.iam.models import ManagedPolicy, iam_backends
 
 from embedded_aws.clock import Clock, Delays
-from embedded_aws.iam.policy import allows
+from embedded_aws.iam.policy import NO_RESOURCE, allows
 
 LAMBDA = "lambda.amazonaws.com"
 
@@ -23,7 +23,8 @@ class Roles:
         self._clock = clock
         self._delays = delays
         self._created_at: dict[str, float] = {}
-        self._former_policies: dict[str, list[tuple[float, list[str]]]] = {}  # by role: until when, and the documents
+        # By role name: the times of its last changes, and the policy documents before each of them.
+        self._former_policies: dict[str, list[tuple[float, list[str]]]] = {}
         self.checked: set[tuple[str, str, str]] = set()
 
     def record_creation(self, name: str) -> None:
@@ -34,7 +35,9 @@ class Roles:
         """Store the time at which the policies of a role change, and what they are until then."""
         role = next((role for role in iam_backends[self._account]["aws"].roles.values() if role.name == name), None)
         if role:
-            self._former_policies.setdefault(name, []).append((self._clock.time(), _documents(role)))
+            now = self._clock.time()
+            recent = [entry for entry in self._former_policies.get(name, []) if now - entry[0] < self._delays.role_s]
+            self._former_policies[name] = [*recent, (now, _documents(role))]
 
     def allow_in_all_services(self, arn: str, action: str, resource: str) -> bool:
         """Return True if the role allows the action, with its current policies and with those before a recent change.
@@ -46,9 +49,9 @@ class Roles:
         if role is None or self._age_s(role.name) < self._delays.role_s or not self.allow(arn, action, resource):
             return False
         return all(
-            allows(statements_of(*documents), action, resource)
-            for until, documents in self._former_policies.get(role.name, [])
-            if self._clock.time() - until < self._delays.role_s
+            allows(statements_of(*documents), action, resource, context=self._principal_keys(arn))
+            for changed_at, documents in self._former_policies.get(role.name, [])
+            if self._clock.time() - changed_at < self._delays.role_s
         )
 
     def is_known_to_kms(self, arn: str) -> bool:
@@ -74,16 +77,17 @@ class Roles:
             trust, "sts:AssumeRole", principal=principal, context=context
         )
 
-    def allow(self, arn: str, action: str, resource: str, context: dict[str, str] | None = None) -> bool:
+    def allow(self, arn: str, action: str, resource: str | None, context: dict[str, str] | None = None) -> bool:
         """Return True if the policies of the role, and its permissions boundary if it has one, allow the action.
 
-        Return False if the role or its boundary does not exist.
+        Without a resource, the action is allowed if it is allowed on any. Return False if the role or its boundary does
+        not exist.
         """
-        self.checked.add((arn, action, resource))
+        self.checked.add((arn, action, resource or NO_RESOURCE))
         role = self._role(arn)
         if role is None:
             return False
-        context = {"aws:PrincipalAccount": self._account, "aws:PrincipalArn": arn, **(context or {})}
+        context = self._principal_keys(arn) | (context or {})
         if not allows(statements_of(*_documents(role)), action, resource, context=context):
             return False
         if role.permissions_boundary_arn is None:
@@ -92,6 +96,10 @@ class Roles:
         return boundary is not None and allows(
             statements_of(_default_version(boundary)), action, resource, context=context
         )
+
+    def _principal_keys(self, arn: str) -> dict[str, str]:
+        """Return the condition keys of a role that makes a call."""
+        return {"aws:PrincipalAccount": self._account, "aws:PrincipalArn": arn}
 
     def _age_s(self, name: str) -> float:
         return self._clock.time() - self._created_at.get(name, 0.0)

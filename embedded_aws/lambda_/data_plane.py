@@ -21,7 +21,7 @@ from embedded_aws.lambda_.execution_environment import ON_DEMAND, PROVISIONED, S
 from embedded_aws.lambda_.launcher import Launcher, SnapshotLauncher
 from embedded_aws.lambda_.runtime_api import Invocation
 from embedded_aws.lambda_.snapshot import Snapshot
-from embedded_aws.lambda_.state import LATEST, Alias, Function, LambdaState, Version
+from embedded_aws.lambda_.state import LATEST, Alias, ConcurrencyLimit, Function, LambdaState, Version
 
 SNAPSHOT_INIT_S = 130.0  # https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
 REGENERATION_FAILED = (  # botocore's documentation of the exception; AWS's own message is not known
@@ -85,12 +85,12 @@ class DataPlane:
         with state.lock:
             function, version, deployed = self._find_version(state, name, qualifier)
             replaced = version.previous if version.previous is not deployed else None
-            reserved = function.reserved_concurrency
+            limit = state.concurrency_limit(function)
             has_provisioned = deployed.version in function.provisioned
         self.forget(replaced)
         self._check_image(state, deployed)
         check_payload_size(payload, MAX_PAYLOAD_BYTES)
-        self._check_concurrency(state, name, qualifier, reserved)
+        self._check_concurrency(state, name, qualifier, limit)
         try:
             environment = self._acquire(state, deployed)
             try:
@@ -187,12 +187,15 @@ class DataPlane:
                     surplus.stop()
             new = [self._new_environment(state, deployed, PROVISIONED) for _ in range(count - len(provisioned))]
             self._busy.update(new)
-        with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
-            failed = [outcome for outcome in pool.map(ExecutionEnvironment.initialize, new) if outcome]
-        for environment in new:
-            if failed:
-                environment.stop()
-            self._release(environment)
+        failed = True
+        try:
+            with ThreadPoolExecutor(max_workers=len(new) or 1) as pool:
+                failed = any([*pool.map(ExecutionEnvironment.initialize, new)])
+        finally:
+            for environment in new:
+                if failed:
+                    environment.stop()
+                self._release(environment)
         return "FUNCTION_ERROR_INIT_FAILURE" if failed else ""
 
     def _find_version(self, state: LambdaState, name: str, qualifier: str) -> tuple[Function, Version, DeployedVersion]:
@@ -241,28 +244,14 @@ class DataPlane:
         """Return all environments. The caller holds the lock."""
         return [*self._busy, *(environment for idle in self._idle.values() for environment in idle)]
 
-    def _check_concurrency(self, state: LambdaState, name: str, qualifier: str, reserved: int | None) -> None:
-        """Count one more concurrent execution. Raise AwsError if it would exceed the limit.
-
-        A function with reserved concurrency has its own limit. All other functions share what is not reserved.
-        """
+    def _check_concurrency(self, state: LambdaState, name: str, qualifier: str, limit: ConcurrencyLimit) -> None:
+        """Count one more concurrent execution. Raise AwsError if it would exceed the limit."""
         with self._lock:
-            if reserved is None:
-                limit = state.unreserved_concurrency()
-                unreserved = {f.name for f in state.functions.values() if f.reserved_concurrency is None}
-                running = sum(
-                    count
-                    for (region, function), count in self._executions.items()
-                    if region == state.region and function in unreserved
-                )
-            else:
-                limit = reserved
-                running = self._executions[state.region, name]
-            if running < limit:
+            if sum(self._executions[state.region, function] for function in limit.functions) < limit.maximum:
                 self._executions[state.region, name] += 1
                 return
         self._metrics.put(state.region, name, qualifier, {"Throttles": 1.0})
-        reason = "ConcurrentInvocation" if reserved is None else "ReservedFunctionConcurrentInvocation"
+        reason = "ReservedFunctionConcurrentInvocation" if limit.is_reserved else "ConcurrentInvocation"
         raise AwsError("TooManyRequestsException", "Rate Exceeded.", 429, Reason=f"{reason}LimitExceeded")
 
     def _acquire(self, state: LambdaState, deployed: DeployedVersion) -> ExecutionEnvironment:

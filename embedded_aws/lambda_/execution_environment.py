@@ -30,7 +30,7 @@ class Outcome:
     status: str = "success"
     error_type: str = ""
     duration_ms: float = 0.0
-    restore_failed: bool = False  # so that nothing ran
+    restore_failed: bool = False  # the handler did not run
 
 
 class ExecutionEnvironment:
@@ -53,7 +53,7 @@ class ExecutionEnvironment:
         self.kind = kind
         self.uses_snapshot = uses_snapshot  # it is restored instead of running INIT
         self.invocations = 0
-        self.init_started = False  # or the restore
+        self.init_started = False  # or the restore has started
         self._image = image
         self._environ = environ
         self._launcher = launcher
@@ -171,7 +171,8 @@ class ExecutionEnvironment:
                     break
                 waiting_since = time.monotonic()
                 is_changed = api.changed.wait(min(left_s, MEMORY_CHECK_S))
-                left_s -= min(time.monotonic() - waiting_since, 2 * MEMORY_CHECK_S)  # without a pause of the machine
+                # A longer wait than the interval means that the machine was paused, which is not the function's time.
+                left_s -= min(time.monotonic() - waiting_since, 2 * MEMORY_CHECK_S)
                 if is_changed:
                     continue
                 resident = resident_kb(runtime.pid) // 1024

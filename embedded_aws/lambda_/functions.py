@@ -55,7 +55,7 @@ class Functions:
         check_snapstart(state.region, config)
         state.check_account_limits(config)
         state.check_role(name, config)
-        self._find_vpc(config)
+        self._set_vpc_id(config)
         digest, uri = state.registry.resolve(state.region, params["Code"]["ImageUri"])
         if name in state.functions:
             raise conflict(f"Function already exist: {name}")
@@ -130,7 +130,7 @@ class Functions:
         self._state.check_account_limits(config)
         if {"Role", "VpcConfig", "TracingConfig"} & params.keys():
             self._state.check_role(function.name, config)
-        self._find_vpc(config)
+        self._set_vpc_id(config)
         self._update(function, DeployedVersion(function.name, LATEST, config, old.image_uri, old.image_digest))
         return self._state.describe(function.latest)
 
@@ -172,13 +172,13 @@ class Functions:
             self._data_plane.forget(version.previous)
         return {"StatusCode": 202 if function.name in state.functions and not qualifier else 204}
 
-    def _find_vpc(self, config: Config) -> None:
-        """Add the ID of the VPC to the configuration, empty if the function is not in a VPC."""
+    def _set_vpc_id(self, config: Config) -> None:
+        """Set VpcId in the configuration. It is empty if the function is not in a VPC."""
         network = config.get("VpcConfig")
         if network:
             subnets, groups = network["SubnetIds"], network["SecurityGroupIds"]
-            found = vpc.find_vpc(self._state.account, self._state.region, subnets, groups) if subnets else ""
-            network["VpcId"] = found
+            account, region = self._state.account, self._state.region
+            network["VpcId"] = vpc.find_vpc(account, region, subnets, groups) if subnets else ""
 
     def _updatable(self, params: Params) -> Function:
         function, _ = self._state.function(params)

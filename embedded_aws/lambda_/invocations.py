@@ -74,9 +74,10 @@ class Invocations:
         threading.Thread(target=self._run, args=(event,), daemon=True).start()
 
     def _run(self, event: AsynchronousEvent) -> None:
-        """Run the function, at most three times if it fails. Repeat throttles and system errors for six hours.
+        """Run the function, at most three times if it fails.
 
-        AWS waits one minute before the first repetition and two minutes before the second:
+        Throttled invocations, versions that are not ready and system errors do not count; they are repeated for six
+        hours. AWS waits one minute before the first repetition and two minutes before the second:
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         """
         clock = self.state.clock

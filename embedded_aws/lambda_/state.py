@@ -126,6 +126,15 @@ class Function:
 
 
 @dataclass(frozen=True)
+class ConcurrencyLimit:
+    """The maximum number of concurrent executions of some functions together."""
+
+    maximum: int
+    functions: set[str]
+    is_reserved: bool
+
+
+@dataclass(frozen=True)
 class MappingSettings:
     """The settings of an event source mapping. `function` is the ARN of a function, a version or an alias."""
 
@@ -237,6 +246,13 @@ class LambdaState:
         """Return the concurrency of the account minus the reservations of all functions except `without`."""
         others = (function for function in self.functions.values() if function is not without)
         return self.account_concurrency - sum(function.reserved_concurrency or 0 for function in others)
+
+    def concurrency_limit(self, function: Function) -> ConcurrencyLimit:
+        """Return the limit of a function: its own, or the one of all functions without reserved concurrency."""
+        if function.reserved_concurrency is not None:
+            return ConcurrencyLimit(function.reserved_concurrency, {function.name}, is_reserved=True)
+        sharing = {other.name for other in self.functions.values() if other.reserved_concurrency is None}
+        return ConcurrencyLimit(self.unreserved_concurrency(), sharing, is_reserved=False)
 
     @property
     def minimum_unreserved(self) -> int:

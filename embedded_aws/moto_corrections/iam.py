@@ -1,5 +1,6 @@
 """Corrections of IAM."""
 
+from contextlib import suppress
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -8,7 +9,7 @@ from moto.iam.responses import IamResponse
 
 from embedded_aws.calls import Call
 from embedded_aws.errors import AwsError
-from embedded_aws.iam.policy import allows
+from embedded_aws.iam.policy import allows, check_elements
 from embedded_aws.iam.roles import Roles, statements_of
 from embedded_aws.moto_corrections.correction import Corrections, EditResponse, Patch, ServiceCorrections
 
@@ -25,12 +26,15 @@ class IamCorrections(ServiceCorrections):
     def corrections(self) -> Corrections:
         """Return the corrections of calls."""
         return {
+            ("iam", "CreatePolicy"): _check_document,
+            ("iam", "CreatePolicyVersion"): _check_document,
             ("iam", "CreateRole"): self._create_role,
             ("iam", "PutRolePermissionsBoundary"): self._check_boundary,
             ("iam", "AttachRolePolicy"): self._record_policy_change,
             ("iam", "DeleteRolePolicy"): self._record_policy_change,
             ("iam", "DetachRolePolicy"): self._record_policy_change,
             ("iam", "PutRolePolicy"): self._put_role_policy,
+            ("iam", "UpdateAssumeRolePolicy"): _check_document,
         }
 
     def patches(self) -> list[Patch]:
@@ -46,6 +50,7 @@ class IamCorrections(ServiceCorrections):
         https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
         """
         self._check_boundary(call)
+        _check_document(call)
         return lambda response: self._roles.record_creation(call.params["RoleName"])
 
     def _check_boundary(self, call: Call) -> None:
@@ -62,6 +67,7 @@ class IamCorrections(ServiceCorrections):
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
         """
+        _check_document(call)
         name = call.params["RoleName"]
         roles = iam_backends[self._account]["aws"].roles.values()
         policies = next((dict(role.policies) for role in roles if role.name == name), {})
@@ -74,6 +80,13 @@ class IamCorrections(ServiceCorrections):
     def _record_policy_change(self, call: Call) -> None:
         """Let services use the former policies for some seconds. A change of moto's roles takes effect immediately."""
         self._roles.record_policy_change(call.params["RoleName"])
+
+
+def _check_document(call: Call) -> None:
+    """Refuse a policy that the embedded AWS cannot evaluate, so that it does not grant or deny the wrong calls."""
+    document = call.params.get("PolicyDocument") or call.params["AssumeRolePolicyDocument"]
+    with suppress(ValueError, KeyError):  # moto refuses it
+        check_elements(statements_of(document))
 
 
 def add_client_id(self: IamResponse) -> EmptyResult:
@@ -94,6 +107,7 @@ def simulate_custom_policy(self: IamResponse) -> ActionResult:
     policies = statements_of(*self._get_param("PolicyInputList", []))
     boundaries = self._get_param("PermissionsBoundaryPolicyInputList", [])
     boundary = statements_of(*boundaries)
+    check_elements([*policies, *boundary])
     context = {entry["ContextKeyName"]: entry["ContextKeyValues"][0] for entry in self._get_param("ContextEntries", [])}
     known = {key.lower() for key in context}
     missing = {key for key in _context_keys([*policies, *boundary]) if key.lower() not in known}

@@ -39,6 +39,7 @@ RECEIVE_RANGES = {"MaxNumberOfMessages": (1, 10), "VisibilityTimeout": (0, 43_20
 MAX_RECEIVE_COUNT = 1000
 MAX_SOURCE_QUEUES = 10
 MAX_BATCH_BYTES = 1_048_576
+MAX_BATCH_ENTRIES = 10
 PURGE_INTERVAL_S = 60
 
 
@@ -275,8 +276,15 @@ class SqsCorrections(ServiceCorrections):
             _check_message(call.params, int(queue.maximum_message_size))  # type: ignore[attr-defined]
 
     def _send_message_batch(self, call: Call) -> None:
-        """Count the bytes of all messages with their attributes."""
-        size = sum(_size(entry) for entry in call.params.get("Entries") or [])
+        """Check the number, the IDs and the size of all entries. moto counts no attributes."""
+        entries = call.params.get("Entries") or []
+        ids = [entry["Id"] for entry in entries]
+        if len(ids) > MAX_BATCH_ENTRIES:
+            message = f"Maximum number of entries per request are {MAX_BATCH_ENTRIES}. You have sent {len(ids)}."
+            raise AwsError("TooManyEntriesInBatchRequest", message)
+        if repeated := [name for name in ids if ids.count(name) > 1]:
+            raise AwsError("BatchEntryIdsNotDistinct", f"Id {repeated[0]} repeated.")
+        size = sum(_size(entry) for entry in entries)
         if size > MAX_BATCH_BYTES:
             message = f"Batch requests cannot be longer than {MAX_BATCH_BYTES} bytes. You have sent {size} bytes."
             raise AwsError("BatchRequestTooLong", message)

@@ -115,6 +115,7 @@ class MessageMoves:
                 copy.message_attributes, copy.sender_id = message.message_attributes, message.sender_id
                 copy.mark_sent()
                 self._queues.add(destination, copy)
+                self._queues.forget(source, message)
                 task.moved += 1
 
     def _source(self, region: str, arn: str) -> Queue:

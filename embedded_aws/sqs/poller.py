@@ -75,13 +75,10 @@ class Poller:
             self._queues.changed.wait_for(lambda: self._closed or self._can_receive())
             if self._closed:
                 return
-            settings = self._mapping.running(self._clock.time())
-            queue = self._queues.by_arn(self._mapping.queue_arn)
-            assert settings
-            assert queue
-            self._wait_for_batch(queue, settings)
+            self._wait_for_batch(*self._current())
             if self._closed or not self._can_receive():  # the mapping or the queue may have changed in the meantime
                 return
+            queue, settings = self._current()
             self._running += 1
         role, batch = self._role(settings), []
         try:
@@ -91,6 +88,13 @@ class Poller:
                 self._pool.submit(self._process, queue, settings, role, batch)
             else:
                 self._finish()
+
+    def _current(self) -> tuple[Queue, MappingSettings]:
+        """Return the queue and the settings that are in use. Messages can be received."""
+        queue, settings = self._queues.by_arn(self._mapping.queue_arn), self._mapping.running(self._clock.time())
+        assert queue
+        assert settings
+        return queue, settings
 
     def _can_receive(self) -> bool:
         now = self._clock.time()

@@ -116,11 +116,11 @@ class Queues:
 
     def take(self, queue: Queue) -> Message | None:
         """Remove any visible message from a queue and return it, or None."""
-        messages = self.messages(queue)
-        message = messages.take()
-        if message is not None:
-            messages.forget(message)
-        return message
+        return self.messages(queue).take()
+
+    def forget(self, queue: Queue, message: Message) -> None:
+        """Remove the receipt handles of a message that was taken and does not return to the queue."""
+        self.messages(queue).forget(message)
 
     def sources(self, queue: Queue) -> list[Queue]:
         """Return the queues whose dead-letter queue this is."""

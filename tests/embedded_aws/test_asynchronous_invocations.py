@@ -41,7 +41,7 @@ def test_a_failed_event_is_repeated_twice_with_the_same_request_id(sample: Sampl
     assert send_event(sample, {"fails": True}) == 202
     assert len(set(wait_for_lines(sample, 3))) == 1
     assert send_event(sample, {"fails": False}) == 202
-    assert len(wait_for_lines(sample, 4)) == 4
+    assert ["True" in line for line in wait_for_lines(sample, 4)] == [True, True, True, False]
 
 
 def test_an_event_over_1_mb_is_refused(sample: SampleFunction) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from embedded_aws.containers.docker_aws import DockerAws
 from embedded_aws.containers.docker_engine import Container
 from embedded_aws.ecr.docker_registry import PushedImage
 from embedded_aws.ecr.images import DOCKER_MANIFEST, Image
+from tests.support.sample_queue import wait_until
 
 DOCKER = """\
 #!/bin/sh
@@ -77,7 +77,7 @@ def test_a_killed_container_is_removed_after_its_client(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     container = Container(["docker", "run"])
     container.name = "environment"
-    while not (tmp_path / "client").exists():
-        time.sleep(0.01)
+    client = tmp_path / "client"
+    wait_until(lambda: client.exists() and client.read_text())
     container.kill()
     assert (tmp_path / "removed").read_text() == "environment without its client\n"

@@ -195,6 +195,16 @@ def test_a_batch_reports_each_message_that_is_refused(queue: SampleQueue) -> Non
     assert bodies(queue.receive()) == ["a"]
 
 
+def test_a_batch_with_too_many_or_repeated_entries_is_refused(queue: SampleQueue) -> None:
+    """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
+    entries = [{"Id": str(number), "MessageBody": "a"} for number in range(10)] + [{"Id": "b", "MessageBody": "a\0b"}]
+    with raises_client_error("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", "You have sent 11"):
+        queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
+    with raises_client_error("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", "Id b repeated"):
+        queue.client.send_message_batch(QueueUrl=queue.url, Entries=[entries[-1], {"Id": "b", "MessageBody": "a"}])
+    assert queue.counts() == (0, 0, 0)
+
+
 def test_a_batch_reports_each_message_whose_visibility_cannot_be_changed(queue: SampleQueue) -> None:
     queue.send("a", "b")
     handles = [message["ReceiptHandle"] for message in queue.receive()]

@@ -7,7 +7,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded_aws import EmbeddedAws
-from embedded_aws.iam.policy import allows
 from tests.support.sample_function import SampleFunction, raises_client_error
 
 ROLE = "reader"
@@ -119,9 +118,12 @@ def test_a_denial_depends_on_its_condition(aws: EmbeddedAws, condition: dict[str
         ({"Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}, "IpAddress"),
     ],
 )
-def test_elements_that_are_not_evaluated_raise_an_error(statement: dict[str, Any], name: str) -> None:
-    with pytest.raises(NotImplementedError, match=name):
-        allows([{"Effect": "Deny", **statement}], "iam:GetRole", "*")
+def test_a_policy_that_is_not_evaluated_is_refused(aws: EmbeddedAws, statement: dict[str, Any], name: str) -> None:
+    create_role(aws)
+    with raises_client_error("MalformedPolicyDocument", f"The embedded AWS does not evaluate {name}."):
+        aws.client("iam").put_role_policy(
+            RoleName=ROLE, PolicyName="denial", PolicyDocument=document({"Effect": "Deny", **statement})
+        )
 
 
 def test_the_simulator_evaluates_a_policy_within_a_boundary(aws: EmbeddedAws) -> None:

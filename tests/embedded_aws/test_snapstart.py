@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.sample_function import NAME, SampleFunction, raises_client_error, send_request
+from tests.support.sample_queue import wait_until
 
 SNAPSTART = {"ApplyOn": "PublishedVersions"}
 DESCRIBES_ITSELF = """
@@ -119,8 +120,7 @@ def test_a_pending_version_cannot_be_invoked(sample: SampleFunction, tmp_path: P
     with raises_client_error("SnapStartNotReadyException", "when its state is Active"):
         sample.invoke(Qualifier=version)
     gate.touch()
-    while sample.configuration(version)["State"] == "Pending":
-        pass
+    wait_until(lambda: sample.configuration(version)["State"] != "Pending")
     assert sample.invoke(Qualifier=version).payload == {}
 
 
@@ -131,8 +131,7 @@ def test_an_invocation_continues_if_its_version_is_deleted(sample: SampleFunctio
     version = sample.publish()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(sample.invoke, Qualifier=version)
-        while not any(environment.invocations for environment in sample.aws.environments(NAME)):
-            pass
+        wait_until(lambda: any(environment.invocations for environment in sample.aws.environments(NAME)))
         sample.client.delete_function(FunctionName=NAME, Qualifier=version)
         gate.touch()
         assert running.result().payload == 1

@@ -26,7 +26,7 @@ from tests.support.service_with_jobs import NAME, ServiceWithJobs
 
 JOBS = int(os.environ.get("JOBS", "200"))
 CLIENTS = 4
-ATTEMPTS = 5  # of a client to queue a job: on a busy machine, the service may respond with 503
+ATTEMPTS = 5  # to queue a job after a fault: on a busy machine, the service may respond with 503
 PAUSE_S = 0.05  # between two requests of a client, so that there are jobs until the second release is live
 CRASH_INTERVAL = 40  # every execution environment crashes in its 40th job
 DUPLICATES = 0.05
@@ -35,7 +35,7 @@ SENT_WITHIN_S = 2
 
 
 @contextmanager
-def released(project: Project) -> Iterator[ServiceWithJobs]:
+def service_with_first_release(project: Project) -> Iterator[ServiceWithJobs]:
     """Yield a service whose first release is live, on a clock that only the test and the deploy tool advance."""
     with EmbeddedAws(clock=ManualClock()) as aws:
         service = ServiceWithJobs(project, aws, crash_interval=1_000_000)
@@ -46,14 +46,14 @@ def released(project: Project) -> Iterator[ServiceWithJobs]:
 @pytest.fixture
 def service(bake: Bake, tmp_path: Path) -> Iterator[ServiceWithJobs]:
     """A service that waits long for AWS, so that a busy machine causes no error."""
-    with released(extend_aws_timeouts(bake().copy(tmp_path))) as service:
+    with service_with_first_release(extend_aws_timeouts(bake().copy(tmp_path))) as service:
         yield service
 
 
 @pytest.fixture
 def service_with_limits(bake: Bake, tmp_path: Path) -> Iterator[ServiceWithJobs]:
     """A service that waits for AWS as long as the generated one."""
-    with released(bake().copy(tmp_path)) as service:
+    with service_with_first_release(bake().copy(tmp_path)) as service:
         yield service
 
 
@@ -62,23 +62,21 @@ def test_no_job_is_lost_during_releases_and_crashes(
 ) -> None:
     with EmbeddedAws(clock=None if "JOBS" in os.environ else ManualClock()) as aws:
         aws.queues.deliver_twice(DUPLICATES, seed=1)
-        service = ServiceWithJobs(disable_throttling(bake().copy(tmp_path)), aws, CRASH_INTERVAL)
+        project = extend_aws_timeouts(disable_throttling(bake().copy(tmp_path)))
+        service = ServiceWithJobs(project, aws, CRASH_INTERVAL)
         service.release(1)
-        numbers, released, refused = itertools.count(), threading.Event(), list[str]()
+        numbers, releases_are_live, refused = itertools.count(), threading.Event(), []
 
         def queue_jobs() -> int:
             """Queue jobs until both releases are live and all clients have queued enough. Return their number."""
             queued = 0
             with service.connect() as connection:
-                while (number := next(numbers)) < JOBS or not released.is_set():
-                    for _ in range(ATTEMPTS):
-                        status, response = service.queue("count", number, connection)
-                        if status == 202:
-                            break
-                        refused.append(response["error"])
-                    assert status == 202, response
+                while (number := next(numbers)) < JOBS or not releases_are_live.is_set():
+                    status, response = service.queue("count", number, connection)
                     queued += 1
-                    released.wait(0 if number >= JOBS else PAUSE_S)
+                    if status != 202:
+                        refused.append(response)
+                    releases_are_live.wait(0 if number >= JOBS else PAUSE_S)
             return queued
 
         with ThreadPoolExecutor(CLIENTS) as pool:
@@ -87,21 +85,19 @@ def test_no_job_is_lost_during_releases_and_crashes(
                 service.release(2)
                 service.release(3)
             finally:
-                released.set()
+                releases_are_live.set()
             queued = sum(client.result() for client in clients)
         service.finish()
         runs = service.finished()
         failed = service.counts("jobs-failed")
 
-    assert all("no response from SQS within" in error for error in refused), refused
+    assert refused == []
     assert failed == (0, 0)
     assert {number for _, number, _ in runs} >= set(range(JOBS))
     assert len({number for _, number, _ in runs}) == queued
     by_release = {release: sum(run[2] == release for run in runs) for release in (1, 2, 3)}
     assert all(by_release.values()), by_release
     figures = f"{queued:,} jobs during two releases ran {len(runs):,} times; runs by release: {by_release}"
-    if refused:
-        figures += f"; {len(refused)} requests got a 503 and were repeated"
     record_property("figures", f"background jobs: {figures}")
 
 

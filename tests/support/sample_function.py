@@ -100,8 +100,7 @@ class SampleFunction:
         """Publish a version, wait until it is active and return its number."""
         version = self.client.publish_version(FunctionName=NAME)["Version"]
         self.wait_until_ready()
-        while self.configuration(version)["State"] == "Pending":
-            pass  # INIT of a snapshot takes real time
+        wait_until(lambda: self.configuration(version)["State"] != "Pending")  # INIT of a snapshot takes real time
         return str(version)
 
     def public_url(self, source: str = ECHO, **changes: Any) -> str:
@@ -146,6 +145,7 @@ class SampleFunction:
         The file is created when all invocations have started.
         """
         gate = self._folder / "gate"
+        gate.unlink(missing_ok=True)
         event = {**(payload or {}), "gate": str(gate)}
         before = self._started_invocations()
         with ThreadPoolExecutor(count) as pool:

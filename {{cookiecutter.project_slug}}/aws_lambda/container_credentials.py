@@ -20,13 +20,14 @@ def fetch_credentials(uri: str) -> tuple[str, str, str]:
     """
     endpoint = urlsplit(uri)
     connection = HTTPConnection(endpoint.netloc, timeout=TIMEOUT_S)
+    # The messages of the errors may contain a key.
     try:
         connection.request("GET", endpoint.path, headers={"Authorization": os.environ[TOKEN_VARIABLE]})
         keys = json.loads(connection.getresponse().read())
         return keys["AccessKeyId"], keys["SecretAccessKey"], keys["Token"]
     except (OSError, HTTPException) as error:
-        raise TransientAwsError(f"No credentials from {endpoint.netloc} ({error})") from None
-    except (ValueError, TypeError, KeyError) as error:  # its message may contain a key
+        raise TransientAwsError(f"No credentials from {endpoint.netloc} ({type(error).__name__})") from None
+    except (ValueError, TypeError, KeyError) as error:
         raise AwsError(f"No credentials from {endpoint.netloc} ({type(error).__name__})") from None
     finally:
         connection.close()

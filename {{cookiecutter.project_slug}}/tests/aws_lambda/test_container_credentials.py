@@ -45,14 +45,16 @@ def test_refused_request_for_credentials_is_an_error(monkeypatch: pytest.MonkeyP
         sigv4.credentials()
 
 
-def test_missing_response_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_without_a_response_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{closed.getsockname()[1]}/credentials"
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "token")
+        delays: list[float] = []
         with pytest.raises(sigv4.TransientAwsError, match=r"No credentials from 127\.0\.0\.1"):
-            sigv4.credentials()
+            sigv4.call_aws("store", "AmazonStore.Get", {}, sleep=delays.append)
+        assert delays == [sigv4.RETRY_DELAY_S]
 
 
 def test_credentials_are_environment_variables_without_a_snapshot() -> None:

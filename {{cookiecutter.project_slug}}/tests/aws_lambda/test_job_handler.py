@@ -12,7 +12,7 @@ from aws_lambda.jobs import JobError, job
 from tests.aws_lambda import sample_jobs
 from tests.aws_lambda.aws_server import AwsServer
 from tests.aws_lambda.sample_jobs import Color
-from tests.helpers import run_python
+from tests.helpers import LONG_TIMEOUT_S, run_python
 
 MODULE = "tests.aws_lambda.sample_jobs"
 ORDER_ID = "6f0c0bd6-2f4c-4c43-9a3d-3f0a5b6f3c1e"
@@ -177,7 +177,7 @@ def test_telemetry_is_flushed_after_each_job(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", api)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", ModuleType("opentelemetry.sdk.trace"))
     monkeypatch.setattr(telemetry, "_flushing", [])
-    monkeypatch.setattr(telemetry, "FLUSH_TIMEOUT_S", 30)
+    monkeypatch.setattr(telemetry, "FLUSH_TIMEOUT_S", LONG_TIMEOUT_S)
     run(message("nightly"), message("fail", {"error": "ValueError"}), message("nightly"))
     assert flushed == [1, 1, 2]
 

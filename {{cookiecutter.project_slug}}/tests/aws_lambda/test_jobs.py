@@ -368,7 +368,7 @@ def test_without_a_queue_the_table_in_deploy_toml_is_missing(queue: AwsServer, m
 
 
 async def fail_to_queue() -> int:
-    """Queue a job, which must fail. Return how often another task ran meanwhile, 0 if the event loop was blocked."""
+    """Queue a job, which must fail. Return how often another task ran meanwhile, a few times if `later` blocks it."""
     ticks = 0
 
     async def tick() -> None:
@@ -410,7 +410,7 @@ def test_an_unreachable_queue_is_an_error_within_2_s(
     request.getfixturevalue(fault)
     monkeypatch.setattr(jobs, "SEND_TIMEOUT_S", 0.3)
     started = time.monotonic()
-    assert asyncio.run(fail_to_queue()) > 0
+    assert asyncio.run(fail_to_queue()) > 100
     with pytest.raises(JobError, match="no response from SQS within"):
         nightly.later_sync()
     assert time.monotonic() - started < FAULT_S

@@ -64,7 +64,7 @@ def test_transient_error_is_retried_once(aws_server: AwsServer, fault: Fault, mo
 
     def sleep(delay_s: float) -> None:
         delays.append(delay_s)
-        wait_until(lambda: not aws_server.faults)
+        wait_until(lambda: not aws_server.faults)  # a busy server may accept the first request after its timeout
         monkeypatch.setattr(sigv4, "TIMEOUT_S", LONG_TIMEOUT_S)
 
     response = sigv4.call_aws("store", "AmazonStore.Get", {"Name": "grün"}, sleep=sleep)
