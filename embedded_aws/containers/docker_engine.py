@@ -40,10 +40,17 @@ def engine_address() -> str:
     return os.environ.get("DOCKER_HOST") or context
 
 
+END_TIMEOUT_S = 2
+
+
 class Container(subprocess.Popen[bytes]):
-    """The process of `docker run`. Killing it removes the container."""
+    """The process of `docker run`. Killing it removes the container.
+
+    It forwards the output of the container, which can arrive later than the response of the runtime.
+    """
 
     name = ""
+    output_delay_ms = 500
     _runtime_pid = 0
 
     @property
@@ -54,13 +61,17 @@ class Container(subprocess.Popen[bytes]):
         return self._runtime_pid
 
     def kill(self) -> None:
-        """Kill the client and remove the container.
+        """Remove the container and wait until the client has forwarded its output.
 
-        The client is killed first, because it could create the container after an attempt to remove it.
+        A client that has not created the container yet is killed, and may have created it in the meantime.
         """
-        super().kill()
-        self.wait()
         docker("rm", "--force", self.name)
+        try:
+            self.wait(END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            super().kill()
+            self.wait()
+            docker("rm", "--force", self.name)
 
 
 class ContainerLauncher:

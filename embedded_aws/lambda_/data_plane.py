@@ -80,8 +80,13 @@ class DataPlane:
         client_context: str = "",
         trace_id: str = "",
         request_id: str = "",
+        *,
+        complete_tail: bool = False,
     ) -> InvocationResult:
-        """Run the function once. Raise AwsError if it does not exist, is not ready or is throttled."""
+        """Run the function once. With `complete_tail`, wait for its last log lines.
+
+        Raise AwsError if it does not exist, is not ready or is throttled.
+        """
         with state.lock:
             function, version, deployed = self._find_version(state, name, qualifier)
             replaced = version.previous if version.previous is not deployed else None
@@ -103,7 +108,7 @@ class DataPlane:
                     client_context=client_context,
                 )
                 outcome = environment.invoke(invocation)
-                tail = environment.log.take_tail()
+                tail = environment.take_tail() if complete_tail else environment.log.take_tail()
             except OSError as error:
                 if not self.closed:
                     raise

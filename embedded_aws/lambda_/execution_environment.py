@@ -93,6 +93,12 @@ class ExecutionEnvironment:
         self._report(invocation.request_id, outcome)
         return outcome
 
+    def take_tail(self) -> bytes:
+        """Return the last 4 KB of the log since the previous call. Wait for output that arrives late."""
+        if self._runtime and self.alive:
+            self._runtime.drain(self._runtime.output_delay_ms)
+        return self.log.take_tail()
+
     def stop(self) -> None:
         """Kill the process and everything it started."""
         if self._runtime:

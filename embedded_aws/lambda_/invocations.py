@@ -58,7 +58,8 @@ class Invocations:
             self._start(AsynchronousEvent(name, qualifier, payload, str(uuid.uuid4()), expires_at))
             return {"StatusCode": 202}
         client_context = params.get("ClientContext", "")
-        result = self._data_plane.invoke(self.state, name, qualifier, payload, client_context)
+        with_tail = params.get("LogType") == "Tail"
+        result = self._data_plane.invoke(self.state, name, qualifier, payload, client_context, complete_tail=with_tail)
         response: dict[str, Any] = {
             "StatusCode": 200,
             "ExecutedVersion": result.version,
@@ -66,7 +67,7 @@ class Invocations:
         }
         if result.outcome.status != "success":
             response["FunctionError"] = "Unhandled"
-        if params.get("LogType") == "Tail":
+        if with_tail:
             response["LogResult"] = b64encode(result.tail).decode()
         return response
 

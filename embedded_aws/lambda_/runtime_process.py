@@ -46,10 +46,15 @@ class RuntimeProcess:
         """The ID of the process whose memory is measured."""
         return int(getattr(self.process, "runtime_pid", self.process.pid))
 
-    def drain(self) -> None:
-        """Write all output of the process so far to the log."""
+    @property
+    def output_delay_ms(self) -> int:
+        """How late the output of the process can arrive, if another process forwards it."""
+        return int(getattr(self.process, "output_delay_ms", 0))
+
+    def drain(self, wait_ms: int = 0) -> None:
+        """Write all output of the process so far to the log, until there is none for this time."""
         with self._reading:
-            while self._output >= 0 and _is_readable(self._output, 0) and self._read_lines():
+            while self._output >= 0 and _is_readable(self._output, wait_ms) and self._read_lines():
                 pass
 
     def close(self) -> None:
