@@ -238,7 +238,8 @@ def test_a_throttled_invocation_counts_as_a_receive(mapping: Mapping) -> None:
     mapping.create()
     mapping.client.put_function_concurrency(FunctionName=NAME, ReservedConcurrentExecutions=0)
     mapping.queue.send("a")
-    mapping.wait_until_processed(in_flight=1)
+    wait_until(lambda: metric_total(mapping.sample, "Throttles", FunctionName=NAME))
+    time.sleep(0.1)  # until the mapping waits before it receives again
     mapping.client.delete_function_concurrency(FunctionName=NAME)
     mapping.retry()
     mapping.wait_for("a 2")
