@@ -108,7 +108,7 @@ class DataPlane:
                     client_context=client_context,
                 )
                 outcome = environment.invoke(invocation)
-                tail = environment.take_tail() if complete_tail else environment.log.take_tail()
+                tail = environment.take_tail(complete=complete_tail)
             except OSError as error:
                 if not self.closed:
                     raise

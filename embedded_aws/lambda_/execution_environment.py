@@ -93,9 +93,9 @@ class ExecutionEnvironment:
         self._report(invocation.request_id, outcome)
         return outcome
 
-    def take_tail(self) -> bytes:
-        """Return the last 4 KB of the log since the previous call. Wait for output that arrives late."""
-        if self._runtime and self.alive:
+    def take_tail(self, *, complete: bool) -> bytes:
+        """Return the last 4 KB of the log since the previous call. With `complete`, wait for late output."""
+        if complete and self._runtime and self.alive:
             self._runtime.drain(self._runtime.output_delay_ms)
         return self.log.take_tail()
 

@@ -48,7 +48,7 @@ class RuntimeProcess:
 
     @property
     def output_delay_ms(self) -> int:
-        """How late the output of the process can arrive, if another process forwards it."""
+        """The time by which output can arrive late because another process forwards it, or 0."""
         return int(getattr(self.process, "output_delay_ms", 0))
 
     def drain(self, wait_ms: int = 0) -> None:

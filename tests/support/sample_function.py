@@ -140,7 +140,7 @@ class SampleFunction:
         return InvokeResult(body, response.get("FunctionError", ""), tail, response["ExecutedVersion"])
 
     def invoke_concurrently(self, count: int, payload: Any = None, **options: Any) -> list[InvokeResult]:
-        """Invoke the function several times at once. Its handler must wait until the file `event["gate"]` exists.
+        """Invoke the function several times concurrently. Its handler must wait until the file `event["gate"]` exists.
 
         The file is created when all invocations have started.
         """

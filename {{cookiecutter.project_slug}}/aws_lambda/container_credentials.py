@@ -16,7 +16,7 @@ TOKEN_VARIABLE = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of
 def fetch_credentials(uri: str) -> tuple[str, str, str]:
     """Return the access key, the secret key and the session token from AWS_CONTAINER_CREDENTIALS_FULL_URI.
 
-    Raise AwsError if the response contains none, and TransientAwsError if there is no response.
+    Raise AwsError if the response contains no credentials, and TransientAwsError if nothing responds.
     """
     endpoint = urlsplit(uri)
     connection = HTTPConnection(endpoint.netloc, timeout=TIMEOUT_S)
